@@ -1,0 +1,260 @@
+"""The configuration: what all processes of one system must agree on.
+
+It is read from a TOML file, from the keys of a running system, or made from the defaults, and is
+written to the keys by the first process that starts (``setup.lua``); one that differs refuses.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+from mm.errors import ConfigError, ValueRefused
+from mm.model import MAX_INT, Symbol, check_int, check_symbol, from_steps, parse_decimal, to_steps
+
+#: Version of the key layout; a system with another one is refused.
+SCHEMA = "1"
+MAX_SYMBOLS = 20_000
+
+Mode = Literal["lots", "notional"]
+Durability = Literal["always", "relaxed"]
+
+_SYMBOL_INTS = ("spread_ticks", "size_lots", "skew_ticks", "position_limit_lots", "multiplier")
+_SYMBOL_FIELDS = ("tick", "lot", "reference_ticks", *_SYMBOL_INTS)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that is agreed on. Times in milliseconds, retention in records.
+
+    Raises :class:`~mm.errors.ConfigError` naming the value and the rule when it cannot be used.
+    """
+
+    symbols: tuple[Symbol, ...]
+    limit_units: int = 100
+    exposure_mode: Mode = "lots"
+    quote_ttl_ms: int = 30_000
+    refresh_ms: int = 5_000
+    dedup_window_ms: int = 86_400_000
+    report_idle_ms: int = 3_600_000
+    keep_orders: int = 1_000_000
+    keep_reports: int = 10_000
+    keep_updates: int = 100_000
+    keep_quotes: int = 1_000_000
+    keep_deadletters: int = 100_000
+    durability: Durability = "always"
+
+    def __post_init__(self) -> None:
+        try:
+            self._check()
+        except ValueRefused as error:
+            raise ConfigError(str(error)) from error
+
+    def _check(self) -> None:
+        for name in INT_FIELDS:
+            check_int(name, getattr(self, name))
+        if self.exposure_mode not in ("lots", "notional"):
+            raise ConfigError(f"exposure_mode {self.exposure_mode!r}: it must be lots or notional")
+        if self.durability not in ("always", "relaxed"):
+            raise ConfigError(f"durability {self.durability!r}: it must be always or relaxed")
+        if not self.refresh_ms < self.quote_ttl_ms:
+            raise ConfigError(
+                f"refresh_ms {self.refresh_ms}: it must be below quote_ttl_ms {self.quote_ttl_ms}"
+            )
+        if not 1 <= len(self.symbols) <= MAX_SYMBOLS:
+            raise ConfigError(f"{len(self.symbols)} symbols: there must be 1 to {MAX_SYMBOLS}")
+        names = [symbol.name for symbol in self.symbols]
+        seen: set[str] = set()
+        for name in names:
+            if name in seen:
+                raise ConfigError(f"symbol {name!r}: it must be configured once only")
+            seen.add(name)
+        for symbol in self.symbols:
+            _check_symbol_rules(symbol, self.limit_units, self.exposure_mode)
+
+    def symbol(self, name: str) -> Symbol:
+        """The symbol of that name; ValueRefused naming the configured ones otherwise."""
+        for symbol in self.symbols:
+            if symbol.name == name:
+                return symbol
+        known = " ".join(symbol.name for symbol in self.symbols[:20])
+        more = "" if len(self.symbols) <= 20 else f" and {len(self.symbols) - 20} more"
+        raise ValueRefused(f"symbol {name!r}: it must be a configured one: {known}{more}")
+
+    def store_fields(self) -> dict[str, str]:
+        """The fields of the config hash."""
+        stored = {"schema": SCHEMA, "symbols": " ".join(symbol.name for symbol in self.symbols)}
+        return stored | {name: str(getattr(self, name)) for name in _PLAIN_FIELDS}
+
+    @classmethod
+    def from_store(cls, stored: Mapping[str, str], symbols: Iterable[Symbol]) -> Config:
+        """The configuration that a running system's keys hold."""
+        if stored.get("schema") != SCHEMA:
+            raise ConfigError(f"schema {stored.get('schema')!r}: this program reads {SCHEMA}")
+        values: dict[str, Any] = {name: int(stored[name]) for name in INT_FIELDS}
+        return cls(
+            symbols=tuple(symbols),
+            exposure_mode=stored["exposure_mode"],  # type: ignore[arg-type]  # checked on creation
+            durability=stored["durability"],  # type: ignore[arg-type]  # checked on creation
+            **values,
+        )
+
+    def to_toml(self) -> str:
+        """The configuration as a file that :func:`load` reads back to an equal one."""
+        lines = ["[market]"]
+        for name in _PLAIN_FIELDS:
+            value = getattr(self, name)
+            lines.append(f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}")
+        for symbol in self.symbols:
+            lines += ["", "[[symbol]]", f'name = "{symbol.name}"']
+            lines += [f'tick = "{symbol.tick:f}"', f'lot = "{symbol.lot:f}"']
+            lines.append(f'reference = "{symbol.price(symbol.reference_ticks)}"')
+            lines += [f"{name} = {getattr(symbol, name)}" for name in _SYMBOL_INTS]
+        return "\n".join(lines) + "\n"
+
+
+_PLAIN_FIELDS = tuple(field.name for field in fields(Config) if field.name != "symbols")
+INT_FIELDS = tuple(name for name in _PLAIN_FIELDS if name not in ("exposure_mode", "durability"))
+
+
+def _check_symbol_rules(symbol: Symbol, limit_units: int, mode: Mode) -> None:
+    check_symbol(symbol.name)
+    where = f"symbol {symbol.name}: "
+    for name in ("tick", "lot"):
+        value: Decimal = getattr(symbol, name)
+        if value <= 0:
+            raise ConfigError(f"{where}{name} {value}: it must be above 0")
+    for name in ("reference_ticks", "size_lots", "position_limit_lots", "multiplier"):
+        check_int(where + name, getattr(symbol, name))
+    check_int(where + "spread_ticks", symbol.spread_ticks)
+    check_int(where + "skew_ticks", symbol.skew_ticks, low=0)
+    # Twice the reference and the widest lean leave room for the price to move; every product of
+    # a price and a quantity must stay an exact integer.
+    highest = 2 * symbol.reference_ticks + symbol.spread_ticks + symbol.skew_ticks
+    if highest * symbol.position_limit_lots * symbol.multiplier > MAX_INT:
+        raise ConfigError(
+            f"{where}position_limit_lots {symbol.position_limit_lots} at reference_ticks"
+            f" {symbol.reference_ticks}: price x lots x multiplier must stay below 2^53"
+        )
+    unit = symbol.reference_ticks * symbol.multiplier if mode == "notional" else 1
+    if unit > limit_units:
+        raise ConfigError(
+            f"{where}one lot at the reference price is {unit} units of exposure: limit_units"
+            f" {limit_units} must allow at least one"
+        )
+
+
+def symbol_fields(symbol: Symbol) -> dict[str, str]:
+    """The parameter fields of the symbol's hash."""
+    return {
+        "tick": f"{symbol.tick:f}",
+        "lot": f"{symbol.lot:f}",
+        "reference_ticks": str(symbol.reference_ticks),
+        **{name: str(getattr(symbol, name)) for name in _SYMBOL_INTS},
+    }
+
+
+def symbol_from_store(name: str, stored: Mapping[str, str]) -> Symbol:
+    """The symbol whose parameters a running system's hash holds."""
+    return Symbol(
+        name,
+        Decimal(stored["tick"]),
+        Decimal(stored["lot"]),
+        int(stored["reference_ticks"]),
+        **{field: int(stored[field]) for field in _SYMBOL_INTS},
+    )
+
+
+def _symbol_from_table(table: Mapping[str, Any]) -> Symbol:
+    allowed = {"name", "tick", "lot", "reference", *_SYMBOL_INTS}
+    name = table.get("name")
+    if not isinstance(name, str):
+        raise ConfigError(f"[[symbol]] name {name!r}: it must be a text such as 'AAPL'")
+    where = f"symbol {name}: "
+    if unknown := sorted(set(table) - allowed):
+        raise ConfigError(f"{where}unknown field {unknown[0]!r}; known: {' '.join(sorted(allowed))}")
+    decimals = {}
+    for field in ("tick", "lot", "reference"):
+        value = table.get(field)
+        if not isinstance(value, str):
+            raise ConfigError(f'{where}{field} {value!r}: it must be a quoted decimal such as "0.01"')
+        decimals[field] = parse_decimal(where + field, value)
+    for field in ("tick", "lot"):
+        if decimals[field] <= 0:
+            raise ConfigError(f"{where}{field} {decimals[field]}: it must be above 0")
+    ints = {field: table.get(field, 1 if field == "multiplier" else None) for field in _SYMBOL_INTS}
+    for field, value in ints.items():
+        check_int(where + field, value, low=0 if field == "skew_ticks" else 1)  # type: ignore[arg-type]
+    reference = to_steps(where + "reference", decimals["reference"], decimals["tick"], "tick")
+    return Symbol(check_symbol(name), decimals["tick"], decimals["lot"], reference, **ints)  # type: ignore[arg-type]
+
+
+def parse(text: str) -> Config:
+    """A configuration from TOML text; ConfigError names the value and the rule."""
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"not TOML: {error}") from error
+    if unknown := sorted(set(data) - {"market", "symbol"}):
+        raise ConfigError(f"unknown section {unknown[0]!r}; known: [market] and [[symbol]]")
+    market, tables = data.get("market", {}), data.get("symbol", [])
+    if not isinstance(market, dict):
+        raise ConfigError("market: it must be a table, [market]")
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ConfigError("symbol: it must be an array of tables, [[symbol]]")
+    if unknown := sorted(set(market) - set(_PLAIN_FIELDS)):
+        raise ConfigError(
+            f"[market] unknown field {unknown[0]!r}; known: {' '.join(_PLAIN_FIELDS)}"
+        )
+    try:
+        symbols = tuple(_symbol_from_table(table) for table in tables)
+    except ValueRefused as error:
+        raise ConfigError(str(error)) from error
+    return Config(symbols=symbols, **market)
+
+
+def load(path: Path) -> Config:
+    """Read a configuration file; ConfigError names the file, the value and the rule."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    try:
+        return parse(text)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _default_symbol(line: str) -> Symbol:
+    name, tick, lot, reference, *ints = line.split()
+    step = Decimal(tick)
+    reference_ticks = to_steps("reference", Decimal(reference), step, "tick")
+    return Symbol(name, step, Decimal(lot), reference_ticks, *(int(word) for word in ints))
+
+
+#: name tick lot reference | spread_ticks size_lots skew_ticks position_limit_lots
+_DEFAULT_SYMBOLS = """
+AAPL   0.01    1      187.50   4 16 12 100
+MSFT   0.01    1      415.20   8 14 24 100
+NVDA   0.01    1      121.40   4 18 12 100
+TSLA   0.05    1      242.10   3 14  9 100
+SPY    0.01    1      561.30   2 20  6 100
+BTCUSD 0.50    0.001  64250.0  6 12 18 100
+ETHUSD 0.10    0.01   3120.0   5 12 15 100
+EURUSD 0.00005 1000   1.08250  2 16  6 100
+"""
+
+
+def default() -> Config:
+    """Eight symbols whose sizes together ask for more than the limit, so that it binds at times."""
+    lines = [line for line in _DEFAULT_SYMBOLS.splitlines() if line]
+    return Config(symbols=tuple(_default_symbol(line) for line in lines))
+
+
+def with_symbols(config: Config, symbols: Iterable[Symbol]) -> Config:
+    """The configuration with other symbols in place of its own."""
+    return replace(config, symbols=tuple(symbols))

@@ -1,0 +1,39 @@
+#!lua flags=allow-oom
+-- Say that a process lives, what it has done, and learn which others of its kind live.
+--
+-- KEYS   processes process:*
+-- ARGV   1 name (kind-id)  2 kind  3 live_ms: silence after which a process counts as dead
+--        4 count: things done in all  5 .. field, value of its hash, ...
+-- REPLY  {now_ms, {name, ...} of the live processes of that kind, sorted}
+-- ERRORS none
+-- EMITS  nothing
+
+-- INCLUDE _base
+local processes_key, process_prefix = KEYS[1], KEYS[2]
+local name, kind, live_ms, count = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+
+local now = now_ms()
+local old = redis.call('HMGET', process_prefix .. name, 'heartbeat_ms', 'count', 'pid')
+local rate = 0
+local fields = { 'kind', kind, 'heartbeat_ms', text(now), 'count', text(count) }
+for i = 5, #ARGV, 2 do
+  fields[#fields + 1] = ARGV[i]
+  fields[#fields + 1] = ARGV[i + 1]
+end
+if old[1] and now > tonumber(old[1]) then
+  rate = math.max(0, count - tonumber(old[2])) * 1000 / (now - tonumber(old[1]))
+end
+
+-- Writes start here.
+redis.call('HSET', process_prefix .. name, 'rate_per_s', text(rate), unpack(fields))
+redis.call('PEXPIRE', process_prefix .. name, 3600000)
+redis.call('ZADD', processes_key, text(now), name)
+redis.call('ZREMRANGEBYSCORE', processes_key, '-inf', text(now - 3600000))
+local live = {}
+for _, other in ipairs(redis.call('ZRANGEBYSCORE', processes_key, text(now - live_ms), '+inf')) do
+  if string.find(other, kind .. '-', 1, true) == 1 then
+    live[#live + 1] = other
+  end
+end
+table.sort(live)
+return { now, live }

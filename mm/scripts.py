@@ -1,0 +1,340 @@
+"""Loads the Lua scripts and calls them: one thin typed method a script.
+
+A script file is assembled from its own text and the snippets (``_*.lua``) that its ``-- INCLUDE``
+lines name, and gets exactly the keys that its ``-- KEYS`` header line names. Nothing here decides
+anything: what a transition does is in ``mm/lua/<method>.lua`` alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import redis
+from redis.exceptions import NoScriptError, ResponseError
+
+from mm.config import Config, symbol_fields
+from mm.errors import ConfigDiffers, ForeignKeys, ProposalRefused
+from mm.keys import Keys
+from mm.model import Placement, Proposal
+
+_INCLUDE = re.compile(r"^-- INCLUDE (_\w+)$", re.MULTILINE)
+_KEYS = re.compile(r"^-- KEYS +(.*)$", re.MULTILINE)
+
+#: Refusals of ``place.lua``: code -> the rule it stands for.
+REFUSALS = {
+    "UNKNOWN_SYMBOL": "the symbol must be a configured one",
+    "BAD_PROPOSAL": "versions, prices and quantities are exact integers, 0 < bid < ask (R1, R2)",
+    "HALTED": "no quote while the symbol is halted (R15)",
+    "STALE_POSITION": "the proposal names the current committed position version (R5)",
+    "UNCOMMITTED_FILLS": "no emitted fill may be uncommitted (R5)",
+    "STALE_QUOTE": "the proposal names the symbol's newest quote version (R5)",
+}
+
+
+def script_names() -> list[str]:
+    """Names of all scripts, snippets aside, in alphabetical order."""
+    files = resources.files("mm").joinpath("lua").iterdir()
+    stems = [file.name.removesuffix(".lua") for file in files if file.name.endswith(".lua")]
+    return sorted(stem for stem in stems if not stem.startswith("_"))
+
+
+def file_text(name: str) -> str:
+    """The text of ``mm/lua/<name>.lua`` as it is in the file."""
+    return resources.files("mm").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+
+
+@cache
+def assembled(name: str) -> str:
+    """The script as it is sent to the server: its file with the snippets in place."""
+    return _INCLUDE.sub(lambda found: file_text(found[1]).rstrip(), file_text(name))
+
+
+@cache
+def key_names(name: str) -> tuple[str, ...]:
+    """The catalogue names on the script's ``-- KEYS`` line, in order."""
+    found = _KEYS.search(file_text(name))
+    if not found:
+        raise ValueError(f"{name}.lua has no KEYS header line")
+    return tuple(found[1].split())
+
+
+@dataclass(frozen=True)
+class Matched:
+    """What one matching step did; ``cursor`` is the last order entry processed."""
+
+    cursor: str
+    orders: int
+    fills: int
+    duplicates: int
+    rejected: int
+    more: bool
+    now_ms: int
+    next_expiry_ms: int
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What one committing step did: new position versions and new halts, by symbol."""
+
+    cursor: str
+    fills: int
+    more: bool
+    now_ms: int
+    versions: dict[str, int]
+    halts: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Expired:
+    """What one expiring step released."""
+
+    quote_ids: list[str]
+    more: bool
+    now_ms: int
+    next_expiry_ms: int
+
+
+@dataclass(frozen=True)
+class SurveyRow:
+    """One symbol as a maker sees it; ``quote_position_version`` is -1 without a live quote."""
+
+    symbol: str
+    fill_seq: int
+    quote_version: int
+    halted: bool
+    position_version: int
+    net_lots: int
+    last_price_ticks: int
+    waiting: bool
+    quote_position_version: int
+    quote_expires_ms: int
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The surveyed rows by symbol, and the waiting symbols that can be served, in order."""
+
+    now_ms: int
+    rows: dict[str, SurveyRow]
+    servable: list[str]
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def pairs(flat: Sequence[Any]) -> dict[str, str]:
+    """A flat reply of names and values as a dictionary of text."""
+    texts = [_text(item) for item in flat]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
+
+
+class Scripts:
+    """The scripts, bound to one client and one set of keys.
+
+    ``client`` must not decode replies and must not retry by itself: a script whose reply is lost
+    may have run, and only the caller knows whether running it again is right. ``shebang=False``
+    sends the scripts without their ``#!lua`` line, for servers that do not know it.
+    """
+
+    def __init__(self, client: redis.Redis, keys: Keys, shebang: bool = True) -> None:
+        self.client = client
+        self.keys = keys
+        self._shebang = shebang
+        self._sha: dict[str, str] = {}
+
+    def source(self, name: str) -> str:
+        """The text sent to the server for this script."""
+        text = assembled(name)
+        return text if self._shebang else text.partition("\n")[2]
+
+    def _words(self, name: str, args: Iterable[str | int]) -> list[str | int]:
+        if name not in self._sha:
+            digest = hashlib.sha1(self.source(name).encode(), usedforsecurity=False)
+            self._sha[name] = digest.hexdigest()
+        names = [self.keys.named(key) for key in key_names(name)]
+        return [self._sha[name], len(names), *names, *args]
+
+    def call(self, name: str, *args: str | int) -> Any:
+        """Run a script once; loads it and runs it then if the server does not know it.
+
+        Raises redis errors as they are: after a ConnectionError the script may have run.
+        """
+        words = self._words(name, args)
+        try:
+            return self.client.execute_command("EVALSHA", *words)
+        except NoScriptError:
+            self.client.script_load(self.source(name))
+            return self.client.execute_command("EVALSHA", *words)
+
+    def call_many(self, name: str, calls: Sequence[Sequence[str | int]]) -> list[Any]:
+        """Run a script once for each argument list in one round trip; errors stand as results."""
+        if not calls:
+            return []
+        pipeline = self.client.pipeline(transaction=False)
+        for args in calls:
+            pipeline.execute_command("EVALSHA", *self._words(name, args))
+        results: list[Any] = pipeline.execute(raise_on_error=False)
+        if any(isinstance(result, NoScriptError) for result in results):
+            self.client.script_load(self.source(name))
+            redo = [i for i, result in enumerate(results) if isinstance(result, NoScriptError)]
+            for i, result in zip(redo, self.call_many(name, [calls[i] for i in redo]), strict=True):
+                results[i] = result
+        return results
+
+    def call_after(self, name: str, stream: str, cursor: str, wait_ms: int, *args: str | int) -> Any:
+        """Run a script as soon as ``stream`` has an entry after ``cursor``, or ``wait_ms`` passed.
+
+        The blocking read and the script go out together, so that the server starts the script
+        itself when the entry arrives: no round trip lies between the two, and one fsync serves
+        both. ``wait_ms`` of 0 does not wait.
+        """
+        if wait_ms <= 0:
+            return self.call(name, *args)
+        pipeline = self.client.pipeline(transaction=False)
+        pipeline.execute_command(
+            "XREAD", "COUNT", 1, "BLOCK", wait_ms, "STREAMS", self.keys.named(stream), cursor
+        )
+        pipeline.execute_command("EVALSHA", *self._words(name, args))
+        result = pipeline.execute(raise_on_error=False)[1]
+        if isinstance(result, NoScriptError):
+            return self.call(name, *args)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def setup(self, config: Config) -> str:
+        """Create the keys or check them: ``created`` or ``matched``; ConfigDiffers, ForeignKeys."""
+        args: list[str] = []
+        stored = config.store_fields()
+        args += [str(len(stored)), *(word for item in stored.items() for word in item)]
+        for symbol in config.symbols:
+            parameters = symbol_fields(symbol)
+            args += [symbol.name, str(len(parameters))]
+            args += [word for item in parameters.items() for word in item]
+        try:
+            return _text(self.call("setup", *args))
+        except ResponseError as error:
+            code, _, detail = str(error).partition(" ")
+            if code == "CONFIG_DIFFERS":
+                raise ConfigDiffers(
+                    f"the keys under {self.keys.prefix} hold a system with another configuration:"
+                    f" {detail}. Use the configuration it was made with, another data directory,"
+                    " or another key prefix."
+                ) from error
+            if code == "FOREIGN_KEYS":
+                raise ForeignKeys(
+                    f"{detail} exist, but {self.keys.named('config')} does not: these keys are not"
+                    " a complete system of this program. Use another key prefix or another server,"
+                    " or restore the data from a backup."
+                ) from error
+            raise
+
+    def match(self, most: int, cursor: str = "0-0", wait_ms: int = 0) -> Matched:
+        """Match up to ``most`` orders, after waiting up to ``wait_ms`` for one after ``cursor``."""
+        reply = self.call_after("match", "orders", cursor, wait_ms, most)
+        done, orders, fills, duplicates, rejected, more, now, next_expiry = reply
+        return Matched(
+            _text(done), orders, fills, duplicates, rejected, more == 1, now, next_expiry
+        )
+
+    def commit(self, most: int, cursor: str = "0-0", wait_ms: int = 0) -> Committed:
+        """Apply up to ``most`` fills, after waiting up to ``wait_ms`` for one after ``cursor``."""
+        reply = self.call_after("commit", "fills", cursor, wait_ms, most)
+        done, fills, more, now, versions, halts = reply
+        by_symbol = {symbol: int(version) for symbol, version in pairs(versions).items()}
+        return Committed(_text(done), fills, more == 1, now, by_symbol, pairs(halts))
+
+    def place_many(self, proposals: Sequence[Proposal]) -> list[Placement | ProposalRefused]:
+        """Place each proposal, in turn and in one round trip; a refusal stands as its result."""
+        results: list[Placement | ProposalRefused] = []
+        for reply in self.call_many("place", [_place_args(one) for one in proposals]):
+            if isinstance(reply, ResponseError):
+                code, _, detail = str(reply).partition(" ")
+                if code not in REFUSALS:
+                    raise reply
+                results.append(ProposalRefused(code, detail))
+            elif isinstance(reply, Exception):
+                raise reply
+            else:
+                outcome, quote_id, bid_lots, ask_lots, expires_ms = reply
+                results.append(
+                    Placement(
+                        _text(outcome),  # type: ignore[arg-type]  # the script writes only the three
+                        _text(quote_id),
+                        bid_lots,
+                        ask_lots,
+                        expires_ms,
+                    )
+                )
+        return results
+
+    def place(self, proposal: Proposal) -> Placement:
+        """Place one proposal; raises ProposalRefused."""
+        result = self.place_many([proposal])[0]
+        if isinstance(result, ProposalRefused):
+            raise result
+        return result
+
+    def expire(self) -> Expired:
+        """Release and announce what is past its deadline."""
+        quote_ids, more, now, next_expiry = self.call("expire")
+        return Expired([_text(one) for one in quote_ids], more == 1, now, next_expiry)
+
+    def survey(self, symbols: Sequence[str]) -> Survey:
+        """What a maker needs to know of these symbols, and which waiting ones can be served."""
+        now, rows, servable = self.call("survey", *symbols)
+        result: dict[str, SurveyRow] = {}
+        for row in rows:
+            symbol, seq, version, halted, committed, net, price, waits, based, expires = row
+            result[_text(symbol)] = SurveyRow(
+                _text(symbol),
+                int(seq),
+                int(version),
+                halted == 1,
+                int(committed or -1),
+                int(net or 0),
+                int(price or 0),
+                waits == 1,
+                int(based),
+                int(expires),
+            )
+        return Survey(now, result, [_text(one) for one in servable])
+
+    def heartbeat(
+        self, name: str, kind: str, live_ms: int, count: int, fields: dict[str, str]
+    ) -> tuple[int, list[str]]:
+        """Say that a process lives; the server's time in ms, and the live names of its kind."""
+        words = [word for item in fields.items() for word in item]
+        now, live = self.call("heartbeat", name, kind, live_ms, count, *words)
+        return now, [_text(one) for one in live]
+
+    def farewell(self, name: str) -> None:
+        """Say that a process stops in order."""
+        self.call("farewell", name)
+
+    def snapshot(self, recent: int = 0, most: int = 0) -> dict[str, Any]:
+        """The raw reply of ``snapshot.lua`` by name; :mod:`mm.snapshot` makes records of it."""
+        reply = self.call("snapshot", recent, most)
+        return dict(zip((_text(name) for name in reply[::2]), reply[1::2], strict=True))
+
+
+def _place_args(proposal: Proposal) -> list[str | int]:
+    prices = proposal.prices
+    return [
+        proposal.symbol,
+        proposal.maker_id,
+        proposal.trigger,
+        proposal.position_version,
+        proposal.quote_version,
+        prices.bid_ticks,
+        prices.bid_lots,
+        prices.ask_ticks,
+        prices.ask_lots,
+    ]
