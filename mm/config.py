@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,11 +77,14 @@ class Config:
         for symbol in self.symbols:
             _check_symbol_rules(symbol, self.limit_units, self.exposure_mode)
 
+    @cached_property
+    def _by_name(self) -> dict[str, Symbol]:
+        return {symbol.name: symbol for symbol in self.symbols}
+
     def symbol(self, name: str) -> Symbol:
         """The symbol of that name; ValueRefused naming the configured ones otherwise."""
-        for symbol in self.symbols:
-            if symbol.name == name:
-                return symbol
+        if name in self._by_name:
+            return self._by_name[name]
         known = " ".join(symbol.name for symbol in self.symbols[:20])
         more = "" if len(self.symbols) <= 20 else f" and {len(self.symbols) - 20} more"
         raise ValueRefused(f"symbol {name!r}: it must be a configured one: {known}{more}")
@@ -176,12 +180,16 @@ def _symbol_from_table(table: Mapping[str, Any]) -> Symbol:
         raise ConfigError(f"[[symbol]] name {name!r}: it must be a text such as 'AAPL'")
     where = f"symbol {name}: "
     if unknown := sorted(set(table) - allowed):
-        raise ConfigError(f"{where}unknown field {unknown[0]!r}; known: {' '.join(sorted(allowed))}")
+        raise ConfigError(
+            f"{where}unknown field {unknown[0]!r}; known: {' '.join(sorted(allowed))}"
+        )
     decimals = {}
     for field in ("tick", "lot", "reference"):
         value = table.get(field)
         if not isinstance(value, str):
-            raise ConfigError(f'{where}{field} {value!r}: it must be a quoted decimal such as "0.01"')
+            raise ConfigError(
+                f'{where}{field} {value!r}: it must be a quoted decimal such as "0.01"'
+            )
         decimals[field] = parse_decimal(where + field, value)
     for field in ("tick", "lot"):
         if decimals[field] <= 0:

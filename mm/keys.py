@@ -25,7 +25,10 @@ CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType(
         "quotes": ("stream", "quote events: active, withdrawn, expired; bounded"),
         "deadletter": ("stream", "what could not be an order or a fill, verbatim; bounded"),
         "quote:*": ("hash", "the symbol's active quote; carries a real expiry"),
-        "reservation:*": ("hash", "the exposure reserved for the symbol's quote, and what it waits for"),
+        "reservation:*": (
+            "hash",
+            "the exposure reserved for the symbol's quote, and what it waits for",
+        ),
         "exposure": ("hash", "limit and reserved totals of both budgets, in units"),
         "expiry": ("zset", "symbols with an active quote, scored by the quote's expires_ms"),
         "waiting:bid": ("zset", "symbols waiting for long exposure, scored by when they began"),

@@ -188,7 +188,9 @@ class Scripts:
                 results[i] = result
         return results
 
-    def call_after(self, name: str, stream: str, cursor: str, wait_ms: int, *args: str | int) -> Any:
+    def call_after(
+        self, name: str, stream: str, cursor: str, wait_ms: int, *args: str | int
+    ) -> Any:
         """Run a script as soon as ``stream`` has an entry after ``cursor``, or ``wait_ms`` passed.
 
         The blocking read and the script go out together, so that the server starts the script
