@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mm.errors import ConfigError, ValueRefused
-from mm.model import MAX_INT, Symbol, check_int, check_symbol, from_steps, parse_decimal, to_steps
+from mm.model import MAX_INT, Symbol, check_int, check_symbol, parse_decimal, to_steps
 
 #: Version of the key layout; a system with another one is refused.
 SCHEMA = "1"
@@ -196,9 +196,9 @@ def _symbol_from_table(table: Mapping[str, Any]) -> Symbol:
             raise ConfigError(f"{where}{field} {decimals[field]}: it must be above 0")
     ints = {field: table.get(field, 1 if field == "multiplier" else None) for field in _SYMBOL_INTS}
     for field, value in ints.items():
-        check_int(where + field, value, low=0 if field == "skew_ticks" else 1)  # type: ignore[arg-type]
+        check_int(where + field, value, low=0 if field == "skew_ticks" else 1)
     reference = to_steps(where + "reference", decimals["reference"], decimals["tick"], "tick")
-    return Symbol(check_symbol(name), decimals["tick"], decimals["lot"], reference, **ints)  # type: ignore[arg-type]
+    return Symbol(check_symbol(name), decimals["tick"], decimals["lot"], reference, **ints)
 
 
 def parse(text: str) -> Config:

@@ -17,7 +17,7 @@ from mm.config import Config
 from mm.errors import ProposalRefused, Unavailable
 from mm.model import Placement, Position, Proposal, Trigger
 from mm.process import Process
-from mm.scripts import Scripts, Survey, SurveyRow
+from mm.scripts import Scripts, Survey, SurveyRow, execute, text
 from mm.snapshot import read_config
 
 #: Symbols surveyed in one call at most.
@@ -102,12 +102,12 @@ class Maker(Process):
             # seen in both, and nothing in neither.
             self._heard_ids = {}
             for stream in streams:
-                last = client.xrevrange(stream, count=1)
-                self._heard_ids[stream] = last[0][0].decode() if last else "0-0"
+                last = execute(client, "XREVRANGE", stream, "+", "-", "COUNT", 1)
+                self._heard_ids[stream] = text(last[0][0]) if last else "0-0"
             return set(), False, False
         block = ("BLOCK", wait_ms) if wait_ms > 0 else ()
         ids = [self._heard_ids[stream] for stream in streams]
-        reply = client.execute_command("XREAD", "COUNT", LISTEN, *block, "STREAMS", *streams, *ids)
+        reply = execute(client, "XREAD", "COUNT", LISTEN, *block, "STREAMS", *streams, *ids)
         heard: set[str] = set()
         freed = more = False
         for name, entries in reply or []:

@@ -14,6 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import FrameType
+from typing import ClassVar
 
 import redis
 from redis.exceptions import RedisError
@@ -46,7 +47,7 @@ class Process(ABC):
     none). Errors that mean "not now" are retried for ever, with backoff; SystemRefused is raised.
     """
 
-    kind: str
+    kind: ClassVar[str]
 
     def __init__(
         self,
@@ -103,7 +104,8 @@ class Process(ABC):
         """Do one round of work, waiting up to ``wait_ms`` for some; whether more is at hand."""
 
     def rest(self) -> None:
-        """Called between two steps when more work is at hand."""
+        """Called between two steps when more work is at hand; here it goes on at once."""
+        return
 
     def beat(self) -> None:
         """One heartbeat; also releases what has expired, whoever else is dead."""

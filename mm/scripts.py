@@ -125,14 +125,20 @@ class Survey:
     servable: list[str]
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """A reply's bytes as text, undecodable ones replaced; anything else as ``str()``."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def pairs(flat: Sequence[Any]) -> dict[str, str]:
     """A flat reply of names and values as a dictionary of text."""
-    texts = [_text(item) for item in flat]
+    texts = [text(item) for item in flat]
     return dict(zip(texts[::2], texts[1::2], strict=True))
+
+
+def execute(client: redis.Redis | redis.client.Pipeline, *words: str | int) -> Any:
+    """Send one command; redis-py leaves this method untyped."""
+    return client.execute_command(*words)  # type: ignore[no-untyped-call]
 
 
 class Scripts:
@@ -151,8 +157,8 @@ class Scripts:
 
     def source(self, name: str) -> str:
         """The text sent to the server for this script."""
-        text = assembled(name)
-        return text if self._shebang else text.partition("\n")[2]
+        source = assembled(name)
+        return source if self._shebang else source.partition("\n")[2]
 
     def _words(self, name: str, args: Iterable[str | int]) -> list[str | int]:
         if name not in self._sha:
@@ -168,10 +174,10 @@ class Scripts:
         """
         words = self._words(name, args)
         try:
-            return self.client.execute_command("EVALSHA", *words)
+            return execute(self.client, "EVALSHA", *words)
         except NoScriptError:
             self.client.script_load(self.source(name))
-            return self.client.execute_command("EVALSHA", *words)
+            return execute(self.client, "EVALSHA", *words)
 
     def call_many(self, name: str, calls: Sequence[Sequence[str | int]]) -> list[Any]:
         """Run a script once for each argument list in one round trip; errors stand as results."""
@@ -179,7 +185,7 @@ class Scripts:
             return []
         pipeline = self.client.pipeline(transaction=False)
         for args in calls:
-            pipeline.execute_command("EVALSHA", *self._words(name, args))
+            execute(pipeline, "EVALSHA", *self._words(name, args))
         results: list[Any] = pipeline.execute(raise_on_error=False)
         if any(isinstance(result, NoScriptError) for result in results):
             self.client.script_load(self.source(name))
@@ -200,10 +206,18 @@ class Scripts:
         if wait_ms <= 0:
             return self.call(name, *args)
         pipeline = self.client.pipeline(transaction=False)
-        pipeline.execute_command(
-            "XREAD", "COUNT", 1, "BLOCK", wait_ms, "STREAMS", self.keys.named(stream), cursor
+        execute(
+            pipeline,
+            "XREAD",
+            "COUNT",
+            1,
+            "BLOCK",
+            wait_ms,
+            "STREAMS",
+            self.keys.named(stream),
+            cursor,
         )
-        pipeline.execute_command("EVALSHA", *self._words(name, args))
+        execute(pipeline, "EVALSHA", *self._words(name, args))
         result = pipeline.execute(raise_on_error=False)[1]
         if isinstance(result, NoScriptError):
             return self.call(name, *args)
@@ -221,7 +235,7 @@ class Scripts:
             args += [symbol.name, str(len(parameters))]
             args += [word for item in parameters.items() for word in item]
         try:
-            return _text(self.call("setup", *args))
+            return text(self.call("setup", *args))
         except ResponseError as error:
             code, _, detail = str(error).partition(" ")
             if code == "CONFIG_DIFFERS":
@@ -242,16 +256,14 @@ class Scripts:
         """Match up to ``most`` orders, after waiting up to ``wait_ms`` for one after ``cursor``."""
         reply = self.call_after("match", "orders", cursor, wait_ms, most)
         done, orders, fills, duplicates, rejected, more, now, next_expiry = reply
-        return Matched(
-            _text(done), orders, fills, duplicates, rejected, more == 1, now, next_expiry
-        )
+        return Matched(text(done), orders, fills, duplicates, rejected, more == 1, now, next_expiry)
 
     def commit(self, most: int, cursor: str = "0-0", wait_ms: int = 0) -> Committed:
         """Apply up to ``most`` fills, after waiting up to ``wait_ms`` for one after ``cursor``."""
         reply = self.call_after("commit", "fills", cursor, wait_ms, most)
         done, fills, more, now, versions, halts = reply
         by_symbol = {symbol: int(version) for symbol, version in pairs(versions).items()}
-        return Committed(_text(done), fills, more == 1, now, by_symbol, pairs(halts))
+        return Committed(text(done), fills, more == 1, now, by_symbol, pairs(halts))
 
     def place_many(self, proposals: Sequence[Proposal]) -> list[Placement | ProposalRefused]:
         """Place each proposal, in turn and in one round trip; a refusal stands as its result."""
@@ -268,8 +280,8 @@ class Scripts:
                 outcome, quote_id, bid_lots, ask_lots, expires_ms = reply
                 results.append(
                     Placement(
-                        _text(outcome),  # type: ignore[arg-type]  # the script writes only the three
-                        _text(quote_id),
+                        text(outcome),  # type: ignore[arg-type]  # the script writes only the three
+                        text(quote_id),
                         bid_lots,
                         ask_lots,
                         expires_ms,
@@ -287,7 +299,7 @@ class Scripts:
     def expire(self) -> Expired:
         """Release and announce what is past its deadline."""
         quote_ids, more, now, next_expiry = self.call("expire")
-        return Expired([_text(one) for one in quote_ids], more == 1, now, next_expiry)
+        return Expired([text(one) for one in quote_ids], more == 1, now, next_expiry)
 
     def survey(self, symbols: Sequence[str]) -> Survey:
         """What a maker needs to know of these symbols, and which waiting ones can be served."""
@@ -295,8 +307,8 @@ class Scripts:
         result: dict[str, SurveyRow] = {}
         for row in rows:
             symbol, seq, version, halted, committed, net, price, waits, based, expires = row
-            result[_text(symbol)] = SurveyRow(
-                _text(symbol),
+            result[text(symbol)] = SurveyRow(
+                text(symbol),
                 int(seq),
                 int(version),
                 halted == 1,
@@ -307,7 +319,7 @@ class Scripts:
                 int(based),
                 int(expires),
             )
-        return Survey(now, result, [_text(one) for one in servable])
+        return Survey(now, result, [text(one) for one in servable])
 
     def heartbeat(
         self, name: str, kind: str, live_ms: int, count: int, fields: dict[str, str]
@@ -315,7 +327,7 @@ class Scripts:
         """Say that a process lives; the server's time in ms, and the live names of its kind."""
         words = [word for item in fields.items() for word in item]
         now, live = self.call("heartbeat", name, kind, live_ms, count, *words)
-        return now, [_text(one) for one in live]
+        return now, [text(one) for one in live]
 
     def farewell(self, name: str) -> None:
         """Say that a process stops in order."""
@@ -324,7 +336,7 @@ class Scripts:
     def snapshot(self, recent: int = 0, most: int = 0) -> dict[str, Any]:
         """The raw reply of ``snapshot.lua`` by name; :mod:`mm.snapshot` makes records of it."""
         reply = self.call("snapshot", recent, most)
-        return dict(zip((_text(name) for name in reply[::2]), reply[1::2], strict=True))
+        return dict(zip((text(name) for name in reply[::2]), reply[1::2], strict=True))
 
 
 def _place_args(proposal: Proposal) -> list[str | int]:

@@ -8,7 +8,7 @@ from typing import Any
 from mm.config import Config, symbol_from_store
 from mm.errors import SystemRefused
 from mm.model import Fill, Position, Symbol
-from mm.scripts import Scripts, _text, pairs
+from mm.scripts import Scripts, pairs, text
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _ranked(flat: list[Any]) -> dict[str, int]:
 
 
 def _symbol_state(row: list[Any]) -> SymbolState:
-    name = _text(row[0])
+    name = text(row[0])
     state, position, quote, reservation = (pairs(flat) for flat in row[1:])
     try:
         symbol = symbol_from_store(name, state)
@@ -136,15 +136,15 @@ def take(scripts: Scripts, recent: int = 0, most: int = 0) -> Snapshot:
         expiry=_ranked(raw["expiry"]),
         waiting_bid=_ranked(raw["waiting_bid"]),
         waiting_ask=_ranked(raw["waiting_ask"]),
-        processes={_text(name): pairs(fields) for name, fields in raw["process"]},
+        processes={text(name): pairs(fields) for name, fields in raw["process"]},
         symbols=states,
         streams={
-            _text(name): Stream(length, _text(first), _text(last))
+            text(name): Stream(length, text(first), text(last))
             for name, length, first, last in raw["streams"]
         },
         lag_ms={consumer: max(0, now - ms) if ms else 0 for consumer, ms in since.items()},
         fills=parse_fills(raw["fills"]),
-        events=[Event(_text(entry), pairs(fields)) for entry, fields in raw["events"]],
+        events=[Event(text(entry), pairs(fields)) for entry, fields in raw["events"]],
     )
 
 
