@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from functools import cached_property
+from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
@@ -237,30 +238,13 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _default_symbol(line: str) -> Symbol:
-    name, tick, lot, reference, *ints = line.split()
-    step = Decimal(tick)
-    reference_ticks = to_steps("reference", Decimal(reference), step, "tick")
-    return Symbol(name, step, Decimal(lot), reference_ticks, *(int(word) for word in ints))
-
-
-#: name tick lot reference | spread_ticks size_lots skew_ticks position_limit_lots
-_DEFAULT_SYMBOLS = """
-AAPL   0.01    1      187.50   4 16 12 100
-MSFT   0.01    1      415.20   8 14 24 100
-NVDA   0.01    1      121.40   4 18 12 100
-TSLA   0.05    1      242.10   3 14  9 100
-SPY    0.01    1      561.30   2 20  6 100
-BTCUSD 0.50    0.001  64250.0  6 12 18 100
-ETHUSD 0.10    0.01   3120.0   5 12 15 100
-EURUSD 0.00005 1000   1.08250  2 16  6 100
-"""
+#: The defaults, commented: what ``mm config init`` writes and :func:`default` reads.
+TEMPLATE = resources.files("mm").joinpath("default.toml").read_text(encoding="utf-8")
 
 
 def default() -> Config:
-    """Eight symbols whose sizes together ask for more than the limit, so that it binds at times."""
-    lines = [line for line in _DEFAULT_SYMBOLS.splitlines() if line]
-    return Config(symbols=tuple(_default_symbol(line) for line in lines))
+    """Eight symbols whose sizes together ask for a little more than the limit."""
+    return parse(TEMPLATE)
 
 
 def with_symbols(config: Config, symbols: Iterable[Symbol]) -> Config:

@@ -1,0 +1,178 @@
+"""The reading commands, `mm order` and `mm config`: each a thin way to a module that does it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from mm import audit as audits
+from mm import explain as stories
+from mm import view
+from mm.client import OrderClient
+from mm.config import TEMPLATE, load
+from mm.errors import SystemRefused, UsageError
+from mm.model import Order, check_id, check_symbol, parse_decimal, to_steps
+from mm.options import System, json_option, show, system_options
+from mm.snapshot import read_config, take
+from mm.up import Reader
+
+
+@click.command()
+@json_option
+@system_options
+def status(as_json: bool, system: System) -> None:
+    """Say in a line how the system does."""
+    reader = Reader(system.url, system.keys)
+    found = take(system.scripts(), 0)
+    reader.snapshot(recent=0, most=1)
+    history = view.History()
+    history.add(found)
+    supervision = reader.supervision()
+    line = view.status_line(found, history, supervision)
+    facts = view.status_facts(found, supervision)
+    if as_json:
+        show(Console(), True, facts, "")
+    else:
+        click.echo(line)
+        Console().print(view.processes_table(found))
+
+
+@click.command()
+@json_option
+@system_options
+def positions(as_json: bool, system: System) -> None:
+    """Show the committed positions."""
+    found = take(system.scripts())
+    show(Console(), as_json, view.positions_facts(found), view.positions_table(found))
+
+
+@click.command()
+@json_option
+@system_options
+def quotes(as_json: bool, system: System) -> None:
+    """Show the active quotes."""
+    found = take(system.scripts())
+    show(Console(), as_json, view.quotes_facts(found), view.quotes_table(found))
+
+
+@click.command()
+@json_option
+@system_options
+def exposure(as_json: bool, system: System) -> None:
+    """Show both exposure budgets, the reservations, and who waits."""
+    found = take(system.scripts())
+    show(Console(), as_json, view.exposure_facts(found), view.exposure_table(found))
+
+
+@click.command()
+@click.argument("symbol")
+@click.argument("side", type=click.Choice(["buy", "sell"]))
+@click.argument("quantity")
+@click.argument("limit_price")
+@click.option("--client-id", default="by-hand", show_default=True)
+@click.option(
+    "--order-id", help="Unique a client; again, it asks for the first outcome.  [default: new]"
+)
+@click.option("--timeout", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True)
+@json_option
+@system_options
+def order(
+    symbol: str,
+    side: str,
+    quantity: str,
+    limit_price: str,
+    client_id: str,
+    order_id: str | None,
+    timeout: float,
+    as_json: bool,
+    system: System,
+) -> None:
+    """Send an immediate-or-cancel order and show its execution report.
+
+    QUANTITY and LIMIT_PRICE are decimals, such as 10 and 187.52; they must be whole lots and ticks.
+    """
+    check_id("client-id", client_id)
+    if order_id is not None:
+        check_id("order-id", order_id)
+    check_symbol(symbol)
+    amount = parse_decimal("quantity", quantity)
+    limit = parse_decimal("limit price", limit_price)
+    scripts = system.scripts()
+    config = read_config(scripts)
+    if config is None:
+        take(scripts)
+        raise SystemRefused(f"no system runs under the key prefix {system.keys.prefix}")
+    traded = config.symbol(symbol)
+    lots = to_steps("quantity", amount, traded.lot, "lot")
+    ticks = to_steps("limit price", limit, traded.tick, "tick")
+    client = OrderClient(scripts.client, system.keys, client_id)
+    wanted = order_id or client.new_order_id()
+    sent = Order(client_id, wanted, symbol, side, lots, ticks)  # type: ignore[arg-type]  # a Choice
+    report = client.submit(sent, timeout)
+    facts = view.report_facts(sent, report, traded)
+    show(Console(), as_json, facts, view.report_table(facts))
+
+
+@click.command()
+@click.option("--quiescent", is_flag=True, help="Also require that nothing waits to be processed.")
+@json_option
+@system_options
+def audit(quiescent: bool, as_json: bool, system: System) -> None:
+    """Check every invariant at one instant; exit status 1 on any violation."""
+    result = audits.audit(system.scripts(), quiescent=quiescent)
+    show(Console(), as_json, result.facts(), audits.table(result))
+    if not result.ok:
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("symbol")
+@click.option("--last", type=click.IntRange(1, 10_000), default=10, show_default=True)
+@json_option
+@system_options
+def explain(symbol: str, last: int, as_json: bool, system: System) -> None:
+    """Tell what happened to a symbol: order, fill, position, quote, and why."""
+    check_symbol(symbol)
+    story = stories.explain(system.scripts(), symbol, last=last)
+    show(Console(), as_json, story.facts(), story)
+
+
+@click.group()
+def config() -> None:
+    """Write or judge a configuration file."""
+
+
+@config.command("init")
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default="mm.toml")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+def config_init(path: Path, force: bool) -> None:
+    """Write a commented configuration with the defaults."""
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(TEMPLATE)
+    except FileExistsError as error:
+        raise UsageError(f"{path}: it exists already; --force overwrites it") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+    click.echo(f"wrote {path}; judge it with `mm config check {path}`, use it with --config {path}")
+
+
+@config.command("check")
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default="mm.toml")
+def config_check(path: Path) -> None:
+    """Judge a configuration file: exit status 2 and the first fault, or what it asks for."""
+    found = load(path)
+    asked = sum(symbol.size_lots for symbol in found.symbols)
+    click.echo(
+        f"{path}: good. {len(found.symbols)} symbols ask for {asked} lots a side, the exposure"
+        f" limit is {found.limit_units} units ({found.exposure_mode})."
+    )
+
+
+def add_to(group: click.Group) -> None:
+    """Register these commands."""
+    for command in (status, positions, quotes, exposure, order, audit, explain, config):
+        group.add_command(command)

@@ -1,0 +1,162 @@
+"""Options that several commands share, and how a command finds its system."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import redis
+from rich.console import Console
+
+from mm import link
+from mm.config import Config, Durability, load
+from mm.datadir import DataDir
+from mm.errors import Unavailable
+from mm.keys import DEFAULT_PREFIX, Keys
+from mm.scripts import Scripts
+
+DEFAULT_DATA_DIR = "mm-data"
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class System:
+    """Where a system is: by its server's URL, or by the data directory of its ``mm up``."""
+
+    data_dir: DataDir
+    redis_url: str | None
+    keys: Keys
+    durability: Durability | None
+
+    @property
+    def url(self) -> str:
+        """The server's URL; Unavailable when the data directory has no running server."""
+        if self.redis_url is not None:
+            return self.redis_url
+        if not self.data_dir.socket.exists():
+            raise Unavailable(
+                f"data directory {self.data_dir.path}: no server runs there"
+                f" ({self.data_dir.socket} does not exist). Start one with `mm up --data-dir"
+                f" {self.data_dir.path}`, or name the right --data-dir or --redis-url."
+            )
+        return self.data_dir.url
+
+    @property
+    def waiting_url(self) -> str:
+        """The server's URL whether or not it runs yet: processes wait for it."""
+        return self.redis_url or self.data_dir.url
+
+    def client(self) -> redis.Redis:
+        """A new client, not yet connected."""
+        return link.open_client(self.url)
+
+    def scripts(self) -> Scripts:
+        """The scripts on a new client; Unavailable when no server answers."""
+        client = self.client()
+        try:
+            client.ping()
+        except redis.exceptions.ConnectionError as error:
+            raise Unavailable(
+                f"no server answers at {self.url}: {error}. Start one with `mm up`, or name the"
+                " right --data-dir or --redis-url."
+            ) from error
+        return Scripts(client, self.keys)
+
+
+def system_options(command: Command) -> Command:
+    """Add the options that find a system; the command gets them as ``system``."""
+
+    @click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=DEFAULT_DATA_DIR,
+        envvar="MM_DATA_DIR",
+        show_default=True,
+        show_envvar=True,
+        help="Directory of the system's data, socket and logs.",
+    )
+    @click.option(
+        "--redis-url",
+        envvar="MM_REDIS_URL",
+        show_envvar=True,
+        help="Server to use in place of the data directory's own: redis://... or unix:///...",
+    )
+    @click.option(
+        "--prefix", default=DEFAULT_PREFIX, show_default=True, help="Hash tag that begins all keys."
+    )
+    @click.option(
+        "--durability",
+        type=click.Choice(["always", "relaxed"]),
+        default=None,
+        help="relaxed accepts a server that may lose acknowledged writes; every screen says so."
+        "  [default: what the configuration says, always]",
+    )
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any,
+        data_dir: Path,
+        redis_url: str | None,
+        prefix: str,
+        durability: Durability | None,
+        **kwargs: Any,
+    ) -> Any:
+        if redis_url is not None:
+            link.open_client(redis_url).close()
+        system = System(DataDir(data_dir), redis_url, Keys(prefix), durability)
+        return command(*args, system=system, **kwargs)
+
+    return wrapped  # type: ignore[return-value]  # click's decorators keep the call's form
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print the same facts as JSON, decimals as strings."
+)
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Configuration file (see `mm config init`).  [default: what the running system has, else"
+    " the built-in one]",
+)
+
+
+class Positive(click.ParamType):
+    """A finite number above 0, for rates, speeds and durations."""
+
+    name = "number"
+
+    def __init__(self, zero: bool = False) -> None:
+        self._zero = zero
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number as a float; these pace processes and never touch money."""
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number) or number < 0 or (number == 0 and not self._zero):
+            rule = "0 or above" if self._zero else "above 0"
+            self.fail(f"{value!r}: it must be a finite number {rule}", param, ctx)
+        return number
+
+
+def load_config(path: Path | None) -> Config | None:
+    """The configuration file's content, or None without a file."""
+    return None if path is None else load(path)
+
+
+def show(console: Console, as_json: bool, facts: object, shown: object) -> None:
+    """Print facts as JSON, or what is shown to people."""
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+    else:
+        console.print(shown)

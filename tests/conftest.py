@@ -1,0 +1,100 @@
+"""Fixtures: one small system on each backend, the clock of the fake one in the test's hand.
+
+The unit run is ``pytest -m "not server"``. A missing server skips, and fails where CI is set.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import pytest
+from kit import Backend, Fake, Real, Server, World, fake_backend, server_binary, small_config
+
+MakeWorld = Callable[..., World]
+
+
+def _server(name: Literal["valkey", "redis"]) -> Iterator[Server]:
+    binary = server_binary(name)
+    if binary is None:
+        text = f"no {name} server on this machine"
+        if os.environ.get("CI"):
+            pytest.fail(text + ", and CI must have one")
+        pytest.skip(text)
+    server = Server(binary)
+    atexit.register(server.stop)
+    yield server
+    server.stop()
+    atexit.unregister(server.stop)
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[Server]:
+    """The session's Valkey, started at its first use."""
+    yield from _server("valkey")
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Server]:
+    """The session's Redis, started at its first use."""
+    yield from _server("redis")
+
+
+@pytest.fixture
+def fake() -> Iterator[Fake]:
+    """Fakeredis, empty, its clock frozen until the test moves it."""
+    with fake_backend() as backend:
+        yield backend
+
+
+@pytest.fixture
+def valkey(valkey_server: Server) -> Iterator[Real]:
+    """Valkey, empty."""
+    backend = Real("valkey", valkey_server)
+    yield backend
+    backend.close()
+
+
+@pytest.fixture
+def redis(redis_server: Server) -> Iterator[Real]:
+    """Redis, empty."""
+    backend = Real("redis", redis_server)
+    yield backend
+    backend.close()
+
+
+@pytest.fixture(
+    params=[
+        "fake",
+        pytest.param("valkey", marks=pytest.mark.server),
+        pytest.param("redis", marks=pytest.mark.server),
+    ]
+)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Each backend in turn: the same suite runs on all three."""
+    found: Backend = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def make_world(backend: Backend) -> MakeWorld:
+    """Makes a world on each backend; takes the arguments of ``small_config``."""
+
+    def make(*args: Any, setup: bool = True, **changes: Any) -> World:
+        return World(backend, small_config(*args, **changes), setup=setup)
+
+    return make
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    """Two symbols of 10 lots, a limit of 20 units, on each backend."""
+    return make_world()
+
+
+@pytest.fixture
+def fake_world(fake: Fake) -> World:
+    """Two symbols of 10 lots, a limit of 20 units, on fakeredis with a frozen clock."""
+    return World(fake, small_config())
