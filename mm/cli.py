@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -12,14 +11,23 @@ import click
 from redis.exceptions import RedisError
 from rich.console import Console
 
-from mm import __version__, commands, link, logs, tape, up
-from mm.errors import MMError, SystemRefused, UsageError
+from mm import __version__, commands, link, tape, up
+from mm.cli_publisher import publisher
+from mm.config import default
+from mm.errors import MMError, UsageError
 from mm.exchange import Exchange
 from mm.maker import Maker
-from mm.options import Positive, System, config_option, load_config, system_options
-from mm.process import Process, stop_on_signals
+from mm.options import (
+    Positive,
+    System,
+    config_option,
+    load_config,
+    process_id,
+    run_process,
+    system_options,
+)
+from mm.process import stop_on_signals
 from mm.state import State
-from mm.supervise import hold_leash
 
 
 class Front(click.Group):
@@ -60,26 +68,6 @@ def main() -> None:
     `mm up` starts everything and shows it. The other commands run one process alone, or read a
     running system that they find by --data-dir or --redis-url.
     """
-
-
-process_id = click.option(
-    "--id", "ident", default="1", show_default=True, help="Makes the process name: KIND-ID."
-)
-
-
-def run_process(process: Process, system: System) -> None:
-    """Run one process to its end, with its log in the data directory or on standard error."""
-    stop = stop_on_signals()
-    if system.redis_url is None or system.data_dir.logs.is_dir():
-        logs.to_file(system.data_dir.logs / f"{process.name}.log")
-    else:
-        logs.to_stderr()
-    hold_leash(lambda text: logging.getLogger(f"mm.{process.name}").warning("%s", text))
-    try:
-        process.run(stop)
-    except SystemRefused as error:
-        process.log.error("refused: %s", error)
-        raise
 
 
 def _simple(
@@ -155,7 +143,7 @@ def up_command(
     """Start everything, supervise it and show it; Ctrl-C stops in order and tells what happened."""
     config = load_config(config_path)
     if tape_path is not None:
-        config = tape.config_for(tape.read(tape_path), config)
+        config = tape.config_for(tape.read(tape_path), config or default())
     options = up.Options(
         data_dir=system.data_dir,
         keys=system.keys,
@@ -184,4 +172,5 @@ def watch(system: System) -> None:
     up.watch(up.Reader(system.url, system.keys), Console(), stop)
 
 
+main.add_command(publisher)
 commands.add_to(main)

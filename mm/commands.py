@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.table import Table
 
 from mm import audit as audits
 from mm import explain as stories
@@ -14,7 +16,16 @@ from mm import view
 from mm.client import OrderClient
 from mm.config import TEMPLATE, load
 from mm.errors import SystemRefused, UsageError
-from mm.model import Order, check_id, check_symbol, parse_decimal, to_steps
+from mm.model import (
+    REASONS,
+    Order,
+    Report,
+    Symbol,
+    check_id,
+    check_symbol,
+    parse_decimal,
+    to_steps,
+)
 from mm.options import System, json_option, show, system_options
 from mm.snapshot import read_config, take
 from mm.up import Reader
@@ -32,7 +43,7 @@ def status(as_json: bool, system: System) -> None:
     history.add(found)
     supervision = reader.supervision()
     line = view.status_line(found, history, supervision)
-    facts = view.status_facts(found, supervision)
+    facts = view.status_facts(found)
     if as_json:
         show(Console(), True, facts, "")
     else:
@@ -109,11 +120,36 @@ def order(
     lots = to_steps("quantity", amount, traded.lot, "lot")
     ticks = to_steps("limit price", limit, traded.tick, "tick")
     client = OrderClient(scripts.client, system.keys, client_id)
-    wanted = order_id or client.new_order_id()
+    wanted = order_id or f"hand-{secrets.token_hex(6)}"
     sent = Order(client_id, wanted, symbol, side, lots, ticks)  # type: ignore[arg-type]  # a Choice
     report = client.submit(sent, timeout)
-    facts = view.report_facts(sent, report, traded)
-    show(Console(), as_json, facts, view.report_table(facts))
+    facts = _report_facts(sent, report, traded)
+    table = Table("", "", show_header=False, title="Execution report")
+    for name, value in facts.items():
+        table.add_row(name, str(value))
+    show(Console(), as_json, facts, table)
+
+
+def _report_facts(sent: Order, report: Report, traded: Symbol) -> dict[str, object]:
+    why = REASONS.get(report.reason, "")
+    return {
+        "client_id": sent.client_id,
+        "order_id": sent.order_id,
+        "symbol": sent.symbol,
+        "side": sent.side,
+        "quantity": traded.quantity(sent.qty_lots),
+        "limit_price": traded.price(sent.limit_ticks),
+        "status": report.status,
+        "reason": report.reason + (f": {why}" if why else ""),
+        "filled_quantity": traded.quantity(report.cum_lots),
+        "leaves_quantity": traded.quantity(0),
+        "canceled_quantity": traded.quantity(sent.qty_lots - report.cum_lots),
+        "price": traded.price(report.price_ticks) if report.cum_lots else "",
+        "fill_id": report.fill_id,
+        "quote_id": report.quote_id,
+        "duplicate": report.duplicate,
+        "ts_ms": report.ts_ms,
+    }
 
 
 @click.command()

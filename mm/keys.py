@@ -43,6 +43,42 @@ CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 
+#: The packed streams: name -> (what a field is named after, the words of its value in order).
+#: An entry is one atomic step, each of its fields one record; ``-`` stands for none.
+RECORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "orders": ("order_id", "client_id symbol side qty_lots limit_ticks"),
+        "reports:*": (
+            "order_id",
+            "status reason cum_lots price_ticks fill_id quote_id duplicate ts_ms",
+        ),
+        "fills": ("fill_id", "side qty_lots price_ticks client_id order_id quote_id ts_ms"),
+        "positions": ("symbol", "net_lots cash_ticks position_version last_price_ticks ts_ms"),
+    }
+)
+
+#: The named fields of the other streams and of the hashes: name -> field names.
+FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "quotes": "event symbol quote_id quote_version outcome bid_ticks bid_lots ask_ticks"
+        " ask_lots requested_bid_lots requested_ask_lots position_version fill_seq expires_ms"
+        " maker_id trigger ts_ms",
+        "deadletter": "source entry_id reason raw",
+        "quote:*": "quote_id quote_version bid_ticks bid_lots ask_ticks ask_lots bid_size_lots"
+        " ask_size_lots position_version expires_ms maker_id",
+        "reservation:*": "quote_id bid_units ask_units expires_ms state bid_wanted_lots"
+        " ask_wanted_lots bid_lot_units ask_lot_units event_id",
+        "exposure": "limit_units bid_units ask_units wait_seq",
+        "position:*": "net_lots cash_ticks cost_ticks position_version last_fill_id"
+        " last_price_ticks updated_ms",
+        "symbol:*": "fill_seq quote_version outcome halted tick lot reference_ticks spread_ticks"
+        " size_lots skew_ticks position_limit_lots multiplier",
+        "cursors": "exchange exchange_records state state_records seen_bucket trim_to trim_next"
+        " trim_records",
+        "process:*": "kind heartbeat_ms count rate_per_s pid restarts",
+    }
+)
+
 DEFAULT_PREFIX = "{mm}"
 _PREFIX = re.compile(r"\{[A-Za-z0-9._-]{1,32}\}")
 

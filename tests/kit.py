@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
@@ -19,7 +20,11 @@ from mm.process import Process
 from mm.scripts import Scripts, execute, pairs, text
 from mm.state import State
 
+#: A random test runs with these seeds, which stand in its name; MM_TEST_SEED=N replays another.
+SEEDS = [int(os.environ["MM_TEST_SEED"])] if "MM_TEST_SEED" in os.environ else [11, 23]
+
 __all__ = [
+    "SEEDS",
     "Backend",
     "Dump",
     "Fake",

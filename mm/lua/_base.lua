@@ -7,9 +7,10 @@ local function now_ms()
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
--- text(number) -> its decimal digits; tostring() would print 1e+14.
+-- text(number) -> its decimal digits; tostring() would print 1e+14. Adding 0 makes -0 a 0, which
+-- would print as "-0" and is no integer to the server.
 local function text(number)
-  return string.format('%.0f', number)
+  return string.format('%.0f', number + 0)
 end
 
 -- whole(digits) -> the integer from 0 to MAX_INT that the text is, or nil.

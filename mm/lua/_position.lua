@@ -6,7 +6,8 @@ local function parse_fill(fill_id, line)
   local symbol, seq = string.match(fill_id, '^([A-Z0-9._-]+)-(%d+)$')
   local side, lots, price = string.match(line, '^(%a+) (%d+) (%d+) %S+ %S+ %S+ %d+$')
   local fill = { id = fill_id, symbol = symbol }
-  if symbol and (side == 'buy' or side == 'sell') and whole(lots) and whole(price) then
+  if symbol and (side == 'buy' or side == 'sell') and (whole(lots) or 0) > 0
+    and (whole(price) or 0) > 0 then
     fill.seq = whole(seq)
     fill.signed = side == 'sell' and tonumber(lots) or -tonumber(lots)
     fill.price = tonumber(price)
@@ -28,10 +29,27 @@ local function load_position(symbol_prefix, position_prefix, symbol)
 end
 
 -- share(cost, part, whole_lots) -> floor(cost x part / whole_lots), exact although the product
--- may exceed 2^53
+-- may exceed 2^53; part < whole_lots
 local function share(cost, part, whole_lots)
   local each = math.floor(cost / whole_lots)
-  return each * part + math.floor((cost - each * whole_lots) * part / whole_lots)
+  local rest, quotient, remainder = cost - each * whole_lots, 0, 0
+  if rest * part <= MAX_INT then
+    return each * part + math.floor(rest * part / whole_lots)
+  end
+  -- rest x part / whole_lots by long multiplication, a bit of part at a time.
+  for bit = 52, 0, -1 do
+    local add = math.floor(part / 2 ^ bit) % 2 == 1 and rest or 0
+    quotient = quotient * 2
+    for _, term in ipairs({ remainder, add }) do
+      remainder = remainder - (whole_lots - term)
+      if remainder >= 0 then
+        quotient = quotient + 1
+      else
+        remainder = remainder + whole_lots
+      end
+    end
+  end
+  return each * part + quotient
 end
 
 -- apply_fill(position, fill) -> nil when applied, else why not, the position unchanged.

@@ -30,7 +30,9 @@ redis.call('PEXPIRE', process_prefix .. name, 3600000)
 redis.call('ZADD', processes_key, text(now), name)
 redis.call('ZREMRANGEBYSCORE', processes_key, '-inf', text(now - 3600000))
 local live = {}
-for _, other in ipairs(redis.call('ZRANGEBYSCORE', processes_key, text(now - live_ms), '+inf')) do
+-- A heartbeat from the future is one from before the clock was set back: not heard since.
+local heard = redis.call('ZRANGEBYSCORE', processes_key, text(now - live_ms), text(now))
+for _, other in ipairs(heard) do
   if string.find(other, kind .. '-', 1, true) == 1 then
     live[#live + 1] = other
   end

@@ -1,15 +1,15 @@
 #!lua
 -- Create the system's keys, or check that they hold a system with this configuration.
 --
--- KEYS   config exposure cursors symbol:* position:* reservation:*
+-- KEYS   config exposure cursors fills positions quotes expiry symbol:* position:* reservation:*
 -- ARGV   1 n: number of config fields; 2 .. 2n+1: config field, value, ...;
 --        then for each symbol: name, m, and m times parameter, value
 -- REPLY  created | matched
--- ERRORS FOREIGN_KEYS (keys without a config), CONFIG_DIFFERS (field, stored, given)
+-- ERRORS FOREIGN_KEYS (the first key found without a config), CONFIG_DIFFERS (field, stored, given)
 -- EMITS  nothing
 
-local config_key, exposure_key, cursors_key = KEYS[1], KEYS[2], KEYS[3]
-local symbol_prefix, position_prefix, reservation_prefix = KEYS[4], KEYS[5], KEYS[6]
+local config_key, exposure_key = KEYS[1], KEYS[2]
+local symbol_prefix, position_prefix, reservation_prefix = KEYS[8], KEYS[9], KEYS[10]
 
 -- pairs_at(index) -> {name, value, ...} from a count at ARGV[index], and the index after them
 local function pairs_at(index)
@@ -50,8 +50,17 @@ if redis.call('EXISTS', config_key) == 1 then
   end
   return 'matched'
 end
-if redis.call('EXISTS', exposure_key, cursors_key) > 0 then
-  return redis.error_reply('FOREIGN_KEYS ' .. exposure_key .. ' or ' .. cursors_key)
+-- Orders may have come before the system; anything else would be half a system, or another's.
+local foreign = { KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7] }
+for _, symbol in ipairs(symbols) do
+  for _, prefix in ipairs({ symbol_prefix, position_prefix, reservation_prefix }) do
+    foreign[#foreign + 1] = prefix .. symbol.name
+  end
+end
+for _, key in ipairs(foreign) do
+  if redis.call('EXISTS', key) == 1 then
+    return redis.error_reply('FOREIGN_KEYS ' .. key)
+  end
 end
 
 -- Writes start here.

@@ -1,0 +1,160 @@
+"""Drawing pieces without any knowledge of the market: bars, sparklines, rules, fitted tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rich.cells import cell_len
+from rich.table import Table
+from rich.text import Text
+
+QUIET = "bright_black"
+GOOD, WARN, BAD = "green", "yellow", "red"
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+_LEVELS = "▁▂▃▄▅▆▇█"
+#: Space between two columns: at least, and at most where there is room.
+GAP, WIDE_GAP = 1, 3
+
+
+def plain(text: str) -> str:
+    """The text on one line, what cannot be printed replaced by spaces."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def clock(ms: int) -> str:
+    """The time of day (UTC) of an instant of the server's clock, HH:MM:SS; ``-`` out of range."""
+    try:
+        return datetime.fromtimestamp(ms // 1000, UTC).strftime("%H:%M:%S")
+    except (OverflowError, ValueError, OSError):
+        return "-"
+
+
+def grouped(count: int) -> str:
+    """An integer with its thousands apart."""
+    return f"{count:,}"
+
+
+def short_count(count: int) -> str:
+    """A count in at most five places: 9999, 12.3k, 4.5M; rounded down."""
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= size and count >= 10_000:
+            tenths = count * 10 // size
+            return (
+                f"{tenths // 10}.{tenths % 10}{unit}"
+                if tenths < 1_000
+                else f"{count // size}{unit}"
+            )
+    return str(count)
+
+
+def duration(ms: int) -> str:
+    """A length of time in at most six places: 250 ms, 12.5 s, 310 s, 90 min."""
+    if ms < 1_000:
+        return f"{ms} ms"
+    if ms < 100_000:
+        return f"{ms // 1_000}.{ms % 1_000 // 100} s"
+    return f"{ms // 1_000} s" if ms < 1_000_000 else f"{ms // 60_000} min"
+
+
+def trimmed(amount: str) -> str:
+    """The same decimal without the zeros at its end, but for two decimals."""
+    whole, point, decimals = amount.partition(".")
+    kept = decimals.rstrip("0")
+    return whole + point + kept.ljust(min(2, len(decimals)), "0")
+
+
+def signed(amount: str) -> Text:
+    """Decimal text with its sign, green above and red below zero."""
+    amount = trimmed(amount)
+    if amount.startswith("-"):
+        return Text(amount, BAD)
+    return Text(f"+{amount}", GOOD) if amount.strip("0.") else Text(amount)
+
+
+def bar(part: int, whole: int, width: int, style: str) -> Text:
+    """How much ``part`` is of ``whole``, in eighths of a cell; any part at all shows."""
+    eighths = min(max(part, 0) * 8 * width // whole, 8 * width) if whole > 0 else 0
+    if part > 0 and width > 0:
+        eighths = max(eighths, 1)
+    cells, rest = divmod(eighths, 8)
+    filled = "█" * cells + (_EIGHTHS[rest] if rest else "")
+    return Text.assemble((filled, style), ("░" * (width - len(filled)), QUIET))
+
+
+def thin_bar(part: int, whole: int, width: int, style: str) -> Text:
+    """The same in half cells and as a line, so that bars in successive rows do not touch."""
+    halves = min(max(part, 0) * 2 * width // whole, 2 * width) if whole > 0 else 0
+    if part > 0 and width > 0:
+        halves = max(halves, 1)
+    filled = "━" * (halves // 2) + "╸" * (halves % 2)
+    return Text.assemble((filled, style), ("─" * (width - len(filled)), QUIET))
+
+
+def sparkline(values: Sequence[int]) -> str:
+    """One cell a value, as high as it is of the highest; a dot for nothing."""
+    highest = max(values, default=0)
+    return "".join(
+        _LEVELS[(value * len(_LEVELS) - 1) // highest] if value > 0 else "·" for value in values
+    )
+
+
+def rule(title: str, width: int, note: str = "") -> Text:
+    """A line with a title at its left and a note at its right."""
+    end = f" {plain(note)} ─" if note else ""
+    line = Text.assemble(("─ ", QUIET), (plain(title), "bold"), " ")
+    line.append("─" * max(0, width - line.cell_len - cell_len(end)) + end, QUIET)
+    return cut(line, width)
+
+
+def cut(line: Text, width: int) -> Text:
+    """The line itself, cropped with an ellipsis to ``width`` cells, never wrapped."""
+    line.truncate(width, overflow="ellipsis")
+    line.no_wrap = True
+    line.overflow = "crop"
+    return line
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column with its cells; ``rank`` says which go first where not all fit (0 always stays)."""
+
+    title: str
+    cells: Sequence[Text]
+    rank: int = 0
+    right: bool = True
+
+    @property
+    def width(self) -> int:
+        """Cells that the widest of its texts needs."""
+        return max([cell_len(self.title), *(cell.cell_len for cell in self.cells)])
+
+
+def _chosen(columns: Sequence[Column], width: int) -> list[Column]:
+    left, chosen = width + GAP, set()
+    for column in sorted(columns, key=lambda one: one.rank):
+        need = column.width + GAP
+        if column.rank == 0 or need <= left:
+            chosen.add(id(column))
+            left -= need
+    return [column for column in columns if id(column) in chosen]
+
+
+def fitted(columns: Sequence[Column], width: int, most_gap: int = WIDE_GAP) -> Table:
+    """A borderless table of the columns that fit: one line for the titles and one for each row."""
+    chosen = _chosen(columns, width)
+    used = sum(column.width for column in chosen)
+    gaps = max(len(chosen) - 1, 1)
+    gap = min(max((width - used) // gaps, GAP), most_gap)
+    table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style=QUIET)
+    for column in chosen:
+        table.add_column(
+            column.title,
+            justify="right" if column.right else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+    for row in zip(*(column.cells for column in chosen), strict=True):
+        table.add_row(*row)
+    return table

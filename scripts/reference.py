@@ -1,0 +1,323 @@
+"""Writes ``docs/reference.md`` from the code; ``--check`` fails when the file is stale.
+
+Nothing here depends on the terminal, the time or the machine: the same code gives the same text.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+import click
+
+from mm.cli import main as command_line
+from mm.config import TEMPLATE, Config
+from mm.keys import CATALOGUE, FIELDS, RECORDS, Keys
+from mm.model import REASONS
+from mm.scripts import REFUSALS, file_text, key_names, script_names
+
+TARGET = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
+
+INTRODUCTION = """\
+# Reference
+
+Written from the code by `scripts/reference`; changes made here by hand are lost.
+
+[Commands](#commands) ·
+[Streams](#streams) ·
+[Keys](#keys) ·
+[Scripts](#scripts) ·
+[Reasons](#reasons) ·
+[Refusals](#refusals) ·
+[Configuration](#configuration) ·
+[Exit statuses](#exit-statuses)
+"""
+
+#: The options of ``mm.options.system_options``, described once.
+COMMON = ("data_dir", "redis_url", "prefix", "durability")
+
+#: What stands for the ``*`` of a family of keys.
+MEMBERS = {"reports:*": "CLIENT_ID", "seen:*": "BUCKET", "process:*": "KIND-ID"}
+
+#: How the script headers' parts are called here.
+HEADER_PARTS = ("KEYS", "ARGV", "REPLY", "ERRORS", "EMITS")
+
+EXIT_STATUSES = {
+    "0": "it did what was asked; for `mm audit` and `mm up`: every invariant holds",
+    "1": "it could not: no server, a server or data that this system may not use, an answer that"
+    " did not come in time, or an audit that found a violation",
+    "2": "the command line, a configuration or a value breaks a rule",
+    "4": "a child of `mm up` that ended because `mm up` itself was gone",
+}
+
+
+def row(cells: Iterable[str]) -> str:
+    """One row of a table; a bar inside a cell is escaped."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table with these column heads."""
+    return "\n".join([row(head), row("---" for _ in head), *map(row, rows)])
+
+
+# --- commands
+
+
+def walk(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    """The command and those below it, each with the words that call it, in alphabetical order."""
+    yield path, command
+    if isinstance(command, click.Group):
+        for name in sorted(command.commands):
+            yield from walk(command.commands[name], f"{path} {name}")
+
+
+def value_of(parameter: click.Parameter) -> str:
+    """What kind of value a parameter takes; empty for a flag."""
+    kind = parameter.type
+    if isinstance(parameter, click.Option) and parameter.is_flag:
+        return ""
+    if isinstance(kind, click.Choice):
+        return " or ".join(str(choice) for choice in kind.choices)
+    if isinstance(kind, click.IntRange | click.FloatRange):
+        noun = "integer" if isinstance(kind, click.IntRange) else "number"
+        ends = [f"from {kind.min}" if kind.min is not None else ""]
+        ends.append(f"to {kind.max}" if kind.max is not None else "")
+        return " ".join(part for part in [noun, *ends] if part)
+    return {"path": "path", "text": "text"}.get(kind.name, kind.name)
+
+
+def default_of(option: click.Option) -> str:
+    """The default of an option whose help shows it, else nothing."""
+    return f"`{option.default}`" if option.show_default else ""
+
+
+def options_table(options: Iterable[click.Option]) -> str:
+    """The options of a command as a table; empty without any."""
+    rows = []
+    for option in options:
+        names = ", ".join(f"`{name}`" for name in option.opts)
+        text = option.help or ""
+        default = default_of(option)
+        if found := re.search(r"\s*\[default: (.*)\]$", text):
+            text, default = text[: found.start()], found[1]
+        if option.envvar and option.show_envvar:
+            text += f" Also from the environment, `{option.envvar}`."
+        rows.append([names, value_of(option), default, text.strip()])
+    return table(["option", "value", "default", "meaning"], rows) if rows else ""
+
+
+def argument_word(argument: click.Argument) -> str:
+    """How an argument stands in the line that calls its command."""
+    if isinstance(argument.type, click.Choice):
+        return "{" + "|".join(str(choice) for choice in argument.type.choices) + "}"
+    word = str(argument.name).upper()
+    return word if argument.required else f"[{word}]"
+
+
+def command_section(path: str, command: click.Command) -> list[str]:
+    """What one command does, its arguments and its options."""
+    options = [one for one in command.params if isinstance(one, click.Option)]
+    arguments = [one for one in command.params if isinstance(one, click.Argument)]
+    common = {one.name for one in options}.issuperset(COMMON)
+    words = [path]
+    words += [argument_word(one) for one in arguments]
+    if isinstance(command, click.Group):
+        words.append("COMMAND")
+    elif options:
+        words.append("[OPTIONS]")
+    parts = [f"### {path}", f"`{' '.join(words)}`", inspect.cleandoc(command.help or "")]
+    parts.append(options_table(one for one in options if not (common and one.name in COMMON)))
+    if common:
+        parts.append("And the [options that find a system](#options-that-find-a-system).")
+    return parts
+
+
+def commands() -> list[str]:
+    """All commands."""
+    parts = ["## Commands"]
+    shared: list[click.Option] = []
+    for path, command in walk(command_line, "mm"):
+        found = {one.name: one for one in command.params if isinstance(one, click.Option)}
+        if found.keys() >= set(COMMON):
+            shared = [found[name] for name in COMMON]
+        parts += command_section(path, command)
+    parts += ["### Options that find a system", options_table(shared)]
+    return parts
+
+
+# --- streams, keys, scripts
+
+
+def key(name: str) -> str:
+    """A catalogue name as the key that `redis-cli` shows."""
+    return Keys().named(name) + (MEMBERS.get(name, "SYMBOL") if name.endswith("*") else "")
+
+
+def streams() -> list[str]:
+    """The record formats of all streams."""
+    packed = [[f"`{key(name)}`", f"`{of}`", f"`{line}`"] for name, (of, line) in RECORDS.items()]
+    named = [
+        [f"`{key(name)}`", f"`{FIELDS[name]}`"]
+        for name, (kind, _) in CATALOGUE.items()
+        if kind == "stream" and name in FIELDS
+    ]
+    return [
+        "## Streams",
+        "In these an entry is one atomic step and each of its fields is one record: the field's"
+        " name, and as its value a line of words in this order, `-` for none. A name stands once"
+        " an entry.",
+        table(["stream", "field name", "field value"], packed),
+        "These have a named field for each value.",
+        table(["stream", "fields"], named),
+    ]
+
+
+def keys() -> list[str]:
+    """All keys with type, meaning and fields."""
+    rows = []
+    for name, (kind, meaning) in CATALOGUE.items():
+        stored = FIELDS.get(name, "") if kind == "hash" else ""
+        if name == "config":
+            stored = " ".join(["schema", "symbols", *config_fields()])
+        rows.append([f"`{key(name)}`", kind, meaning, f"`{stored}`" if stored else ""])
+    note = (
+        "`{mm}` is the default prefix (`--prefix`). Numbers are decimal text; times are"
+        " milliseconds of the server's clock."
+    )
+    return ["## Keys", note, table(["key", "type", "holds", "fields"], rows)]
+
+
+def header(name: str) -> tuple[str, dict[str, str]]:
+    """A script's header: what it does, and its parts by name, each joined to one line."""
+    what: list[str] = []
+    parts: dict[str, list[str]] = {}
+    current = what
+    for line in file_text(name).splitlines():
+        if line.startswith("#!"):
+            continue
+        if not line.startswith("--"):
+            break
+        text = line.removeprefix("--").strip()
+        first, _, rest = text.partition(" ")
+        if first in HEADER_PARTS:
+            current = parts.setdefault(first, [])
+            text = rest.strip()
+        current.append(text)
+    return plain(" ".join(what)), {part: plain(" ".join(lines)) for part, lines in parts.items()}
+
+
+def plain(text: str) -> str:
+    """Text in which nothing reads as a tag or as emphasis."""
+    return re.sub(r"([<*])", r"\\\1", " ".join(text.split()))
+
+
+def scripts() -> list[str]:
+    """All scripts from their headers."""
+    parts = [
+        "## Scripts",
+        "Each is one atomic step; nothing else writes, a sender's XADD to the orders stream aside."
+        " `mm.scripts.Scripts` has a method of the same name.",
+    ]
+    for name in script_names():
+        what, found = header(name)
+        parts += [f"### {name}.lua", what]
+        found["KEYS"] = " ".join(f"`{one}`" for one in key_names(name))
+        parts.append("\n".join(f"- **{part}** {found[part]}" for part in HEADER_PARTS))
+    return parts
+
+
+# --- words and configuration
+
+
+def words() -> list[str]:
+    """Reason words and refusal codes."""
+    return [
+        "## Reasons",
+        "Why an order was not filled in full, in its report and on the dead-letter stream.",
+        table(["reason", "meaning"], ([f"`{word}`", text] for word, text in REASONS.items())),
+        "## Refusals",
+        "Why `place.lua` refused a proposal. A refusal changes nothing.",
+        table(["code", "rule"], ([f"`{code}`", text] for code, text in REFUSALS.items())),
+    ]
+
+
+def config_fields() -> list[str]:
+    """The fields of [market], in their order."""
+    return [field.name for field in fields(Config) if field.name != "symbols"]
+
+
+def market_comments() -> dict[str, str]:
+    """Each field of [market] with the comment that stands above it or above its group."""
+    found: dict[str, str] = {}
+    comment: list[str] = []
+    fresh = True
+    section = TEMPLATE.partition("[market]")[2].partition("# The symbols.")[0]
+    for line in section.splitlines():
+        if line.startswith("#"):
+            comment = [] if fresh else comment
+            comment.append(line.removeprefix("#").strip())
+            fresh = False
+        elif "=" in line:
+            found[line.partition("=")[0].strip()] = " ".join(comment)
+            fresh = True
+    return found
+
+
+def symbol_comments() -> list[tuple[str, str]]:
+    """The rows of the template's list of a symbol's parameters."""
+    return re.findall(r"^#   (\w+(?:, \w+)*) {2,}(\S.*)$", TEMPLATE, re.MULTILINE)
+
+
+def configuration() -> list[str]:
+    """All configuration fields with their defaults."""
+    defaults = {field.name: field.default for field in fields(Config)}
+    comments = market_comments()
+    rows = [
+        [f"`{name}`", f"`{defaults[name]}`", comments[name]]
+        for name in config_fields()
+        if defaults[name] is not MISSING
+    ]
+    return [
+        "## Configuration",
+        "A TOML file; `mm config init` writes one with the defaults.",
+        "`[market]`:",
+        table(["field", "default", "meaning"], rows),
+        "`[[symbol]]`, once for each symbol, with its `name` and:",
+        table(["field", "meaning"], ([f"`{name}`", text] for name, text in symbol_comments())),
+    ]
+
+
+def exit_statuses() -> list[str]:
+    """What a command's exit status says."""
+    return ["## Exit statuses", table(["status", "meaning"], EXIT_STATUSES.items())]
+
+
+def render() -> str:
+    """The whole file."""
+    parts = [INTRODUCTION.strip(), *commands(), *streams(), *keys(), *scripts(), *words()]
+    parts += [*configuration(), *exit_statuses()]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the file, or with ``--check`` compare it; the exit status."""
+    text = render()
+    if list(arguments) == ["--check"]:
+        if TARGET.exists() and TARGET.read_text(encoding="utf-8") == text:
+            return 0
+        sys.stderr.write("docs/reference.md is stale: run scripts/reference\n")
+        return 1
+    if arguments:
+        sys.stderr.write("usage: scripts/reference [--check]\n")
+        return 2
+    TARGET.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

