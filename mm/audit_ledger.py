@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from mm.audit_outcomes import Executions
@@ -11,6 +12,8 @@ from mm.audit_state import Executed
 from mm.model import Position
 from mm.scripts import text
 from mm.snapshot import Raw
+
+_FILL = re.compile(rb"(buy|sell) ([0-9]{1,16}) ([0-9]{1,16}) (\S+ \S+) (\S+) ([0-9]{1,16})")
 
 
 @dataclass
@@ -68,20 +71,14 @@ class Ledger:
 
     def _record(self, entry: bytes, fill_id: bytes, line: bytes, executions: Executions) -> None:
         name, _, number = fill_id.rpartition(b"-")
-        track, words = self._tracks.get(name), line.split(b" ")
-        numbers = [number, *words[1:3], *words[6:]]
-        if (
-            track is None
-            or len(words) != 7
-            or words[0] not in (b"buy", b"sell")
-            or not all(map(digits, numbers))
-        ):
+        track, found = self._tracks.get(name), _FILL.fullmatch(line)
+        if track is None or found is None or not digits(number):
             said = f"{text(fill_id)!r} {text(line)!r}"
             self._dense.violation(f"fills entry {text(entry)}: {said} is not a fill of a symbol")
             if track is not None:
                 track.broken = True
             return
-        side, lots, price, client, order, quote, ts_ms = words
+        side, lots, price, order, quote, ts_ms = found.groups()
         seq = int(number)
         if seq != track.seq + 1:
             track.broken = True
@@ -102,7 +99,7 @@ class Ledger:
                 f" {track.limit} lots"
             )
         self._check_quote(track, seq, side == b"buy", quantity, ticks, text(quote), int(ts_ms))
-        executions.add(client + b"/" + order, fill_id, lots, price, quote, int(ts_ms))
+        executions.add(order.replace(b" ", b"/"), fill_id, lots, price, quote, int(ts_ms))
 
     def _check_quote(
         self, track: _Track, seq: int, bought: bool, lots: int, ticks: int, quote: str, ts_ms: int

@@ -7,6 +7,7 @@ again, so that every accusation rests on the records themselves.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
@@ -59,7 +60,7 @@ class OrderOnce:
         """Whether the outcome is of a fill after the instant, or of a ledger with a fault."""
         if not outcome.filled:
             return False
-        symbol, seq = outcome.symbol_seq
+        symbol, seq = outcome.symbol, outcome.seq
         return seq > self._seqs.get(symbol, seq) or symbol in self._broken
 
     def _alive(self, bucket: int) -> bool:
@@ -119,7 +120,7 @@ class OrderOnce:
 
     def _read_reports(self) -> tuple[dict[int, Fingerprints], Fingerprints]:
         """Fingerprints of the outcomes told, by the window whose memory has them, and of fills."""
-        remembered: dict[int, Fingerprints] = {}
+        remembered: defaultdict[int, Fingerprints] = defaultdict(Fingerprints)
         filled, first = Fingerprints(), Fingerprints()
         for client, name, line, told in self._reports():
             self._tally.count("reports")
@@ -129,13 +130,13 @@ class OrderOnce:
                 )
                 continue
             # Answers to ids that break the rule for ids share the name "-".
-            if told.words[1] == b"bad_order_id" or self._after(told.outcome):
+            if told.outcome.reason == b"bad_order_id" or self._after(told.outcome):
                 continue
             order = client.encode() + b"/" + name
             # The outcome that a duplicate repeats may be one window older.
             bucket = told.ts_ms // self._window - told.again
             if (bucket + 2) * self._window > self._raw.now_ms:
-                remembered.setdefault(bucket, Fingerprints()).add(order, *told.words)
+                remembered[bucket].add(order, told.outcome.line)
             else:
                 self._tally.count("reports whose outcome may be forgotten")
             if told.outcome.filled:
@@ -149,7 +150,7 @@ class OrderOnce:
         latest: dict[bytes, int] = {}
         for client, name, _, told in self._reports() if marks else ():
             order = client.encode() + b"/" + name
-            if told is None or told.again or told.words[1] == b"bad_order_id":
+            if told is None or told.again or told.outcome.reason == b"bad_order_id":
                 continue
             if fingerprint(order) in marks:
                 self._tally.expect(
@@ -166,12 +167,12 @@ class OrderOnce:
             key = self._reader.keys.member("seen:*", bucket)
             orders = buckets.setdefault(bucket, Fingerprints())
             for order, line in self._safe(key, self._reader.fields(key)):
-                outcome = parse_outcome(line.split(b" "))
+                outcome = parse_outcome(line)
                 if outcome is None:
                     self._tally.violation(f"{key} {text(order)} {text(line)!r} is not an outcome")
                     continue
                 orders.add(order)
-                self._outcomes.add(order, *line.split(b" "))
+                self._outcomes.add(order, line)
                 if outcome.filled and not self._after(outcome):
                     self._filled.put(outcome.mark(order))
             self._tally.count("remembered outcomes", len(orders))
@@ -239,7 +240,7 @@ class OrderOnce:
                 else:
                     self._tally.count("orders whose outcome may be forgotten")
                 continue
-            outcome = parse_outcome(found.split(b" "))
+            outcome = parse_outcome(found)
             fit = outcome is None or self._after(outcome) or fits(line, outcome)
             if not fit and len(suspects) < _SUSPECTS:
                 suspects.setdefault(order, ms)
@@ -255,7 +256,7 @@ class OrderOnce:
                 continue
             judged.add(order)
             [found] = self._remembered([order])
-            outcome = parse_outcome(found.split(b" ")) if found else None
+            outcome = parse_outcome(found) if found else None
             executed = fills.get(order, [(0, "")])[0][0]
             if outcome is None or fits(line, outcome) or executed < ms:
                 continue  # a later record of the same name: the first outcome is not its own
@@ -285,7 +286,7 @@ class OrderOnce:
         for bucket in self._buckets if marks else ():
             key = self._reader.keys.member("seen:*", bucket)
             for order, line in self._safe(key, self._reader.fields(key)):
-                outcome = parse_outcome(line.split(b" "))
+                outcome = parse_outcome(line)
                 if outcome and outcome.filled and outcome.mark(order) in marks:
                     self._tally.violation(
                         f"{key} {text(order)} {text(line)!r}: the ledger has no such fill"
@@ -307,7 +308,7 @@ class OrderOnce:
             said = f"report of {text(order)} {text(line)!r}"
             if told is None or self._after(told.outcome):
                 continue
-            if fingerprint(order, *told.words) in differing:
+            if fingerprint(order, told.outcome.line) in differing:
                 self._tally.violation(f"{said}: the first outcome of the order is another")
             elif told.outcome.filled and told.outcome.mark(order) in unfilled:
                 self._tally.violation(f"{said}: the ledger has no such fill")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mm.audit_parts import Fingerprints, digits, fingerprint
 from mm.model import REASONS
 
-_CANCELED = (b"no_quote", b"expired", b"not_crossing", b"exhausted", b"halted")
-_REJECTED = tuple(reason.encode() for reason in REASONS if reason.encode() not in _CANCELED)
-#: Status -> the reasons it goes with, and whether something was filled.
-_STATUSES: dict[bytes, tuple[tuple[bytes, ...], bool]] = {
-    b"filled": ((b"-",), True),
-    b"partially_filled": ((b"exhausted",), True),
-    b"canceled": (_CANCELED, False),
-    b"rejected": (_REJECTED, False),
-}
+_CANCELED = ("no_quote", "expired", "not_crossing", "exhausted", "halted")
+_REJECTED = tuple(reason for reason in REASONS if reason not in _CANCELED)
+_FILLED = re.compile(
+    rb"(filled -|partially_filled exhausted) "
+    rb"(([1-9][0-9]{0,15}) ([0-9]{1,16}) ([A-Z0-9._-]{1,16})-([0-9]{1,16}) \S+)"
+)
+_EMPTY = re.compile(
+    f"(?:canceled (?:{'|'.join(_CANCELED)})|rejected (?:{'|'.join(_REJECTED)})) 0 - - \\S+".encode()
+)
 
 
 @dataclass
@@ -30,7 +33,9 @@ class Executions:
     now_ms: int
     orders: Fingerprints = field(default_factory=Fingerprints)
     fills: Fingerprints = field(default_factory=Fingerprints)
-    remembered: dict[int, Fingerprints] = field(default_factory=dict)
+    remembered: defaultdict[int, Fingerprints] = field(
+        default_factory=lambda: defaultdict(Fingerprints)
+    )
 
     def add(
         self, order: bytes, fill_id: bytes, lots: bytes, price: bytes, quote: bytes, ts_ms: int
@@ -41,65 +46,55 @@ class Executions:
         self.fills.put(mark)
         bucket = ts_ms // self.window
         if (bucket + 2) * self.window > self.now_ms:
-            self.remembered.setdefault(bucket, Fingerprints()).put(mark)
+            self.remembered[bucket].put(mark)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What is remembered or reported of an order: its six words."""
+class Outcome(NamedTuple):
+    """What is remembered or reported of an order; the fields after ``filled`` only if it is."""
 
-    status: bytes
-    lots: bytes
-    price: bytes
-    fill_id: bytes
-    quote_id: bytes
+    line: bytes
+    filled: bool = False
+    complete: bool = False
+    lots: int = 0
+    price: int = 0
+    symbol: bytes = b""
+    seq: int = 0
+    execution: bytes = b""
+
+    @property
+    def reason(self) -> bytes:
+        """Why it did not fill in full, or ``-``."""
+        return self.line.split(b" ", 2)[1]
 
     def mark(self, order: bytes) -> int:
         """The fingerprint of the order's fill, as :class:`Executions` takes it."""
-        return fingerprint(order, self.lots, self.price, self.fill_id, self.quote_id)
-
-    @property
-    def filled(self) -> bool:
-        """Whether something was executed."""
-        return self.fill_id != b"-"
-
-    @property
-    def symbol_seq(self) -> tuple[bytes, int]:
-        """The fill's symbol and sequence number; only of an outcome that is filled."""
-        symbol, _, seq = self.fill_id.rpartition(b"-")
-        return symbol, int(seq)
+        return fingerprint(order, self.execution)
 
 
-def parse_outcome(words: list[bytes]) -> Outcome | None:
+def parse_outcome(line: bytes) -> Outcome | None:
     """The outcome that six words say, or None when they contradict each other."""
-    if len(words) != 6 or words[0] not in _STATUSES:
-        return None
-    status, reason, lots, price, fill_id, quote = words
-    reasons, filled = _STATUSES[status]
-    if reason not in reasons or not digits(lots) or (int(lots) > 0) != filled:
-        return None
-    number = fill_id.rpartition(b"-")[2]
-    good = digits(price) and digits(number) if filled else price == fill_id == b"-"
-    return Outcome(status, lots, price, fill_id, quote) if good else None
+    if found := _FILLED.fullmatch(line):
+        word, execution, lots, price, symbol, seq = found.groups()
+        complete = word == b"filled -"
+        return Outcome(line, True, complete, int(lots), int(price), symbol, int(seq), execution)
+    return Outcome(line) if _EMPTY.fullmatch(line) else None
 
 
-@dataclass(frozen=True)
-class Told:
-    """A report's outcome, its six words, whether it is marked duplicate, and when it was."""
+class Told(NamedTuple):
+    """A report's outcome, whether it is marked duplicate, and when it was."""
 
     outcome: Outcome
-    words: list[bytes]
     again: bool
     ts_ms: int
 
 
 def parse_report(line: bytes) -> Told | None:
     """The record of a reports stream, or None when it is not one."""
-    words = line.split(b" ")
-    outcome = parse_outcome(words[:-2])
-    if outcome is None or words[-2] not in (b"0", b"1") or not digits(words[-1]):
+    words = line.rsplit(b" ", 2)
+    if len(words) != 3 or words[1] not in (b"0", b"1") or not digits(words[2]):
         return None
-    return Told(outcome, words[:-2], words[-2] == b"1", int(words[-1]))
+    outcome = parse_outcome(words[0])
+    return Told(outcome, words[1] == b"1", int(words[2])) if outcome else None
 
 
 def fits(line: bytes, outcome: Outcome) -> bool:
@@ -110,11 +105,11 @@ def fits(line: bytes, outcome: Outcome) -> bool:
     if len(words) != 5 or not (digits(words[3]) and digits(words[4])):
         return False
     _, symbol, side, lots, limit = words
-    filled, wanted, price = int(outcome.lots), int(lots), int(outcome.price)
-    crosses = price <= int(limit) if side == b"buy" else price >= int(limit)
+    wanted, worst = int(lots), int(limit)
+    crosses = outcome.price <= worst if side == b"buy" else outcome.price >= worst
     return (
-        symbol == outcome.symbol_seq[0]
-        and filled <= wanted
-        and (outcome.status == b"filled") == (filled == wanted)
+        symbol == outcome.symbol
+        and outcome.lots <= wanted
+        and outcome.complete == (outcome.lots == wanted)
         and crosses
     )

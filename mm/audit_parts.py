@@ -177,10 +177,8 @@ class Fingerprints:
     therefore reads the records themselves again.
     """
 
-    _SHARDS = 64
-
     def __init__(self) -> None:
-        self._shards = [array("q") for _ in range(self._SHARDS)]
+        self._shards = [array("q") for _ in range(64)]
 
     def __len__(self) -> int:
         return sum(len(shard) for shard in self._shards)
@@ -191,7 +189,7 @@ class Fingerprints:
 
     def put(self, mark: int) -> None:
         """Put a record in by its fingerprint."""
-        self._shards[mark % self._SHARDS].append(mark)
+        self._shards[mark % 64].append(mark)
 
     def repeated(self) -> set[int]:
         """The fingerprints that stand there more than once."""

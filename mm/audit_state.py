@@ -63,6 +63,7 @@ def check_exact(
     for name, stored in raw.symbols.items():
         key = keys.member("reservation:*", name)
         held = tally.integers(key, stored.reservation, "bid_units", "ask_units", "expires_ms")
+        tally.integer(keys.member("symbol:*", name), stored.state, "multiplier")
         tally.optional(key, stored.reservation, *_CLAIMS)
         tally.stream_ids(key, stored.reservation, "event_id")
         tally.count("reservations")
@@ -119,10 +120,11 @@ class _One:
         if 0 <= late < GRACE_MS:
             self.tally.count("reservations of quotes just expired")
         else:
-            since = f"expired {late} ms ago" if late > 0 else "is not there"
+            quote = f"{self.keys.member('quote:*', self.name)} is not there"
+            since = f"it expired {late} ms ago" if late > 0 else quote
             self.tally.violation(
                 f"{self.where}: {bid} bid and {ask} ask units are reserved for"
-                f" {self.stored.reservation.get('quote_id')}, which {since}"
+                f" {self.stored.reservation.get('quote_id')}, but {since}"
             )
 
     def check_quote(self, notional: bool, sound: bool, executed: Executed | None) -> None:
@@ -151,8 +153,7 @@ class _One:
             self._check_deadline(key)
 
     def _unit(self, side: str) -> int | None:
-        where = self.keys.member("symbol:*", self.name)
-        multiplier = self.tally.integer(where, self.stored.state, "multiplier")
+        multiplier = integer(self.stored.state, "multiplier")
         ticks = integer(self.stored.quote, f"{side}_ticks")
         return None if multiplier is None or ticks is None else multiplier * ticks
 

@@ -28,6 +28,7 @@ from mm.options import (
 )
 from mm.process import stop_on_signals
 from mm.state import State
+from mm.supervise import hold_leash
 
 
 class Front(click.Group):
@@ -107,8 +108,12 @@ def maker(ident: str, config_path: Path | None, system: System) -> None:
 
 
 @main.command("up")
-@click.option("--makers", type=click.IntRange(0, 64), default=2, show_default=True)
-@click.option("--publishers", type=click.IntRange(0, 64), default=1, show_default=True)
+@click.option(
+    "--makers", type=click.IntRange(0, 64), default=2, show_default=True, help="Market makers."
+)
+@click.option(
+    "--publishers", type=click.IntRange(0, 64), default=1, show_default=True, help="Order senders."
+)
 @click.option(
     "--rate", type=Positive(), default=50, show_default=True, help="Orders a second, all."
 )
@@ -124,7 +129,13 @@ def maker(ident: str, config_path: Path | None, system: System) -> None:
 @click.option(
     "--speed", type=Positive(zero=True), default=1, show_default=True, help="0: flat out."
 )
-@click.option("--seed", type=click.IntRange(0, 2**31), default=1, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31),
+    default=1,
+    show_default=True,
+    help="The same seed makes the same order flow.",
+)
 @config_option
 @system_options
 def up_command(
@@ -161,6 +172,7 @@ def up_command(
         durability=system.durability,
     )
     stop = stop_on_signals()
+    hold_leash(lambda text: click.echo(f"mm: {text}", err=True))
     sys.exit(up.Up(options, Console()).run(stop))
 
 

@@ -61,7 +61,13 @@ from mm.publisher import Options, Publisher
 @click.option(
     "--speed", type=Positive(zero=True), default=1, show_default=True, help="0: flat out."
 )
-@click.option("--in-flight", type=click.IntRange(1, 1_000_000), default=200, show_default=True)
+@click.option(
+    "--in-flight",
+    type=click.IntRange(1, 1_000_000),
+    default=200,
+    show_default=True,
+    help="Orders without a report at most.",
+)
 @click.option(
     "--bulk",
     type=click.IntRange(1, 1_000),

@@ -26,7 +26,7 @@ from mm.model import (
     parse_decimal,
     to_steps,
 )
-from mm.options import System, json_option, show, system_options
+from mm.options import Positive, System, json_option, show, system_options
 from mm.snapshot import read_config, take
 from mm.up import Reader
 
@@ -35,20 +35,15 @@ from mm.up import Reader
 @json_option
 @system_options
 def status(as_json: bool, system: System) -> None:
-    """Say in a line how the system does."""
-    reader = Reader(system.url, system.keys)
-    found = take(system.scripts(), 0)
-    reader.snapshot(recent=0, most=1)
-    history = view.History()
-    history.add(found)
-    supervision = reader.supervision()
-    line = view.status_line(found, history, supervision)
-    facts = view.status_facts(found)
+    """Say in a line how the system does, and show its processes."""
+    found = take(system.scripts())
     if as_json:
-        show(Console(), True, facts, "")
-    else:
-        click.echo(line)
-        Console().print(view.processes_table(found))
+        show(Console(), True, view.status_facts(found), "")
+        return
+    reader = Reader(system.url, system.keys)
+    reader.snapshot(recent=0, most=1)
+    click.echo(view.status_line(found, view.History(), reader.supervision()))
+    Console().print(view.processes_table(found))
 
 
 @click.command()
@@ -83,11 +78,19 @@ def exposure(as_json: bool, system: System) -> None:
 @click.argument("side", type=click.Choice(["buy", "sell"]))
 @click.argument("quantity")
 @click.argument("limit_price")
-@click.option("--client-id", default="by-hand", show_default=True)
+@click.option(
+    "--client-id", default="by-hand", show_default=True, help="Who sends; reports go by it."
+)
 @click.option(
     "--order-id", help="Unique a client; again, it asks for the first outcome.  [default: new]"
 )
-@click.option("--timeout", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True)
+@click.option(
+    "--timeout",
+    type=Positive(),
+    default=10,
+    show_default=True,
+    help="Seconds to wait for the report.",
+)
 @json_option
 @system_options
 def order(
@@ -166,7 +169,13 @@ def audit(quiescent: bool, as_json: bool, system: System) -> None:
 
 @click.command()
 @click.argument("symbol")
-@click.option("--last", type=click.IntRange(1, 10_000), default=10, show_default=True)
+@click.option(
+    "--last",
+    type=click.IntRange(1, 10_000),
+    default=10,
+    show_default=True,
+    help="How many of the newest events to tell.",
+)
 @json_option
 @system_options
 def explain(symbol: str, last: int, as_json: bool, system: System) -> None:

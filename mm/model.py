@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal
 from typing import Literal
 
 from mm.errors import ValueRefused
@@ -21,6 +21,9 @@ Side = Literal["buy", "sell"]
 Status = Literal["filled", "partially_filled", "canceled", "rejected"]
 Trigger = Literal["position", "refresh", "expired", "bootstrap", "capacity"]
 Outcome = Literal["granted", "reduced", "omitted"]
+
+#: Decimals of at most 20 + 20 digits and integers of 16 multiply exactly in this many digits.
+_EXACT = Context(prec=120)
 
 ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 SYMBOL = re.compile(r"[A-Z0-9._-]{1,16}")
@@ -70,17 +73,17 @@ def check_symbol(value: str) -> str:
 
 def parse_decimal(name: str, text: str) -> Decimal:
     """An exact finite decimal from plain text (no exponent), or ValueRefused."""
-    if not re.fullmatch(r"-?[0-9]{1,30}(\.[0-9]{1,30})?", text):
-        raise ValueRefused(f"{name} {text!r}: it must be a plain decimal number such as 187.25")
-    try:
-        return Decimal(text)
-    except InvalidOperation as error:
-        raise ValueRefused(f"{name} {text!r}: not a decimal number") from error
+    if not re.fullmatch(r"-?[0-9]{1,20}(\.[0-9]{1,20})?", text):
+        raise ValueRefused(
+            f"{name} {text!r}: it must be a plain decimal number such as 187.25, with at most 20"
+            " digits before and 20 after the point"
+        )
+    return Decimal(text)
 
 
 def to_steps(name: str, value: Decimal, step: Decimal, step_name: str) -> int:
     """How many whole steps (ticks or lots) ``value`` is; ValueRefused when it is off the grid."""
-    count, rest = divmod(value, step)
+    count, rest = _EXACT.divmod(value, step)
     if rest != 0:
         raise ValueRefused(f"{name} {value}: it must be a multiple of the {step_name} {step}")
     return check_int(f"{name} in {step_name}s", int(count), low=1)
@@ -88,7 +91,7 @@ def to_steps(name: str, value: Decimal, step: Decimal, step_name: str) -> int:
 
 def from_steps(count: int, step: Decimal) -> str:
     """The exact decimal text of ``count`` steps, with the step's number of decimals."""
-    return f"{count * step:f}"
+    return f"{_EXACT.multiply(Decimal(count), step):f}"
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,8 @@ class Symbol:
 
     def money(self, ticks_lots: int) -> str:
         """Money of ``ticks x lots`` as exact decimal text (tick x lot x multiplier each)."""
-        return from_steps(ticks_lots, self.tick * self.lot * self.multiplier)
+        value = _EXACT.multiply(_EXACT.multiply(self.tick, self.lot), Decimal(self.multiplier))
+        return from_steps(ticks_lots, value)
 
 
 @dataclass(frozen=True)

@@ -67,8 +67,8 @@ class System:
             client.ping()
         except redis.exceptions.ConnectionError as error:
             raise Unavailable(
-                f"no server answers at {self.url}: {error}. Start one with `mm up`, or name the"
-                " right --data-dir or --redis-url."
+                f"no server answers at {self.url}: {str(error).rstrip('.')}. Start one with"
+                " `mm up`, or name the right --data-dir or --redis-url."
             ) from error
         return Scripts(client, self.keys)
 

@@ -62,6 +62,8 @@ class Options:
         for name, value in (("duration_s", self.duration_s), ("drain_s", self.drain_s)):
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise ValueRefused(f"{name} {value}: it must be a number of seconds, 0 or more")
+        if not 0 < self.resend_after_s < 1e6:
+            raise ValueRefused(f"resend_after_s {self.resend_after_s}: it must be above 0 seconds")
         if self.orders is not None:
             check_int("orders", self.orders)
         check_int("in_flight", self.in_flight, high=1_000_000)
@@ -158,8 +160,12 @@ class Publisher(Process):
         try:
             super().run(self.over)
         finally:
-            if self._journal is not None:
-                self._journal.close()
+            self.finish()
+
+    def finish(self) -> None:
+        """Close the journal and log what came of everything."""
+        if self._journal is not None:
+            self._journal.close()
         self.log.info("summary %s", self.summary.text())
 
     def attach(self, scripts: Scripts) -> None:

@@ -215,6 +215,8 @@ class ManagedServer:
         finally:
             client.close()
             self.stop()
+            # That was an orderly stop, but only a finished rewrite has made the log a sound one.
+            self._unmark_clean()
             socket.unlink(missing_ok=True)
 
     def _spawn(self, socket: Path) -> None:

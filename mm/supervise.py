@@ -66,8 +66,8 @@ class Supervisor:
         self._read_end, self._write_end = os.pipe()
 
     def note(self, text: str) -> None:
-        """Keep something worth showing, with the time of day."""
-        self.notes.append(f"{time.strftime('%H:%M:%S')} {text}")
+        """Keep something worth showing, with the time of day (UTC, like all times on screen)."""
+        self.notes.append(f"{time.strftime('%H:%M:%S', time.gmtime())} {text}")
 
     def add(self, name: str, *arguments: str) -> None:
         """Start a child that runs ``mm`` with these arguments."""

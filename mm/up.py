@@ -16,7 +16,7 @@ from rich.live import Live
 from mm import audit, link, view
 from mm.config import Config, Durability, default
 from mm.datadir import DataDir, Lock
-from mm.errors import MMError, SystemRefused, Unavailable
+from mm.errors import SystemRefused, Unavailable
 from mm.keys import Keys
 from mm.scripts import Scripts
 from mm.server import ManagedServer, find_binary
@@ -298,6 +298,3 @@ def watch(reader: Reader, console: Console, stop: threading.Event) -> None:
             live.update(
                 view.screen(found, history, supervision, size.width, size.height), refresh=True
             )
-
-
-__all__ = ["MMError", "Options", "Reader", "Up", "watch"]

@@ -87,9 +87,14 @@ class History:
         self._samples.append((now, orders))
 
     @property
+    def known(self) -> bool:
+        """Whether there are two snapshots, and so a rate."""
+        return len(self._samples) >= 2
+
+    @property
     def orders_per_s(self) -> int:
         """Orders per second over the last two seconds or a little more; 0 before two snapshots."""
-        if len(self._samples) < 2:
+        if not self.known:
             return 0
         until, orders = self._samples[-1]
         since, before = self._samples[-2]
@@ -146,15 +151,17 @@ def status_line(snapshot: Snapshot, history: History, supervision: Supervision) 
     """The system in one plain line."""
     exposure = snapshot.exposure
     limit = number(exposure, "limit_units")
+    rows = process_rows(snapshot, supervision.restarts)
+    told = sum(row.rate_per_s or 0 for row in rows if row.kind == "exchange")
+    rate = history.orders_per_s if history.known else told
     parts = [
-        f"orders {number(snapshot.cursors, 'exchange_records')} ({history.orders_per_s}/s)",
+        f"orders {number(snapshot.cursors, 'exchange_records')} ({rate}/s)",
         f"fills {number(snapshot.cursors, 'state_records')}",
         f"quotes {active_quotes(snapshot)}/{symbol_count(snapshot)}",
         f"long {number(exposure, 'bid_units')}/{limit}",
         f"short {number(exposure, 'ask_units')}/{limit}",
         f"lag {lag_words(snapshot)}",
     ]
-    rows = process_rows(snapshot, supervision.restarts)
     if silent := [row.name for row in rows if row.state == "silent"]:
         parts.append(f"silent {names(silent, 4)}")
     halted = list(halts(snapshot))
@@ -227,7 +234,7 @@ def _alerts(snapshot: Snapshot, supervision: Supervision, width: int, most: int)
         lines = [*lines[: shown - 1], lines[shown - 1].append_text(others)]
     durability, why = durability_words(snapshot, supervision)
     if durability != STRONG:
-        said = f": a crash may lose what was acknowledged{f' ({why})' if why else ''}"
+        said = f": acknowledged orders may be lost{f' ({why})' if why else ''}"
         lines.append(Text.assemble((f"! {durability}", f"bold {BAD}"), said))
     for note in reversed(supervision.notes):
         lines.append(Text.assemble(("! ", f"bold {WARN}"), plain(note)))
@@ -242,7 +249,7 @@ def screen(
     In order of importance: title, exposure, alerts, orders, symbols, numbers, processes, waiting
     queues, latest fills and quote events; what does not fit is left out or cut short.
     """
-    top: list[RenderableType] = [_title(snapshot, supervision, width)]
+    top = [_title(snapshot, supervision, width)]
     if height >= 8:
         top.append(_orders(snapshot, history, width))
     if height >= 12:
@@ -260,5 +267,5 @@ def screen(
     if left - bottom >= SYMBOLS_LEAST:
         parts += symbols_pane(snapshot, width, left - bottom)
     if bottom:
-        parts.append(bottom_pane(snapshot, supervision.restarts, width, bottom))
+        parts += bottom_pane(snapshot, supervision.restarts, width, bottom)
     return Group(*parts)

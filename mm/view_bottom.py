@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import islice
 
-from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from mm.model import Fill
 from mm.snapshot import Event, Snapshot
-from mm.view_draw import QUIET, WARN, Column, clock, cut, fitted, plain, rule, short_count
+from mm.view_draw import QUIET, WARN, Column, beside, clock, cut, fitted, plain, rule, short_count
 from mm.view_facts import number, process_rows
 from mm.view_tables import lag_text, none, restarts_text, state_text
 
@@ -25,33 +23,28 @@ ROOMY = 50
 
 def processes_pane(
     snapshot: Snapshot, restarts: Mapping[str, int], width: int, height: int
-) -> RenderableType:
+) -> list[Text]:
     """The processes, one a line, under a line of titles; where not all fit, silent ones first."""
     shown = rows = process_rows(snapshot, restarts)
     if len(rows) > height - 1:
         shown = sorted(rows, key=lambda row: row.state != "silent")[: max(height - 2, 0)]
-    named = [Text(plain(row.name)) for row in shown]
-    columns = [
-        ("process", named, 0, False),
-        ("pid", [Text(row.pid, QUIET) if row.pid else none() for row in shown], 2, True),
-        ("state", [state_text(row) for row in shown], 1, False),
-        ("restarts" if width >= 54 else "rst", [restarts_text(row) for row in shown], 4, True),
-        (
-            "rate/s",
-            [
-                none() if row.rate_per_s is None else Text(short_count(row.rate_per_s))
-                for row in shown
-            ],
-            5,
-            True,
-        ),
-        ("lag", [lag_text(row) for row in shown], 3, True),
+    rates = [
+        none() if row.rate_per_s is None else Text(short_count(row.rate_per_s)) for row in shown
     ]
+    pids = [Text(plain(row.pid), QUIET) if row.pid else none() for row in shown]
+    restarted = "restarts" if width >= 54 else "rst"
+    columns = [
+        Column("process", [Text(plain(row.name)) for row in shown], right=False),
+        Column("pid", pids, 2),
+        Column("state", [state_text(row) for row in shown], 1, right=False),
+        Column(restarted, [restarts_text(row) for row in shown], 4),
+        Column("rate/s", rates, 5),
+        Column("lag", [lag_text(row) for row in shown], 3),
+    ]
+    lines = fitted(columns, width, most_gap=2)
     if len(rows) > len(shown):
-        named.append(Text(f"and {len(rows) - len(shown)} more", "italic"))
-        for _, cells, _, _ in columns[1:]:
-            cells.append(Text())
-    return fitted([Column(*column) for column in columns], width, most_gap=2)
+        lines.append(cut(Text(f"and {len(rows) - len(shown)} more", "italic"), width))
+    return lines
 
 
 def fill_line(snapshot: Snapshot, fill: Fill, width: int) -> Text:
@@ -106,14 +99,6 @@ def events_lines(snapshot: Snapshot, width: int, height: int) -> list[Text]:
     return lines or [cut(Text("all recent quotes granted", QUIET), width)][: max(height, 0)]
 
 
-def _stack(lines: Sequence[RenderableType]) -> Table:
-    stack = Table.grid(padding=0)
-    stack.add_column(no_wrap=True)
-    for line in lines:
-        stack.add_row(line)
-    return stack
-
-
 def _parts(width: int) -> list[int]:
     """The widths of the panes, two cells apart."""
     if width < NARROW:
@@ -128,15 +113,13 @@ def _parts(width: int) -> list[int]:
 
 def bottom_pane(
     snapshot: Snapshot, restarts: Mapping[str, int], width: int, height: int
-) -> RenderableType:
+) -> list[Text]:
     """Processes, fills and quote events side by side, or the last two stacked, each with a rule.
 
     It takes ``height`` lines at most, which must be 4 at least.
     """
     parts, inner = _parts(width), height - 1
-    panes: list[list[RenderableType]] = [
-        [rule("processes", parts[0]), processes_pane(snapshot, restarts, parts[0], inner)]
-    ]
+    panes = [[rule("processes", parts[0]), *processes_pane(snapshot, restarts, parts[0], inner)]]
     if len(parts) == 3:
         panes.append([rule("fills", parts[1]), *fills_lines(snapshot, parts[1], inner)])
         panes.append([rule("quote events", parts[2]), *events_lines(snapshot, parts[2], inner)])
@@ -151,11 +134,7 @@ def bottom_pane(
                 *events_lines(snapshot, parts[1], events),
             ]
         )
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    for part in parts:
-        grid.add_column(width=part, no_wrap=True)
-    grid.add_row(*(_stack(pane) for pane in panes))
-    return grid
+    return beside(panes, parts, 2)
 
 
 def bottom_lines(snapshot: Snapshot, restarts: Mapping[str, int]) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import zip_longest
 
 from rich.cells import cell_len
-from rich.table import Table
 from rich.text import Text
 
 QUIET = "bright_black"
@@ -141,20 +141,32 @@ def _chosen(columns: Sequence[Column], width: int) -> list[Column]:
     return [column for column in columns if id(column) in chosen]
 
 
-def fitted(columns: Sequence[Column], width: int, most_gap: int = WIDE_GAP) -> Table:
-    """A borderless table of the columns that fit: one line for the titles and one for each row."""
+def fitted(columns: Sequence[Column], width: int, most_gap: int = WIDE_GAP) -> list[Text]:
+    """The columns that fit, as lines: one of titles, then one for each row."""
     chosen = _chosen(columns, width)
     used = sum(column.width for column in chosen)
-    gaps = max(len(chosen) - 1, 1)
-    gap = min(max((width - used) // gaps, GAP), most_gap)
-    table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style=QUIET)
-    for column in chosen:
-        table.add_column(
-            column.title,
-            justify="right" if column.right else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-        )
-    for row in zip(*(column.cells for column in chosen), strict=True):
-        table.add_row(*row)
-    return table
+    gap = " " * min(max((width - used) // max(len(chosen) - 1, 1), GAP), most_gap)
+    titled = [[Text(column.title, QUIET), *column.cells] for column in chosen]
+    lines = []
+    for cells in zip(*titled, strict=True):
+        line = Text()
+        for place, (column, cell) in enumerate(zip(chosen, cells, strict=True)):
+            pad = " " * (column.width - cell.cell_len)
+            line.append(gap if place else "").append(pad if column.right else "")
+            line.append_text(cell).append("" if column.right else pad)
+        line.rstrip()
+        lines.append(cut(line, width))
+    return lines
+
+
+def beside(panes: Sequence[Sequence[Text]], widths: Sequence[int], gap: int) -> list[Text]:
+    """Panes of lines side by side, each padded to its width."""
+    lines = []
+    for row in zip_longest(*panes):
+        line, at = Text(no_wrap=True, overflow="crop"), 0
+        for cell, width in zip(row, widths, strict=True):
+            if cell is not None:
+                line.append(" " * (at - line.cell_len)).append_text(cell)
+            at += width + gap
+        lines.append(line)
+    return lines

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
-from rich.console import RenderableType
 from rich.text import Text
 
 from mm.snapshot import Snapshot, SymbolState
@@ -180,12 +179,12 @@ def symbols_lines(snapshot: Snapshot) -> int:
     return 2 + shown + (symbol_count(snapshot) > shown)
 
 
-def symbols_pane(snapshot: Snapshot, width: int, height: int) -> list[RenderableType]:
+def symbols_pane(snapshot: Snapshot, width: int, height: int) -> list[Text]:
     """The first symbols that fit, one a line, under titles; how many more there are.
 
     It takes 3 lines at least; with fewer than 7 it goes without a rule.
     """
-    pane: list[RenderableType] = []
+    pane: list[Text] = []
     if height >= 7:
         note = (
             "sizes: lots remaining/placed" if width >= WIDE else "pv, qv: position, quote version"
@@ -196,7 +195,7 @@ def symbols_pane(snapshot: Snapshot, width: int, height: int) -> list[Renderable
     if rows < total:
         rows = min(height - 2, rows)
     states = list(islice(snapshot.symbols.values(), rows))
-    pane.append(fitted(_symbol_columns(snapshot, states, width), width))
+    pane += fitted(_symbol_columns(snapshot, states, width), width)
     if rows < total:
         pane.append(cut(Text(f"and {grouped(total - rows)} more symbols", "italic"), width))
     return pane

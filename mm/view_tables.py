@@ -73,10 +73,13 @@ def restarts_text(row: ProcessRow) -> Text:
 
 def _table(title: str, *columns: str, left: int = 1) -> Table:
     """An empty table whose first ``left`` columns are text and the others numbers."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    # A header never breaks; where the room is short the cells do.
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
     for place, name in enumerate(columns):
         justify: JustifyMethod = "left" if place < left else "right"
-        table.add_column(name, justify=justify, overflow="fold")
+        table.add_column(name, justify=justify, overflow="fold", min_width=len(name))
     return table
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from mm.audit import INVARIANTS
 from mm.cli import main as command_line
 from mm.config import TEMPLATE, Config
 from mm.keys import CATALOGUE, FIELDS, RECORDS, Keys
@@ -33,6 +34,7 @@ Written from the code by `scripts/reference`; changes made here by hand are lost
 [Scripts](#scripts) ·
 [Reasons](#reasons) ·
 [Refusals](#refusals) ·
+[Invariants](#invariants) ·
 [Configuration](#configuration) ·
 [Exit statuses](#exit-statuses)
 """
@@ -235,7 +237,7 @@ def scripts() -> list[str]:
 
 
 def words() -> list[str]:
-    """Reason words and refusal codes."""
+    """Reason words, refusal codes and invariants."""
     return [
         "## Reasons",
         "Why an order was not filled in full, in its report and on the dead-letter stream.",
@@ -243,6 +245,9 @@ def words() -> list[str]:
         "## Refusals",
         "Why `place.lua` refused a proposal. A refusal changes nothing.",
         table(["code", "rule"], ([f"`{code}`", text] for code, text in REFUSALS.items())),
+        "## Invariants",
+        "What `mm audit` judges, at one instant.",
+        table(["name", "what holds"], ([f"`{name}`", text] for name, text in INVARIANTS.items())),
     ]
 
 

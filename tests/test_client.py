@@ -96,9 +96,9 @@ class TestSending:
 
     def test_refused_before_anything_is_sent(self, world: World, client: OrderClient) -> None:
         """Another client's order, and an id used for two orders, are refused; nothing is sent."""
-        with pytest.raises(ValueRefused, match="client_id 'c2'.*must be this client's, 'c1'"):
+        with pytest.raises(ValueRefused, match=r"client_id 'c2'.*must be this client's, 'c1'"):
             client.send([world.order(), world.order(client="c2")])
-        with pytest.raises(ValueRefused, match="order_id 'x'.*must be unique"):
+        with pytest.raises(ValueRefused, match=r"order_id 'x'.*must be unique"):
             client.send_bulk([world.order(order_id="x"), world.order(order_id="x")])
         assert world.stream("orders") == []
         assert not client.unanswered
@@ -154,6 +154,9 @@ class TestReports:
         world.client.set(world.keys.member("reports:*", "c1"), "x")
         with pytest.raises(SystemRefused, match=r"WRONGTYPE.*must be this system's streams"):
             client.poll()
+        world.client.set(world.keys.named("orders"), "x")
+        with pytest.raises(SystemRefused, match="WRONGTYPE"):
+            client.send([world.order()])
 
 
 class TestResending:
@@ -260,7 +263,6 @@ class TestResending:
         world.scripts.match(10)
         assert client.poll() == []
         clock.now_s += RESEND_S
-        client.poll()
         assert ids(client.poll()) == ["o2"]
 
 
@@ -298,7 +300,7 @@ class TestSubmit:
 
     def test_timed_out(self, world: World, client: OrderClient) -> None:
         """Without an exchange submit() says so; the order stays and a later poll answers it."""
-        with pytest.raises(TimedOut, match="order o1: no report within 0 s.*same order_id"):
+        with pytest.raises(TimedOut, match=r"order o1: no report within 0 s.*same order_id"):
             client.submit(world.order(), timeout_s=0)
         assert list(client.unanswered) == ["o1"]
         world.scripts.match(10)
@@ -344,3 +346,22 @@ def test_on_a_real_server(valkey: Real) -> None:
         client.close()
     assert not client.unanswered
     assert [fill.order_id for fill in world.fills()] == [order.order_id for order in orders[:10]]
+
+
+@pytest.mark.server
+def test_out_of_memory(valkey: Real) -> None:
+    """An order that the server has no memory for stays unanswered until it has."""
+    world = World(valkey, small_config())
+    client = OrderClient(valkey.client(), world.keys, "c1")
+    client.poll()
+    try:
+        execute(world.client, "CONFIG", "SET", "maxmemory", 1)
+        with pytest.raises(Unavailable, match="OutOfMemory"):
+            client.send([world.order()])
+        with pytest.raises(Unavailable, match="OutOfMemory"):
+            client.poll()
+    finally:
+        execute(world.client, "CONFIG", "SET", "maxmemory", 0)
+    assert client.poll() == []
+    world.scripts.match(10)
+    assert ids(client.poll()) == ["o1"]

@@ -10,7 +10,7 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from kit import SEEDS, Fake, World, assert_sound, make_symbol, small_config, symbol_names
@@ -19,10 +19,10 @@ from mm.config import Config
 from mm.errors import ProposalRefused
 from mm.maker import Maker
 from mm.model import Placement, Proposal
-from mm.scripts import Scripts
+from mm.scripts import Scripts, execute
 
 SIDES: tuple[Literal["bid", "ask"], ...] = ("bid", "ask")
-STEP_MS = 500
+STEP_MS = 1000
 Mode = Literal["lots", "notional"]
 
 
@@ -89,12 +89,17 @@ class Market:
     def settle(self, most: int = 30) -> int:
         """Let the makers act until they change nothing; how many rounds that took."""
         for rounds in range(most):
-            before = self.world.dump()
+            before = self.trace()
             for maker in self.makers:
                 maker.step()
-            if self.world.dump() == before:
+            if self.trace() == before:
                 return rounds
         pytest.fail(f"the makers still change quotes after {most} rounds without any event")
+
+    def trace(self) -> tuple[int, dict[str, str]]:
+        """What every placement that is not a silent omission changes: events, totals, places."""
+        client, keys = self.world.client, self.world.keys
+        return int(execute(client, "XLEN", keys.named("quotes"))), self.world.hash("exposure")
 
     def watch(self, ms: int) -> None:
         """Note who is quoted now."""
@@ -126,7 +131,7 @@ def market(fake: Fake, config: Config, makers: int = 1) -> Market:
 
 def contested(mode: Mode, count: int = 6) -> Config:
     """Equal symbols, or symbols of different prices, that together want twice the limit."""
-    changes = {"quote_ttl_ms": 10_000, "refresh_ms": 2_000}
+    changes: dict[str, Any] = {"quote_ttl_ms": 10_000, "refresh_ms": 2_000}
     if mode == "lots":
         return small_config(count, limit=count * 4 // 2, size=4, of_symbol=LEANING, **changes)
     symbols = tuple(
@@ -164,28 +169,28 @@ class TestTwiceTheLimit:
     def test_quiet(self, fake: Fake, mode: Mode) -> None:
         """Without orders every symbol gets its turn for as long as every other."""
         found = market(fake, contested(mode))
-        simulate(found, 80, None)
+        simulate(found, 60, None)
         ttl = found.world.config.quote_ttl_ms
         assert set(found.quoted_ms) == set(found.world.names), "some symbol was never quoted"
         assert max(found.longest_ms.values()) <= 2 * ttl
-        shares = [quoted / 80_000 for quoted in found.quoted_ms.values()]
+        shares = [quoted / 60_000 for quoted in found.quoted_ms.values()]
         assert min(shares) > 0.3
 
     @pytest.mark.parametrize("seed", SEEDS)
     def test_with_orders(self, fake: Fake, mode: Mode, seed: int) -> None:
         """With random orders on all symbols none goes unquoted for longer than two lifetimes."""
         found = market(fake, contested(mode), makers=2)
-        simulate(found, 40, random.Random(seed))
+        simulate(found, 30, random.Random(seed))
         assert set(found.quoted_ms) == set(found.world.names), "some symbol was never quoted"
         assert max(found.longest_ms.values()) <= 2 * found.world.config.quote_ttl_ms
-        assert len(found.world.fills()) > 30
+        assert len(found.world.fills()) > 15
 
     def test_top_ups_end(self, fake: Fake, mode: Mode) -> None:
         """After any event the makers come to rest: capacity is not passed round for ever."""
         found = market(fake, contested(mode))
         world, rng = found.world, random.Random(5)
         rounds = [found.settle()]
-        for _ in range(40):
+        for _ in range(15):
             symbol = rng.choice(world.names)
             world.trade(world.order(rng.choice(("buy", "sell")), rng.randint(1, 4), symbol=symbol))
             world.drain()
@@ -203,7 +208,7 @@ class TestTurns:
         waiting = list(world.ranked("waiting:bid"))
         assert len(waiting) == 3
         holder = next(name for name in world.names if world.quote_lots(name))
-        served = []
+        served: list[str] = []
         for _ in range(3):
             # A fill of the whole bid frees four lots: one waiting symbol's worth.
             world.trade(world.order("sell", 4, symbol=holder))
@@ -224,7 +229,7 @@ class TestTurns:
         )
         found = market(fake, config)
         exchange, state = found.world.exchange(), found.world.state()
-        for number in range(40):
+        for number in range(20):
             found.world.advance(STEP_MS)
             found.world.send(found.world.order("buy" if number % 2 else "sell", 1))
             exchange.step()
@@ -241,7 +246,7 @@ class TestTurns:
         world, survivor = found.world, found.makers[0]
         found.makers = [survivor]
         exchange, state = world.exchange(), world.state()
-        for _ in range(60):
+        for _ in range(30):
             world.advance(STEP_MS)
             survivor.beat()
             exchange.step()

@@ -111,7 +111,8 @@ class TestApplying:
         )
         world.propose()
         for _ in range(300):
-            world.trade(world.order())
+            world.send(world.order())
+            world.scripts.match(10)
             world.scripts.commit(10)
         assert len(world.stream("positions")) <= 5 + 200
         assert world.position()["position_version"] == 300

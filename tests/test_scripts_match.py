@@ -554,7 +554,8 @@ class TestBounds:
         )
         world.propose()
         for _ in range(250):
-            world.trade(world.order())
+            world.send(world.order())
+            world.scripts.match(10)
         assert len(world.fills()) == 250
 
 

@@ -35,16 +35,17 @@ LAYERS = {
     "rules": ["config", "strategy", "scripts", "snapshot"],
     "processes": [
         *["link", "process", "exchange", "state", "maker"],
-        *["client", "flow", "tape", "journal", "publisher"],
+        *["outstanding", "client", "flow", "tape", "journal", "publisher"],
     ],
     "reading": [
-        *["audit_parts", "audit_state", "audit_quotes", "audit_orders", "audit_ledger", "audit"],
+        *["audit_parts", "audit_state", "audit_quotes", "audit_outcomes", "audit_orders"],
+        *["audit_ledger", "audit"],
         "explain",
         *["view_draw", "view_facts", "view_tables", "view_panes", "view_bottom", "view"],
     ],
     "front": [
         *["logs", "datadir", "server", "supervise", "up"],
-        *["options", "commands", "cli", "__main__"],
+        *["options", "commands", "cli_publisher", "cli", "__main__"],
     ],
 }
 #: What the layers may import from outside the standard library.
@@ -68,6 +69,7 @@ CLOCKS_AND_CHANCE = {
     ("supervise", "time.strftime"): "the time of day beside a note for people",
     ("flow", "random"): "the synthetic flow: seeded, so that the same seed gives the same orders",
     ("publisher", "secrets"): "order ids that no earlier run has used",
+    ("commands", "secrets"): "an order id that no earlier `mm order` has used",
 }
 BANNED_MODULES = {"random", "uuid", "secrets"}
 BANNED_CALLS = {
@@ -303,6 +305,55 @@ def test_every_command_and_option_is_documented() -> None:
             if isinstance(option, click.Option):
                 assert f"`{option.opts[0]}`" in text, f"{path} {option.opts[0]}"
                 assert option.help, f"{path} {option.opts[0]} has no help text"
+
+
+def prose() -> list[Path]:
+    """The Markdown files."""
+    return [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors of a Markdown file's headings, as code forges make them."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    plain = (re.sub(r"[^\w -]", "", heading.lower()) for heading in headings)
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+def test_links_resolve() -> None:
+    """Each link of a document to a file or a heading of this repository finds it."""
+    for path in prose():
+        for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+            if not target.startswith("http"):
+                name, _, anchor = target.partition("#")
+                file = path.parent / name if name else path
+                assert file.exists(), f"{path.name}: {target}"
+                assert not anchor or anchor in anchors(file), f"{path.name}: {target}"
+
+
+def test_documents_name_commands_and_options_that_exist() -> None:
+    """Each `mm ...` of a document is a command, and each --option of it one of its options."""
+    known = dict(reference()["walk"](reference()["command_line"], "mm"))
+    for path in prose():
+        text = path.read_text(encoding="utf-8").replace("\n", " \n")
+        for line in re.findall(r"(?:`|^)mm ([a-z][^`\n]*)", text, re.MULTILINE):
+            words = line.split()
+            name = f"mm {words[0]}"
+            if len(words) > 1 and f"{name} {words[1]}" in known:
+                name += f" {words[1]}"
+            assert name in known, f"{path.name}: mm {line}"
+            options = {opt for one in known[name].params for opt in one.opts} | {"--help"}
+            given = {word for word in words if word.startswith("--")}
+            assert given <= options, f"{path.name}: mm {line}"
+
+
+def test_documents_name_scripts_and_modules_that_exist() -> None:
+    """Each `NAME.lua`, `mm/...`, `tests/...` and `scripts/...` of a document is there."""
+    for path in prose():
+        text = path.read_text(encoding="utf-8")
+        for name in re.findall(r"`([a-z]+)\.lua`", text):
+            assert name in SCRIPTS, f"{path.name}: {name}.lua"
+        for name in re.findall(r"`((?:mm|tests|scripts|docs)/[a-z_./]+)[` ]", text):
+            assert (ROOT / name).exists(), f"{path.name}: {name}"
 
 
 def test_every_word_is_documented() -> None:

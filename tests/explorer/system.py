@@ -1,0 +1,333 @@
+"""The small system: what it is made of, its states, and the processes taken apart call by call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from explorer.table import Db, Table
+from explorer.wire import Call, Suspended, Wire
+from redis.exceptions import ConnectionError as LostConnection
+from redis.exceptions import NoScriptError
+
+from mm.config import Config
+from mm.exchange import Exchange
+from mm.keys import Keys
+from mm.maker import Maker
+from mm.process import Process
+from mm.scripts import Scripts, script_names
+from mm.state import State
+
+#: Where the clock starts: far ahead, so that a real server on which a trace is replayed with this
+#: clock does not reap a key by its own.
+START_MS = 2_200_000_000_000
+#: The two streams that a maker listens to.
+HEARD = ("positions", "quotes")
+
+
+class Violation(AssertionError):
+    """An invariant does not hold, or the system does not settle; the text says what."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A small world: its configuration and what may happen in it.
+
+    ``orders`` are the words of each order entry, sent in this order; ``again`` of them in all may
+    be sent a second time. ``rogue`` is a record that a foreign hand appends to the ledger once.
+    ``presence``: processes connect, beat and share the symbols as they do in earnest; without it
+    each maker quotes every symbol. ``zombie``: a dead maker's proposal may still arrive.
+    ``restarts``: how often the server may restart. ``ticks``: time passes.
+    """
+
+    name: str
+    config: Config
+    orders: tuple[tuple[str, ...], ...] = ()
+    again: int = 1
+    makers: int = 2
+    exchanges: int = 1
+    rogue: tuple[str, str] | None = None
+    presence: bool = False
+    zombie: bool = True
+    crashes: bool = True
+    restarts: int = 0
+    ticks: bool = True
+    scripts: type[Scripts] = Scripts
+
+    def key(self, name: str, member: str = "") -> str:
+        """The key of a catalogue name, or of a member of a family."""
+        return Keys().named(name) + member
+
+
+@dataclass(frozen=True)
+class Proc:
+    """A process between two of its calls.
+
+    ``begun`` is what it remembered when it began the running step (``mode``), ``now`` what it
+    remembers; ``calls`` are those that it is about to make, none when it is idle. ``up`` says
+    whether it is connected. What happens next follows from these; the replies only lead there.
+    """
+
+    name: str
+    up: bool
+    begun: tuple[Any, ...]
+    now: tuple[Any, ...]
+    mode: str = ""
+    calls: tuple[Call, ...] = ()
+    replies: tuple[Any, ...] = field(default=(), compare=False, hash=False)
+
+
+class Position(NamedTuple):
+    """A state of the whole world. ``letters`` are calls of a dead maker that may yet arrive."""
+
+    db: Db
+    procs: tuple[Proc, ...]
+    letters: tuple[Call, ...] = ()
+    sent: int = 0
+    again: tuple[int, ...] = ()
+    rogue: bool = False
+    restarts: int = 0
+
+
+class Host(Protocol):
+    """What carries the keys: the table, or a server on which a trace is replayed."""
+
+    def run(self, db: Db, words: Call) -> tuple[Any, Db]:
+        """Run a command: its reply (an error is returned), and the keys after it."""
+
+    def at(self, db: Db, now: int) -> Db:
+        """The keys at a later instant."""
+
+    def forget(self, db: Db) -> Db:
+        """The keys on a server that has lost its script cache."""
+
+    def empty(self, now: int) -> Db:
+        """No keys."""
+
+
+class TableHost(Table):
+    """The table as a host."""
+
+    def at(self, db: Db, now: int) -> Db:
+        """The keys at a later instant."""
+        return db.at(now)
+
+    def forget(self, db: Db) -> Db:
+        """The keys on a server that has lost its script cache."""
+        return db.knowing(frozenset())
+
+    def empty(self, now: int) -> Db:
+        """No keys."""
+        return Db(now)
+
+
+class System:
+    """The processes of a world, moved from state to state; keeps none of its own."""
+
+    def __init__(self, spec: Spec, host: Host) -> None:
+        self.spec = spec
+        self.host = host
+        self._asked = Db(0)
+        self.wire = Wire(self._ask)
+        self.scripts = spec.scripts(self.wire, Keys())  # type: ignore[arg-type]  # stands in for it
+        self._processes = {process.name: process for process in self._make()}
+        self.names = list(self._processes)
+        self.heard = tuple(Keys().named(name) for name in HEARD)
+        self.script_of = {
+            self.scripts._words(name, ())[0]: name for name in script_names()
+        }
+
+    def _make(self) -> Iterator[Process]:
+        kinds: list[tuple[type[Process], int]] = [
+            (Exchange, self.spec.exchanges),
+            (State, 1),
+            (Maker, self.spec.makers),
+        ]
+        for kind, count in kinds:
+            for number in range(1, count + 1):
+                yield kind(lambda: self.wire, Keys(), str(number), self.spec.config)  # type: ignore[arg-type,return-value]
+
+    def _ask(self, call: Call) -> Any:
+        return self.host.run(self._asked, call)[0]
+
+    # the start
+
+    def root(self) -> Position:
+        """The world before anything has happened: keys set up, every process to start afresh."""
+        db = self.host.empty(START_MS)
+        for name in script_names():
+            _, db = self.host.run(db, ("SCRIPT LOAD", self.scripts.source(name)))
+        replies: tuple[Any, ...] = ()
+        while True:
+            self.wire.begin(replies)
+            try:
+                assert self.scripts.setup(self.spec.config) == "created"
+                break
+            except Suspended as wish:
+                reply, db = self.host.run(db, wish.calls[0])
+                replies += (reply,)
+        self._asked = db
+        procs = tuple(self.fresh(name) for name in self.names)
+        return Position(db, procs)
+
+    def fresh(self, name: str) -> Proc:
+        """The process as it is when it has just started: it remembers nothing."""
+        peers = (name,)
+        memory = (None, peers) if isinstance(self._processes[name], Maker) else (peers,)
+        return Proc(name, not self.spec.presence, memory, memory)
+
+    def modes(self, proc: Proc) -> tuple[str, ...]:
+        """What an idle process may do next."""
+        if not proc.up:
+            return ("open",)
+        modes = ["step"]
+        if isinstance(self._processes[proc.name], Maker) and proc.now[0] is not None:
+            modes.append("reconcile")
+        if self.spec.presence or proc.name.startswith("state-"):
+            modes.append("beat")
+        return tuple(modes)
+
+    # the real code
+
+    def resume(self, proc: Proc) -> Proc:
+        """Run the real code of the process's step with its replies, up to its next call or the end.
+
+        A ConnectionError among the replies is raised out of the step, as ``run()`` sees it.
+        """
+        process = self._processes[proc.name]
+        self._load(process, proc)
+        self.wire.begin(proc.replies)
+        run: Callable[[], object] = {
+            "open": process.open,
+            "beat": process.beat if self.spec.presence else process.release_expired,
+        }.get(proc.mode, process.step)
+        try:
+            run()
+        except Suspended as wish:
+            up = proc.up
+            return Proc(
+                proc.name, up, proc.begun, self._save(process), proc.mode, wish.calls, proc.replies
+            )
+        memory = self._save(process)
+        return Proc(proc.name, True, memory, memory)
+
+    def _load(self, process: Process, proc: Proc) -> None:
+        if proc.mode == "open":
+            process.close()
+        else:
+            process.attach(self.scripts)
+        process.peers = list(proc.begun[-1])
+        process._beats = process.count = 0
+        if isinstance(process, (Exchange, State)):
+            process._cursor = "0-0"
+        if isinstance(process, Maker):
+            heard = proc.begun[0]
+            process.reconcile_s = math.inf
+            process._known = None if self.spec.presence else self.spec.config
+            if heard is not None:
+                process._heard_ids = {stream: one for one, stream in self._heard(heard) if one}
+                process._next_reconcile = 0.0 if proc.mode == "reconcile" else math.inf
+
+    def _save(self, process: Process) -> tuple[Any, ...]:
+        peers = tuple(process.peers)
+        if not isinstance(process, Maker):
+            return (peers,)
+        ids = process._heard_ids
+        heard = None if ids is None else tuple(ids.get(stream) for stream in self.heard)
+        return (heard, peers)
+
+    def listen(self, db: Db, last: tuple[str | None, ...]) -> tuple[Any, ...]:
+        """What a maker that has heard up to ``last`` would hear now, by its own code.
+
+        A stream of which it does not know the end yet counts as heard.
+        """
+        key = ("listen", last)
+        if key not in db.memo:
+            ends = [_end(db, stream) if one is None else one for one, stream in self._heard(last)]
+            maker = self._processes["maker-1"]
+            assert isinstance(maker, Maker)
+            maker.attach(self.scripts)
+            maker._heard_ids = dict(zip(self.heard, ends, strict=True))
+            self.wire.begin(())
+            try:
+                maker._listen(0)
+            except Suspended as wish:
+                self.wire.begin((self.host.run(db, wish.calls[0])[0],))
+            heard, freed, more = maker._listen(0)
+            known = tuple(one is not None for one in last)
+            db.memo[key] = (known, tuple(sorted(heard)), freed, more)
+        found: tuple[Any, ...] = db.memo[key]
+        return found
+
+    def _heard(self, last: tuple[str | None, ...]) -> Iterator[tuple[str | None, str]]:
+        return zip(last, self.heard, strict=True)
+
+    # moves of one process
+
+    def begin(self, db: Db, proc: Proc, mode: str) -> tuple[Proc, Db]:
+        """The process begins a step and makes its first call."""
+        start = Proc(proc.name, proc.up, proc.now, proc.now, mode)
+        return self._advance(db, self.resume(start))
+
+    def go(self, db: Db, proc: Proc) -> tuple[Proc, Db]:
+        """The process makes the call that it is about to make."""
+        return self._advance(db, proc)
+
+    def _advance(self, db: Db, proc: Proc) -> tuple[Proc, Db]:
+        while proc.calls:
+            call = proc.calls[0]
+            reply, after = self.host.run(db, call)
+            quiet = self._quiet(call, reply)
+            proc = self.resume(
+                Proc(
+                    proc.name, proc.up, proc.begun, proc.begun, proc.mode, (), (*proc.replies, reply)
+                )
+            )
+            db = after
+            if not quiet:
+                break
+        return proc, db
+
+    def _quiet(self, call: Call, reply: Any) -> bool:
+        # Nobody else can tell whether such a call has been made: the world need not turn there.
+        if call[0] == "SCRIPT LOAD" or isinstance(reply, NoScriptError):
+            return True
+        return self.describe(call)[0] == "setup"
+
+    def lose(self, db: Db, proc: Proc) -> tuple[Proc, Db]:
+        """The call is executed and its reply lost: what ``run()`` does then is to connect anew."""
+        _, after = self.host.run(db, proc.calls[0])
+        lost = LostConnection("the reply is lost")
+        try:
+            self.resume(
+                Proc(proc.name, proc.up, proc.begun, proc.begun, proc.mode, (), (*proc.replies, lost))
+            )
+        except LostConnection:
+            return self.reconnected(proc), after
+        raise Violation(f"{proc.name} goes on after a lost reply, as if it had one")
+
+    def reconnected(self, proc: Proc) -> Proc:
+        """The process after ``close()``; what it keeps over that is what the real code keeps."""
+        process = self._processes[proc.name]
+        self._load(process, proc)
+        process.close()
+        if self.spec.presence:
+            kept = (*((None,) if isinstance(process, Maker) else ()), tuple(process.peers))
+            return Proc(proc.name, False, kept, kept)
+        process.attach(self.scripts)
+        memory = self._save(process)
+        return Proc(proc.name, True, memory, memory)
+
+    def describe(self, call: Call) -> tuple[str, list[str]]:
+        """A call as a script's or command's name and its arguments, keys aside."""
+        if call[0] == "EVALSHA":
+            return self.script_of[call[1]], [str(word) for word in call[3 + call[2] :]]
+        return str(call[0]), [str(word) for word in call[1:]]
+
+
+def _end(db: Db, stream: str) -> str:
+    entries = db.get(stream, ())
+    return str(entries[-1][0]) if entries else "0-0"
+

@@ -1,0 +1,122 @@
+"""The client that the processes get: each call to the server is a place where the world may turn.
+
+A step that has been suspended at a call is taken up again by running it once more from where it
+began, with the replies that it had got: the real code, and any number of futures from one point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from redis.exceptions import ConnectionError as LostConnection
+
+Call: TypeAlias = tuple[Any, ...]
+
+#: What the server says of itself when a process connects.
+_INFO = {"valkey_version": "9.1.2"}
+_SETTINGS = {
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "no-appendfsync-on-rewrite": "no",
+    "maxmemory-policy": "noeviction",
+}
+
+
+class Suspended(BaseException):  # no handler of an ordinary error may catch it
+    """The code wants to make the first of these calls; those after it lie in the same pipeline."""
+
+    def __init__(self, calls: tuple[Call, ...]) -> None:
+        super().__init__(calls)
+        self.calls = calls
+
+
+class Wire:
+    """Stands in for a ``redis.Redis``: answers from the recorded replies, then suspends.
+
+    ``ask`` answers at once what is constant as long as the system lives (its configuration).
+    """
+
+    def __init__(self, ask: Callable[[Call], Any]) -> None:
+        self._ask = ask
+        self._replies: Sequence[Any] = ()
+        self._next = 0
+        self.connection_pool = self
+
+    def begin(self, replies: Sequence[Any]) -> None:
+        """The next calls get these replies, one after the other; an exception is raised."""
+        self._replies, self._next = replies, 0
+
+    def call(self, *calls: Call) -> Any:
+        """The reply to the first call; the others follow it in the same pipeline."""
+        if self._next == len(self._replies):
+            raise Suspended(calls)
+        reply = self._replies[self._next]
+        self._next += 1
+        if isinstance(reply, LostConnection):
+            raise reply
+        return reply
+
+    # what redis.Redis has and the processes use
+
+    def execute_command(self, *words: Any) -> Any:
+        """One command; an error reply is raised."""
+        reply = self.call(words)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def script_load(self, source: str) -> Any:
+        """Teach the server a script."""
+        return self.execute_command("SCRIPT LOAD", source)
+
+    def pipeline(self, transaction: bool = True) -> Pipeline:
+        """Calls in one round trip; each of them is a place where the world may turn."""
+        assert not transaction
+        return Pipeline(self)
+
+    def hgetall(self, key: str) -> Any:
+        """The configuration, a constant."""
+        return self._ask(("HGETALL", key))
+
+    def hget(self, key: str, field: str) -> Any:
+        """A field of the configuration, a constant."""
+        return self._ask(("HGETALL", key)).get(field.encode())
+
+    def info(self, section: str) -> dict[str, str]:
+        """What the server is."""
+        assert section == "server"
+        return _INFO
+
+    def config_get(self, *names: str) -> dict[str, str]:
+        """How it persists."""
+        return {name: _SETTINGS[name] for name in names}
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def disconnect(self) -> None:
+        """Nothing is open."""
+
+
+class Pipeline:
+    """Several calls that go out together and are executed one by one."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._calls: list[Call] = []
+
+    def execute_command(self, *words: Any) -> None:
+        """Add a command."""
+        self._calls.append(words)
+
+    def hgetall(self, key: str) -> None:
+        """Add a question for a constant."""
+        self._calls.append(("HGETALL", key))
+
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """The replies to all calls; error replies stand among them."""
+        if all(call[0] == "HGETALL" for call in self._calls):
+            return [self._wire.hgetall(call[1]) for call in self._calls]
+        assert not raise_on_error
+        return [self._wire.call(*self._calls[i:]) for i in range(len(self._calls))]

@@ -1,0 +1,520 @@
+"""The publisher, its synthetic flow and its journal: nothing sent is dropped or counted twice."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable
+from io import FileIO
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from kit import SEEDS, Fake, Real, World, assert_sound, small_config, wait_for
+
+from mm import config as configs
+from mm import flow, journal, strategy, tape
+from mm.client import Answer
+from mm.errors import Unavailable, UsageError, ValueRefused
+from mm.flow import FlowOptions, Intent
+from mm.journal import Journal
+from mm.model import Order, Position, Report
+from mm.process import Process
+from mm.publisher import Options, Publisher, Summary
+from mm.scripts import execute
+
+FLAT_OUT = FlowOptions(rate_per_s=0)
+
+
+def take(count: int, **changes: Any) -> list[Intent]:
+    """The first orders of a flow over the default symbols."""
+    return list(islice(flow.synthetic(configs.default().symbols, FlowOptions(**changes)), count))
+
+
+def words(intents: list[Intent]) -> list[tuple[Any, ...]]:
+    """What orders are, without their times."""
+    return [(one.symbol, one.side, one.qty_lots, one.limit_ticks) for one in intents]
+
+
+class TestFlow:
+    def test_same_seed_same_flow(self) -> None:
+        """A seed gives one flow, another seed another, and nothing else has a say in it."""
+        assert take(200, seed=7) == take(200, seed=7)
+        assert words(take(200, seed=7)) != words(take(200, seed=8))
+
+    def test_rate_changes_times_only(self) -> None:
+        """The same orders come at any rate; at rate 0 all at once."""
+        slow, fast, at_once = (take(200, rate_per_s=rate) for rate in (10.0, 1000.0, 0.0))
+        assert words(slow) == words(fast) == words(at_once)
+        assert slow[-1].at_s == pytest.approx(100 * fast[-1].at_s)
+        assert {one.at_s for one in at_once} == {0.0}
+
+    def test_poisson_arrivals(self) -> None:
+        """Arrivals never go back, come at the rate on average, and are spread as Poisson's are."""
+        times = [one.at_s for one in take(4000, rate_per_s=100.0)]
+        gaps = [b - a for a, b in pairwise(times)]
+        assert min(gaps) >= 0
+        mean = times[-1] / len(times)
+        assert mean == pytest.approx(0.01, rel=0.1)
+        # An exponential's standard deviation is its mean.
+        assert (sum((gap - mean) ** 2 for gap in gaps) / len(gaps)) ** 0.5 == pytest.approx(
+            mean, rel=0.15
+        )
+
+    def test_integers_on_both_sides(self) -> None:
+        """Quantities and limits are positive integers, sides are even, sizes have their mean."""
+        found = take(8000, size_percent=50)
+        for one in found:
+            assert type(one.qty_lots) is int
+            assert type(one.limit_ticks) is int
+            assert min(one.qty_lots, one.limit_ticks) >= 1
+        sides = Counter(one.side for one in found)
+        assert abs(sides["buy"] - sides["sell"]) < 400
+        lots = [one.qty_lots for one in found if one.symbol == "AAPL"]
+        mean = configs.default().symbol("AAPL").size_lots // 2
+        assert sum(lots) / len(lots) == pytest.approx(mean, rel=0.15)
+
+    def test_weights(self) -> None:
+        """Weights give symbols their share; those that they do not name get none."""
+        counts = Counter(one.symbol for one in take(4000, weights={"AAPL": 3, "SPY": 1}))
+        assert set(counts) == {"AAPL", "SPY"}
+        assert counts["AAPL"] == pytest.approx(3000, rel=0.1)
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"rate_per_s": -1.0},
+            {"rate_per_s": float("nan")},
+            {"seed": -1},
+            {"size_percent": 0},
+            {"aggressiveness_percent": -1},
+            {"weights": {"AAPL": -1}},
+            {"weights": {"AAPL": 0}},
+            {"weights": {"NONE": 1}},
+            {"weights": {}},
+        ],
+        ids=str,
+    )
+    def test_refused(self, options: dict[str, Any]) -> None:
+        """Options that make no flow are refused before the first order."""
+        with pytest.raises(ValueRefused):
+            take(1, **options)
+
+    @pytest.mark.parametrize("seed", SEEDS)
+    def test_long_run(self, seed: int) -> None:
+        """Most orders cross but not all, prices stay near the reference, positions come back.
+
+        A maker without delay is modelled round the shipped quote rule.
+        """
+        config = configs.default()
+        positions = dict.fromkeys((symbol.name for symbol in config.symbols), Position())
+        crossed = 0
+        count = 40_000
+        for one in take(count, seed=seed):
+            symbol, position = config.symbol(one.symbol), positions[one.symbol]
+            quote = strategy.quote(position, symbol)
+            lots = min(one.qty_lots, symbol.size_lots)
+            if one.side == "buy" and one.limit_ticks >= quote.ask_ticks:
+                position = position.apply(-lots, quote.ask_ticks)
+            elif one.side == "sell" and one.limit_ticks <= quote.bid_ticks:
+                position = position.apply(lots, quote.bid_ticks)
+            crossed += position is not positions[one.symbol]
+            positions[one.symbol] = position
+            assert abs(position.net_lots) < symbol.position_limit_lots
+            away = (position.last_price_ticks or symbol.reference_ticks) - symbol.reference_ticks
+            assert abs(away) < 40 * symbol.spread_ticks
+        assert 0.5 < crossed / count < 0.95
+
+
+class Market:
+    """A publisher and the processes that it trades with, each stepped by hand."""
+
+    def __init__(self, fake: Fake, symbols: int = 2, **options: Any) -> None:
+        config = small_config(symbols, limit=20 * symbols, of_symbol={"skew_ticks": 4})
+        self.world = World(fake, config)
+        self.options = Options(**({"flow": FLAT_OUT} | options))
+        self.publisher = self.make_publisher()
+        self.others: list[Process] = [
+            self.world.exchange(),
+            self.world.state(),
+            self.world.maker(),
+        ]
+        for _ in range(2):
+            self.others[-1].step()
+
+    def make_publisher(self, **changes: Any) -> Publisher:
+        """A publisher of the same name, attached."""
+        world = self.world
+        options = Options(**(vars(self.options) | changes))
+        made = Publisher(world.backend.client, world.keys, durability="relaxed", options=options)
+        made.attach(world.make_scripts())
+        return made
+
+    def step(self) -> None:
+        """One step of each."""
+        self.publisher.step()
+        for process in self.others:
+            process.step()
+
+    def run(self) -> Summary:
+        """Step until the publisher is done."""
+        for _ in range(10_000):
+            if self.publisher.over.is_set():
+                self.publisher.finish()
+                return self.publisher.summary
+            self.step()
+        pytest.fail("the publisher never ended")
+
+
+def total(summary: Summary) -> int:
+    """Orders counted in a summary, by outcome."""
+    done = summary.filled + summary.partially_filled + summary.canceled + summary.rejected
+    return done + summary.unanswered
+
+
+class TestPublisher:
+    def test_sends_all_and_counts_each_once(self, fake: Fake, tmp_path: Path) -> None:
+        """It ends after its orders; the summary, the journal and the ledger say the same."""
+        market = Market(fake, orders=120, in_flight=7, journal=tmp_path / "journal")
+        summary = market.run()
+        assert (summary.sent, total(summary), summary.unanswered) == (120, 120, 0)
+        assert summary.filled > 20
+        assert summary.canceled == summary.by_reason["not_crossing"] + (
+            summary.by_reason.get("exhausted", 0) - summary.partially_filled
+        )
+        fills = {fill.order_id: fill for fill in market.world.fills()}
+        answers = list(journal.read(tmp_path / "journal"))
+        assert len({answer.order.order_id for answer in answers}) == 120
+        for answer in answers:
+            fill = fills.get(answer.order.order_id)
+            assert answer.report.fill_id == (fill.fill_id if fill else "")
+            assert answer.report.cum_lots == (fill.qty_lots if fill else 0)
+        assert summary.filled_lots == sum(fill.qty_lots for fill in fills.values())
+        assert_sound(market.world)
+
+    def test_in_flight(self, fake: Fake) -> None:
+        """Never more orders without a report than allowed."""
+        market = Market(fake, orders=50, in_flight=3)
+        for _ in range(4):
+            market.publisher.step()
+        assert len(market.world.records("orders")) == market.publisher.summary.unanswered == 3
+        assert market.run().sent == 50
+
+    def test_bulk(self, fake: Fake) -> None:
+        """Several orders an entry when asked to, and each is answered."""
+        market = Market(fake, orders=23, in_flight=100, bulk=10)
+        market.publisher.step()
+        assert [len(entry) for _, entry in market.world.stream("orders")] == [10, 10, 3]
+        assert market.run().unanswered == 0
+
+    def test_ids_never_repeat(self, fake: Fake) -> None:
+        """A publisher started again under the same name uses other order ids."""
+        market = Market(fake, orders=10)
+        market.run()
+        market.publisher = market.make_publisher()
+        summary = market.run()
+        assert (summary.sent, summary.duplicate) == (10, 0)
+        names = [name for name, _ in market.world.records("orders")]
+        assert len(set(names)) == 20
+        assert all(len(name.partition("-")[0]) == 8 for name in names)
+
+    def test_unanswered_at_the_end(self, fake: Fake) -> None:
+        """Without an exchange it stops waiting at last and says what has no answer."""
+        market = Market(fake, orders=5, drain_s=0.0)
+        market.publisher.step()
+        assert market.publisher.over.is_set()
+        assert (market.publisher.summary.sent, market.publisher.summary.unanswered) == (5, 5)
+
+    def test_waits_for_the_missing(self, fake: Fake) -> None:
+        """At its end it sends no more but is not over before the missing reports are there."""
+        market = Market(fake, duration_s=0.0, drain_s=1e6)
+        market.publisher.step()
+        assert market.publisher.over.is_set()
+        market = Market(fake, orders=3, drain_s=1e6)
+        for _ in range(3):
+            market.publisher.step()
+        assert not market.publisher.over.is_set()
+        assert market.run().unanswered == 0
+        assert len(market.world.records("orders")) == 3
+
+    def test_bounded_end(self, fake: Fake) -> None:
+        """The time for missing reports is bounded from the moment when sending ends."""
+        market = Market(fake, orders=1, drain_s=0.01)
+        market.publisher.step()
+        assert not market.publisher.over.is_set()
+
+        def over() -> bool:
+            market.publisher.step()
+            return market.publisher.over.is_set()
+
+        wait_for("the end", over)
+        assert market.publisher.summary.unanswered == 1
+
+    def test_goes_on_over_a_new_connection(
+        self, fake: Fake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """After a reconnection it uses the old connection no more, and keeps what is unanswered."""
+        market = Market(fake, orders=5, in_flight=2)
+        market.publisher.step()
+        old = market.publisher.scripts.client
+        monkeypatch.setattr(old, "pipeline", None)
+        market.publisher.attach(market.world.make_scripts())
+        assert market.run().unanswered == 0
+
+    def test_leaves_exposure_alone(self, fake: Fake) -> None:
+        """Its heartbeat does not release what has expired: that is not a publisher's business."""
+        market = Market(fake)
+        reserved = market.world.reserved()
+        market.world.advance(market.world.config.quote_ttl_ms)
+        market.publisher.beat()
+        assert market.world.reserved() == reserved != (0, 0)
+
+    def test_stop(self, fake: Fake) -> None:
+        """run() ends soon after its stop event is set, though no server can be reached."""
+        market = Market(fake, drain_s=0.0)
+        fake.server.connected = False
+        stop = threading.Event()
+        stop.set()
+        market.publisher.run(stop)
+        assert market.publisher.summary.sent == 0
+
+    @pytest.mark.parametrize("seed", SEEDS)
+    def test_lost_connections(self, fake: Fake, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Requests and replies lost at random: every order is answered once and executed once."""
+        market = Market(fake, orders=150, in_flight=10, resend_after_s=0.001)
+        rng = random.Random(seed)
+        real = redis.client.Pipeline.execute
+        lost = 0
+
+        def execute_or_lose(self: Any, raise_on_error: bool = True) -> Any:
+            nonlocal lost
+            fate = rng.random() if publishing else 1.0
+            if fate < 0.2:
+                lost += 1
+                raise redis.exceptions.ConnectionError("request lost")
+            result = real(self, raise_on_error)
+            if fate < 0.4:
+                lost += 1
+                raise redis.exceptions.ConnectionError("reply lost")
+            return result
+
+        publishing = False
+        monkeypatch.setattr(redis.client.Pipeline, "execute", execute_or_lose)
+        while not market.publisher.over.is_set():
+            publishing = True
+            try:
+                market.publisher.step()
+            except (Unavailable, redis.exceptions.ConnectionError):
+                market.publisher.close()
+                market.publisher.attach(market.world.make_scripts())
+            publishing = False
+            for process in market.others:
+                process.step()
+        summary = market.publisher.summary
+        assert lost > 10
+        assert (summary.sent, total(summary), summary.unanswered) == (150, 150, 0)
+        assert summary.resent > 10
+        names = [fill.order_id for fill in market.world.fills()]
+        assert len(names) == len(set(names)) == summary.filled + summary.partially_filled
+        assert_sound(market.world)
+
+    def test_reads_nothing_internal(self, fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It touches the order API, its reports and the configuration, and no other key."""
+        market = Market(fake, orders=5)
+        seen: set[str] = set()
+
+        def recording(method: Callable[..., Any]) -> Callable[..., Any]:
+            def record(client: Any, *command: Any, **options: Any) -> Any:
+                seen.update(str(word) for word in command if str(word).startswith("{mm}"))
+                return method(client, *command, **options)
+
+            return record
+
+        with monkeypatch.context() as patch:
+            for kind in (redis.Redis, redis.client.Pipeline):
+                patch.setattr(kind, "execute_command", recording(kind.execute_command))
+            for _ in range(3):
+                market.publisher.step()
+        configuration = {"{mm}:config", "{mm}:symbol:AAA", "{mm}:symbol:BBB"}
+        assert seen == configuration | {"{mm}:orders", "{mm}:reports:publisher-1"}
+
+    def test_tape(self, fake: Fake, tmp_path: Path) -> None:
+        """A tape's trades go out in order as its orders, and end with it."""
+        lines = ["1,AAA,buy,1.02,3", "5,BBB,sell,0.90,2", "5,AAA,sell,0.99,20"]
+        (tmp_path / "t").write_text("\n".join(["ts_ms,symbol,side,price,qty", *lines]))
+        market = Market(fake, tape=tape.read(tmp_path / "t"), speed=0)
+        summary = market.run()
+        sent = [line for _, line in market.world.records("orders")]
+        assert sent == [
+            "publisher-1 AAA buy 3 102",
+            "publisher-1 BBB sell 2 90",
+            "publisher-1 AAA sell 20 99",
+        ]
+        assert (summary.sent, summary.filled, summary.partially_filled) == (3, 2, 1)
+
+    def test_tape_of_unknown_symbols(self, fake: Fake, tmp_path: Path) -> None:
+        """A tape that the running system cannot trade is refused before anything is sent."""
+        (tmp_path / "t").write_text("ts_ms,symbol,side,price,qty\n1,ZZZ,buy,1,1\n")
+        market = Market(fake, tape=tape.read(tmp_path / "t"))
+        with pytest.raises(UsageError, match="line 2: symbol 'ZZZ'"):
+            market.publisher.step()
+        assert market.world.records("orders") == []
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"duration_s": -1.0},
+            {"duration_s": float("nan")},
+            {"orders": 0},
+            {"in_flight": 0},
+            {"bulk": 0},
+            {"drain_s": float("inf")},
+            {"resend_after_s": 0.0},
+        ],
+        ids=str,
+    )
+    def test_refused_options(self, options: dict[str, Any]) -> None:
+        """Options that cannot be used are refused by name."""
+        with pytest.raises(ValueRefused, match=next(iter(options))):
+            Options(**options)
+
+    def test_summary_text(self) -> None:
+        """The summary reads as one line that names every count."""
+        text = Summary(9, 2, 3, 1, 4, 1, 5, 0, 77, {"not_crossing": 4, "bad_side": 1}).text()
+        assert text == (
+            "sent 9 (resent 2): filled 3, partially filled 1, canceled 4, rejected 1, duplicate 5,"
+            " unanswered 0; 77 lots filled; reasons: bad_side 1, not_crossing 4"
+        )
+
+
+def answer(number: int) -> Answer:
+    """An order and its report."""
+    order = Order("c1", f"o{number}", "AAA", "buy", 5, 101)
+    report = Report(
+        f"o{number}", "partially_filled", "exhausted", 3, 101, "AAA-1", "AAA-9", False, 7
+    )
+    return Answer(order, report)
+
+
+def append(path: Path, *answers: Answer) -> None:
+    """Open a journal, append, close it."""
+    book = Journal(path)
+    book.write(answers)
+    book.close()
+
+
+class TestJournal:
+    def test_there_and_back(self, tmp_path: Path) -> None:
+        """What is written reads back equal, a report without a fill too, over several openings."""
+        path = tmp_path / "journal"
+        canceled = Report("o2", "canceled", "no_quote", 0, 0, "", "", True, 8)
+        written = [answer(1), Answer(answer(2).order, canceled), answer(3)]
+        for one in written:
+            append(path, one)
+        assert list(journal.read(path)) == written
+        assert path.read_text().splitlines()[1] == (
+            "o2 c1 AAA buy 5 101 canceled no_quote 0 - - - 1 8"
+        )
+
+    @pytest.mark.parametrize("size", [3, 5000, 4096 * 2])
+    def test_line_cut_short(self, tmp_path: Path, size: int) -> None:
+        """A last line that a crash cut short is left out, and removed at the next opening."""
+        path = tmp_path / "journal"
+        append(path, answer(1))
+        with path.open("ab") as file:
+            file.write(b"x" * size)
+        assert list(journal.read(path)) == [answer(1)]
+        append(path, answer(2))
+        assert list(journal.read(path)) == [answer(1), answer(2)]
+
+    def test_only_a_cut_line(self, tmp_path: Path) -> None:
+        """A file that holds nothing but a cut line begins anew."""
+        path = tmp_path / "journal"
+        path.write_bytes(b"o1 c1")
+        append(path, answer(2))
+        assert list(journal.read(path)) == [answer(2)]
+
+    def test_not_a_journal(self, tmp_path: Path) -> None:
+        """A line that is no outcome is refused by its number; so is a file that cannot be made."""
+        path = tmp_path / "journal"
+        for line in ("hello\n", "o1 c1 AAA up 5 101 filled - 5 101 A-1 A-1 0 7\n", "\xff\n"):
+            path.write_text(line, encoding="latin-1")
+            with pytest.raises(ValueRefused, match="line 1: not an order and its report"):
+                list(journal.read(path))
+        with pytest.raises(ValueRefused, match="cannot be written"):
+            Journal(tmp_path)
+
+    def test_disk_full(self, tmp_path: Path) -> None:
+        """What could not be written is written before the next outcome."""
+        book = Journal(tmp_path / "journal")
+        real = book._file
+        book._file = _Full(real)  # type: ignore[assignment]  # stands in for a file
+        with pytest.raises(OSError, match="full"):
+            book.write([answer(1)])
+        book._file = real
+        book.write([answer(2)])
+        book.close()
+        assert list(journal.read(tmp_path / "journal")) == [answer(1), answer(2)]
+
+
+class _Full:
+    """A file on a disk with room for ten bytes more."""
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+        self._room = 10
+
+    def write(self, data: bytes) -> int:
+        if not self._room:
+            raise OSError("disk full")
+        written, self._room = self._file.write(data[: self._room]), 0
+        return written
+
+
+@pytest.mark.server
+def test_over_a_real_server(valkey: Real, tmp_path: Path) -> None:
+    """All processes in threads over Valkey, connections killed meanwhile: all is answered."""
+    config = configs.default()
+    world = World(valkey, config)
+    options = Options(
+        flow=FlowOptions(rate_per_s=400.0, seed=5),
+        orders=400,
+        resend_after_s=0.2,
+        drain_s=20.0,
+        journal=tmp_path / "journal",
+    )
+    publisher = Publisher(valkey.client, world.keys, options=options)
+    others: list[Process] = [world.exchange(), world.state(), world.maker()]
+    stop, failures = threading.Event(), []
+
+    def work(process: Process, until: threading.Event) -> None:
+        try:
+            process.run(until)
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    threads = [threading.Thread(target=work, args=(process, stop)) for process in others]
+    last = threading.Thread(target=work, args=(publisher, threading.Event()))
+    for process, thread in zip(others, threads, strict=True):
+        process.close()
+        thread.start()
+    last.start()
+    try:
+        while last.is_alive():
+            last.join(0.25)
+            execute(world.client, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    summary = publisher.summary
+    assert not failures
+    assert (summary.sent, total(summary), summary.unanswered) == (400, 400, 0)
+    assert {one.report.fill_id for one in journal.read(tmp_path / "journal")} - {""} == {
+        fill.fill_id for fill in world.fills()
+    }
+    assert_sound(world)

@@ -1,0 +1,174 @@
+"""`mm up` end to end: start, trade, audit, stop; whatever is killed, it goes on with its data."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+from backends import server_binary, wait_for
+from market import Market, alive, run_mm
+
+pytestmark = pytest.mark.server
+
+INVARIANTS = (
+    "one-quote",
+    "exposure-bounded",
+    "exposure-exact",
+    "ledger-dense",
+    "position-exact",
+    "fills-within-quote",
+    "order-once",
+    "gate-kept",
+    "position-limited",
+    "drained",
+)
+
+
+@pytest.fixture
+def market() -> Iterator[Market]:
+    """A data directory of its own, and nothing left of it afterwards."""
+    made = Market()
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["valkey", "redis"])
+def server(request: pytest.FixtureRequest) -> list[str]:
+    """The options of `mm up` that choose each server in turn."""
+    binary = server_binary(request.param)
+    if binary is None:
+        text = f"no {request.param} server on this machine"
+        if os.environ.get("CI"):
+            pytest.fail(text)
+        pytest.skip(text)
+    return [] if request.param == "valkey" else ["--server", binary]
+
+
+def audited(said: str) -> None:
+    """Require that the final words hold a clean audit of every invariant."""
+    assert "audit: ok" in said, said
+    for name in INVARIANTS:
+        assert re.search(rf"{name} +│ ok", said), f"{name} not ok in:\n{said}"
+
+
+def test_runs_trades_audits_stops_and_continues(market: Market, server: list[str]) -> None:
+    """A run ends with a clean audit, and the next one on the same data goes on from it."""
+    market.start("--duration", "4", *server)
+    code, said = market.wait()
+    assert code == 0, said
+    audited(said)
+    first = re.search(r"publisher-1: sent (\d+)", said)
+    assert first is not None and int(first[1]) > 0, said
+    market.start(*server)
+    status = market.status()
+    assert status["orders"] > int(first[1])
+    code, said = market.stop()
+    assert code == 0, said
+    audited(said)
+
+
+def restarted(market: Market, name: str, pid: int) -> bool:
+    """Whether the child lives under another pid."""
+    return market.pids().get(name) not in (pid, None)
+
+
+def test_killed_children_come_back(market: Market) -> None:
+    """Every child killed with -9, one after the other and then all at once, is restarted."""
+    market.start()
+    for name, pid in market.pids().items():
+        os.kill(pid, signal.SIGKILL)
+        wait_for(f"{name} restarted", partial(restarted, market, name, pid), 20)
+    for pid in market.pids().values():
+        os.kill(pid, signal.SIGKILL)
+    market.trades_on()
+    assert market.audit().ok
+    code, said = market.stop()
+    assert code == 0, said
+    audited(said)
+    assert "exchange-1 died (signal 9)" in said
+
+
+def test_a_killed_server_comes_back(market: Market, server: list[str]) -> None:
+    """The server killed with -9 twice is restarted on its data, and trading goes on."""
+    market.start(*server)
+    for _ in range(2):
+        os.kill(market.server_pid(), signal.SIGKILL)
+        wait_for("the server back", market.status, 20)
+        market.trades_on()
+    code, said = market.stop()
+    assert code == 0, said
+    audited(said)
+    assert "the server died, restarting it" in said
+
+
+def test_nothing_outlives_a_killed_up(market: Market, server: list[str]) -> None:
+    """When `mm up` itself is killed with -9 no child lives on, and the next one starts cleanly."""
+    market.start(*server)
+    pids = [*market.pids().values(), market.server_pid()]
+    market.kill()
+    wait_for("the end of all children", lambda: not any(map(alive, pids)), 5)
+    market.start(*server)
+    code, said = market.stop()
+    assert code == 0, said
+    audited(said)
+
+
+def test_an_orphaned_server_is_taken_over(market: Market) -> None:
+    """A server that still serves a directory whose owner is gone is stopped by the next owner."""
+    market.start("--duration", "3")
+    market.wait()
+    binary = server_binary("valkey")
+    assert binary is not None
+    orphan = os.spawnv(os.P_NOWAIT, binary, [binary, str(market.data_dir / "server.conf")])
+    reaper = threading.Thread(target=os.waitpid, args=(orphan, 0))
+    reaper.start()
+    wait_for("the orphan to serve", (market.data_dir / "redis.sock").exists, 10)
+    market.start()
+    reaper.join(10)
+    assert not alive(orphan)
+    code, said = market.stop()
+    assert code == 0, said
+
+
+def test_a_second_up_refuses(market: Market) -> None:
+    """A data directory has one owner: a second `mm up` says who it is, and changes nothing."""
+    market.start()
+    done = run_mm("up", "--headless", "--duration", "1", data_dir=market.data_dir)
+    assert done.returncode == 1
+    assert "in use by another `mm up`" in done.stderr
+    assert market.process is not None and str(market.process.pid) in done.stderr
+    assert "Traceback" not in done.stderr
+    market.trades_on()
+
+
+def test_another_configuration_on_the_same_data_is_refused(market: Market) -> None:
+    """The keys hold the configuration: another one is refused, naming the field and both values."""
+    market.start("--duration", "3")
+    market.wait()
+    changed = market.data_dir / "other.toml"
+    run_mm("config", "init", str(changed))
+    changed.write_text(changed.read_text().replace("limit_units = 100", "limit_units = 90"))
+    done = run_mm("up", "--headless", "--config", str(changed), data_dir=market.data_dir)
+    assert done.returncode == 1
+    assert "limit_units stored 100 given 90" in done.stderr
+
+
+def test_two_of_each_change_nothing(market: Market) -> None:
+    """A second exchange and state service started by hand share the work, with a clean audit."""
+    market.start()
+    extra = market.start_beside("exchange", "state")
+    try:
+        wait_for("four of them", lambda: len(market.pids()) >= 7, 20)
+        market.trades_on()
+    finally:
+        for process in extra:
+            process.terminate()
+            assert process.wait(20) == 0
+    code, said = market.stop()
+    assert code == 0, said
+    audited(said)
