@@ -48,6 +48,8 @@ class Process(ABC):
     """
 
     kind: ClassVar[str]
+    #: Whether it may create the keys of a new system.
+    creates: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -85,7 +87,10 @@ class Process(ABC):
         client = self._connect()
         info = link.server_info(client)
         scripts = Scripts(client, self.keys)
-        config = self._config or read_config(scripts) or configs.default()
+        stored = read_config(scripts)
+        if stored is None and not self.creates:
+            raise Unavailable(f"no system under {self.keys.prefix} yet; an exchange makes one")
+        config = self._config or stored or configs.default()
         link.check_durability(info, self._durability or config.durability)
         scripts.setup(config)
         self.attach(scripts)

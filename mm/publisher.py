@@ -109,6 +109,7 @@ class Publisher(Process):
     """
 
     kind: ClassVar[str] = "publisher"
+    creates: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -154,6 +154,7 @@ class TestReports:
         world.client.set(world.keys.member("reports:*", "c1"), "x")
         with pytest.raises(SystemRefused, match=r"WRONGTYPE.*must be this system's streams"):
             client.poll()
+        world.client.delete(world.keys.member("reports:*", "c1"))
         world.client.set(world.keys.named("orders"), "x")
         with pytest.raises(SystemRefused, match="WRONGTYPE"):
             client.send([world.order()])

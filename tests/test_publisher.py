@@ -21,6 +21,7 @@ from mm.client import Answer
 from mm.errors import Unavailable, UsageError, ValueRefused
 from mm.flow import FlowOptions, Intent
 from mm.journal import Journal
+from mm.keys import Keys
 from mm.model import Order, Position, Report
 from mm.process import Process
 from mm.publisher import Options, Publisher, Summary
@@ -518,3 +519,12 @@ def test_over_a_real_server(valkey: Real, tmp_path: Path) -> None:
         fill.fill_id for fill in world.fills()
     }
     assert_sound(world)
+
+
+@pytest.mark.server
+def test_creates_no_system(valkey: Real) -> None:
+    """A publisher on a server without a system waits for one, and writes nothing."""
+    publisher = Publisher(valkey.client, Keys())
+    with pytest.raises(Unavailable, match="no system under {mm} yet"):
+        publisher.open()
+    assert valkey.client().dbsize() == 0

@@ -67,6 +67,7 @@ LONGER = {
 #: Modules that may use what is otherwise banned: (module, what) -> why it decides nothing.
 CLOCKS_AND_CHANCE = {
     ("supervise", "time.strftime"): "the time of day beside a note for people",
+    ("supervise", "time.gmtime"): "the time of day beside a note for people",
     ("flow", "random"): "the synthetic flow: seeded, so that the same seed gives the same orders",
     ("publisher", "secrets"): "order ids that no earlier run has used",
     ("commands", "secrets"): "an order id that no earlier `mm order` has used",
