@@ -22,7 +22,7 @@ from mm.audit_quotes import check_quotes, read_books
 from mm.audit_state import check_bounded, check_drained, check_exact
 from mm.errors import SystemRefused
 from mm.scripts import Scripts
-from mm.snapshot import Raw, read
+from mm.stored import Raw, read
 
 __all__ = ["INVARIANTS", "Audit", "Check", "audit", "table"]
 

@@ -11,7 +11,7 @@ from mm.audit_quotes import Book
 from mm.audit_state import Executed
 from mm.model import Position
 from mm.scripts import text
-from mm.snapshot import Raw
+from mm.stored import Raw
 
 _FILL = re.compile(rb"(buy|sell) ([0-9]{1,16}) ([0-9]{1,16}) (\S+ \S+) (\S+) ([0-9]{1,16})")
 

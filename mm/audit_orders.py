@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 
 from redis.exceptions import ResponseError
@@ -16,7 +16,7 @@ from redis.exceptions import ResponseError
 from mm.audit_outcomes import Executions, Outcome, Told, fits, parse_outcome, parse_report
 from mm.audit_parts import Fingerprints, Reader, Tally, digits, fingerprint, integer
 from mm.scripts import execute, text
-from mm.snapshot import Raw
+from mm.stored import Raw
 
 #: Orders whose outcomes are asked for at once.
 _ASK = 1_000
@@ -35,9 +35,10 @@ class OrderOnce:
         self._tally = tally
         self._executions = executions
         self._window = executions.window
-        self._seqs: dict[bytes, int] = {}
-        for name, stored in raw.symbols.items():
-            self._seqs[name.encode()] = integer(stored.state, "fill_seq") or 0
+        self._seqs = {
+            name.encode(): integer(stored.state, "fill_seq") or 0
+            for name, stored in raw.symbols.items()
+        }
         self._broken: set[bytes] = set()
         self._buckets: list[str] = []
         self._outcomes = Fingerprints()
@@ -68,22 +69,14 @@ class OrderOnce:
         seconds, micros = execute(self._reader.client, "TIME")
         return (bucket + 2) * self._window > int(seconds) * 1000 + int(micros) // 1000
 
-    def _safe(self, key: str, records: Iterable[tuple[bytes, bytes]]) -> Iterator[list[bytes]]:
-        try:
-            for name, value in records:
-                yield [name, value]
-        except ResponseError as error:
-            self._tally.violation(f"{key} cannot be read: {error}")
-
     # the ledger
 
     def _ledger(self) -> Iterator[tuple[bytes, bytes, list[bytes]]]:
         key, last_id = self._reader.keys.named("fills"), self._raw.streams["fills"].last_id
-        for _, flat in self._reader.entries(key, last_id):
-            for i in range(0, len(flat), 2):
-                words = flat[i + 1].split(b" ")
-                if len(words) == 7 and digits(words[6]):
-                    yield words[3] + b"/" + words[4], flat[i], words
+        for _, fill_id, line in self._reader.records(key, last_id):
+            words = line.split(b" ")
+            if len(words) == 7 and digits(words[6]):
+                yield words[3] + b"/" + words[4], fill_id, words
 
     def _fills_of(self, marks: set[int]) -> dict[bytes, list[tuple[int, str]]]:
         """The fills of these orders, by order: time and fill id."""
@@ -105,18 +98,15 @@ class OrderOnce:
 
     # reports
 
-    def _records(self, client: str) -> Iterator[list[bytes]]:
-        key = self._reader.keys.member("reports:*", client)
-        last = f"{2**63}-0"
-        entries = self._reader.entries(key, last)
-        pairs = ((flat[i], flat[i + 1]) for _, flat in entries for i in range(0, len(flat), 2))
-        return self._safe(key, pairs)
-
     def _reports(self) -> Iterator[tuple[str, bytes, bytes, Told | None]]:
         """The reports: client, order_id, line, and what it tells."""
         for client in self._reader.members("reports:*"):
-            for name, line in self._records(client):
-                yield client, name, line, parse_report(line)
+            key = self._reader.keys.member("reports:*", client)
+            try:
+                for _, name, line in self._reader.records(key, f"{2**63}-0"):
+                    yield client, name, line, parse_report(line)
+            except ResponseError as error:
+                self._tally.violation(f"{key} cannot be read: {error}")
 
     def _read_reports(self) -> tuple[dict[int, Fingerprints], Fingerprints]:
         """Fingerprints of the outcomes told, by the window whose memory has them, and of fills."""
@@ -125,9 +115,8 @@ class OrderOnce:
         for client, name, line, told in self._reports():
             self._tally.count("reports")
             if told is None:
-                self._tally.violation(
-                    f"reports of {client}, {text(name)}: {text(line)!r} is not an outcome"
-                )
+                said = f"reports of {client}, {text(name)}: {text(line)!r} is not an outcome"
+                self._tally.violation(said)
                 continue
             # Answers to ids that break the rule for ids share the name "-".
             if told.outcome.reason == b"bad_order_id" or self._after(told.outcome):
@@ -161,33 +150,38 @@ class OrderOnce:
 
     # memory
 
-    def _read_memory(self) -> None:
-        buckets: dict[str, Fingerprints] = {}
+    def _memory(self) -> Iterator[tuple[str, bytes, bytes, Outcome | None]]:
+        """What is remembered: key, client_id/order_id, line, and what it says."""
         for bucket in self._buckets:
             key = self._reader.keys.member("seen:*", bucket)
-            orders = buckets.setdefault(bucket, Fingerprints())
-            for order, line in self._safe(key, self._reader.fields(key)):
-                outcome = parse_outcome(line)
-                if outcome is None:
-                    self._tally.violation(f"{key} {text(order)} {text(line)!r} is not an outcome")
-                    continue
-                orders.add(order)
-                self._outcomes.add(order, line)
-                if outcome.filled and not self._after(outcome):
-                    self._filled.put(outcome.mark(order))
-            self._tally.count("remembered outcomes", len(orders))
+            try:
+                for order, line in self._reader.fields(key):
+                    yield key, order, line, parse_outcome(line)
+            except ResponseError as error:
+                self._tally.violation(f"{key} cannot be read: {error}")
+
+    def _read_memory(self) -> None:
+        buckets: defaultdict[str, Fingerprints] = defaultdict(Fingerprints)
+        for key, order, line, outcome in self._memory():
+            self._tally.count("remembered outcomes")
+            if outcome is None:
+                self._tally.violation(f"{key} {text(order)} {text(line)!r}: it is not an outcome")
+                continue
+            buckets[key].add(order)
+            self._outcomes.add(order, line)
+            if outcome.filled and not self._after(outcome):
+                self._filled.put(outcome.mark(order))
         names = sorted(buckets)
         for i, one in enumerate(names):
             for other in names[i + 1 :]:
                 self._check_once(one, other, buckets[one].common(buckets[other]))
 
     def _check_once(self, one: str, other: str, marks: set[int]) -> None:
-        keys = [self._reader.keys.member("seen:*", bucket) for bucket in (one, other)]
-        for order, _ in self._reader.fields(keys[0]) if marks else ():
+        for order, _ in self._reader.fields(one) if marks else ():
             if fingerprint(order) in marks:
-                again = execute(self._reader.client, "HEXISTS", keys[1], order)  # type: ignore[arg-type]  # bytes are words too
+                again = execute(self._reader.client, "HEXISTS", other, order)  # type: ignore[arg-type]  # bytes are words too
                 self._tally.expect(
-                    not again, f"order {text(order)} has two outcomes, in {keys[0]} and {keys[1]}"
+                    not again, f"order {text(order)} has two outcomes, in {one} and {other}"
                 )
 
     # orders
@@ -195,12 +189,10 @@ class OrderOnce:
     def _orders(self) -> Iterator[tuple[int, bytes, bytes]]:
         """The matched orders that have a name: ms of the entry, client_id/order_id, line."""
         cursor = self._raw.cursors.get("exchange", "0-0")
-        for entry, flat in self._reader.entries(self._reader.keys.named("orders"), cursor):
-            ms = int(entry.partition(b"-")[0])
-            for i in range(0, len(flat), 2):
-                client = flat[i + 1].partition(b" ")[0]
-                if _ID.fullmatch(flat[i]) and _ID.fullmatch(client):
-                    yield ms, client + b"/" + flat[i], flat[i + 1]
+        for entry, name, line in self._reader.records(self._reader.keys.named("orders"), cursor):
+            client = line.partition(b" ")[0]
+            if _ID.fullmatch(name) and _ID.fullmatch(client):
+                yield int(entry.partition(b"-")[0]), client + b"/" + name, line
 
     def _read_orders(self) -> None:
         suspects: dict[bytes, int] = {}
@@ -250,11 +242,9 @@ class OrderOnce:
         if not suspects:
             return
         fills = self._fills_of({fingerprint(order) for order in suspects})
-        judged: set[bytes] = set()
         for ms, order, line in self._orders():
-            if order not in suspects or order in judged:
+            if suspects.pop(order, None) is None:
                 continue
-            judged.add(order)
             [found] = self._remembered([order])
             outcome = parse_outcome(found) if found else None
             executed = fills.get(order, [(0, "")])[0][0]
@@ -283,14 +273,10 @@ class OrderOnce:
         return found
 
     def _name_memory(self, marks: set[int]) -> None:
-        for bucket in self._buckets if marks else ():
-            key = self._reader.keys.member("seen:*", bucket)
-            for order, line in self._safe(key, self._reader.fields(key)):
-                outcome = parse_outcome(line)
-                if outcome and outcome.filled and outcome.mark(order) in marks:
-                    self._tally.violation(
-                        f"{key} {text(order)} {text(line)!r}: the ledger has no such fill"
-                    )
+        for key, order, line, outcome in self._memory() if marks else ():
+            if outcome and outcome.filled and outcome.mark(order) in marks:
+                said = f"{key} {text(order)} {text(line)!r}: the ledger has no such fill"
+                self._tally.violation(said)
 
     def _name_fills(self, marks: set[int]) -> None:
         for order, fill_id, words in self._ledger() if marks else ():

@@ -147,6 +147,12 @@ class Reader:
             # Entries hold from one record to a thousand: adapt to what these hold.
             count = max(1, min(CHUNK, count * CHUNK // max(records, 1)))
 
+    def records(self, key: str, last_id: str) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """The records of a stream up to ``last_id``, oldest first: entry id, name, line."""
+        for entry, flat in self.entries(key, last_id):
+            for i in range(0, len(flat), 2):
+                yield entry, flat[i], flat[i + 1]
+
     def members(self, family: str) -> list[str]:
         """The members of a key family that exist, such as the client ids of ``reports:*``."""
         prefix = self.keys.named(family)

@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from mm.audit_parts import Reader, Tally, digits, integer
 from mm.config import INT_FIELDS, SCHEMA
 from mm.scripts import execute, text
-from mm.snapshot import Raw, Stored
+from mm.stored import Raw, Stored
 
 _COLUMNS = ("bid_ticks", "ask_ticks", "bid_lots", "ask_lots", "expires_ms", "fill_seq")
 #: Field of the quote's hash -> field of the event that placed it.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mm.audit_parts import Tally, integer, is_stream_id, listed
 from mm.keys import Keys
-from mm.snapshot import Raw, Stored
+from mm.stored import Raw, Stored
 
 #: For how long after its expiry a quote may still be reserved.
 GRACE_MS = 1_000
@@ -15,7 +15,7 @@ SIDES = ("bid", "ask")
 
 #: What a reservation says of its symbol's place in the queues, once it has been quoted.
 _CLAIMS = tuple(f"{side}_{what}" for side in SIDES for what in ("wanted_lots", "lot_units"))
-_COUNTS = ("exchange_records", "state_records", "seen_bucket", "trim_records")
+_COUNTS = ("exchange_records", "state_records", "trim_records")
 _IDS = ("exchange", "state", "trim_to", "trim_next")
 
 
@@ -183,10 +183,12 @@ def check_drained(keys: Keys, raw: Raw, tally: Tally, quiescent: bool) -> None:
     key = keys.named("cursors")
     tally.optional(key, raw.cursors, *_COUNTS)
     tally.stream_ids(key, raw.cursors, *_IDS)
+    if raw.cursors.get("seen_bucket") != "-":  # no order yet that could be remembered
+        tally.optional(key, raw.cursors, "seen_bucket")
     for consumer, stream in (("exchange", "orders"), ("state", "fills")):
         tally.count("cursors")
         cursor, last = raw.cursors.get(consumer, "0-0"), raw.streams[stream].last_id
-        if consumer not in raw.cursors and _progress(raw):
+        if consumer not in raw.cursors:
             tally.violation(f"{key} lacks {consumer}: it would process its stream again")
         elif last == "0-0" and cursor != "0-0":
             tally.violation(f"{keys.named(stream)} is empty although {consumer} has read {cursor}")
@@ -203,12 +205,6 @@ def check_drained(keys: Keys, raw: Raw, tally: Tally, quiescent: bool) -> None:
     halted = [name for name, stored in raw.symbols.items() if stored.state.get("halted")]
     if halted:
         tally.note(f"halted: {listed(halted)}")
-
-
-def _progress(raw: Raw) -> bool:
-    """Whether any fill has been committed, which no system without cursors has done."""
-    positions = (stored.position for stored in raw.symbols.values())
-    return any(integer(position, "position_version") for position in positions)
 
 
 def _order(entry_id: str) -> tuple[int, int]:

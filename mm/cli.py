@@ -12,10 +12,13 @@ from redis.exceptions import RedisError
 from rich.console import Console
 
 from mm import __version__, commands, link, tape, up
+from mm import watch as watching
+from mm.cli_chaos import chaos
 from mm.cli_publisher import publisher
 from mm.config import default
 from mm.errors import MMError, UsageError
 from mm.exchange import Exchange
+from mm.flow import FlowOptions
 from mm.maker import Maker
 from mm.options import (
     Positive,
@@ -153,8 +156,12 @@ def up_command(
 ) -> None:
     """Start everything, supervise it and show it; Ctrl-C stops in order and tells what happened."""
     config = load_config(config_path)
+    # What a publisher would refuse is refused here: as a child it would be restarted for ever.
+    FlowOptions(rate)
     if tape_path is not None:
-        config = tape.config_for(tape.read(tape_path), config or default())
+        trades = tape.read(tape_path)
+        config = tape.config_for(trades, config or default())
+        tape.orders(trades, config, speed)
     options = up.Options(
         data_dir=system.data_dir,
         keys=system.keys,
@@ -181,8 +188,9 @@ def up_command(
 def watch(system: System) -> None:
     """Show the live view of a running system; read-only."""
     stop = stop_on_signals()
-    up.watch(up.Reader(system.url, system.keys), Console(), stop)
+    watching.watch(watching.Reader(system.url, system.keys), Console(), stop)
 
 
 main.add_command(publisher)
+main.add_command(chaos)
 commands.add_to(main)

@@ -31,7 +31,8 @@ from mm.publisher import Options, Publisher
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**31),
+    # Wider than that of `mm up`, which counts up from its own for each further publisher.
+    type=click.IntRange(0, 2**32),
     default=1,
     show_default=True,
     help="The same seed makes the same flow.",

@@ -148,7 +148,8 @@ class OrderClient:
         while True:
             left_s = deadline - self._clock()
             try:
-                self._round(new, max(0, int(left_s * 1000)), 1)
+                wait_ms = int(min(max(0.0, left_s * 1000), LONGEST_WAIT_MS))
+                self._round(new, wait_ms, 1)
                 new, delay, trouble = [], FIRST_RETRY_S, ""
                 self._resend()
             except Unavailable as error:

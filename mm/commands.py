@@ -28,7 +28,7 @@ from mm.model import (
 )
 from mm.options import Positive, System, json_option, show, system_options
 from mm.snapshot import read_config, take
-from mm.up import Reader
+from mm.watch import Reader
 
 
 @click.command()

@@ -15,12 +15,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from mm.errors import ConfigError, ValueRefused
+from mm.errors import ConfigError, ValueRefused, shown
 from mm.model import MAX_INT, Symbol, check_int, check_symbol, parse_decimal, to_steps
 
 #: Version of the key layout; a system with another one is refused.
 SCHEMA = "1"
 MAX_SYMBOLS = 20_000
+#: Longest configuration file; one of so many symbols is a tenth of it.
+MAX_BYTES = 64 * 1024 * 1024
 
 Mode = Literal["lots", "notional"]
 Durability = Literal["always", "relaxed"]
@@ -60,9 +62,11 @@ class Config:
         for name in INT_FIELDS:
             check_int(name, getattr(self, name))
         if self.exposure_mode not in ("lots", "notional"):
-            raise ConfigError(f"exposure_mode {self.exposure_mode!r}: it must be lots or notional")
+            raise ConfigError(
+                f"exposure_mode {shown(self.exposure_mode)}: it must be lots or notional"
+            )
         if self.durability not in ("always", "relaxed"):
-            raise ConfigError(f"durability {self.durability!r}: it must be always or relaxed")
+            raise ConfigError(f"durability {shown(self.durability)}: it must be always or relaxed")
         if not self.refresh_ms < self.quote_ttl_ms:
             raise ConfigError(
                 f"refresh_ms {self.refresh_ms}: it must be below quote_ttl_ms {self.quote_ttl_ms}"
@@ -73,7 +77,7 @@ class Config:
         seen: set[str] = set()
         for name in names:
             if name in seen:
-                raise ConfigError(f"symbol {name!r}: it must be configured once only")
+                raise ConfigError(f"symbol {shown(name)}: it must be configured once only")
             seen.add(name)
         for symbol in self.symbols:
             _check_symbol_rules(symbol, self.limit_units, self.exposure_mode)
@@ -88,7 +92,7 @@ class Config:
             return self._by_name[name]
         known = " ".join(symbol.name for symbol in self.symbols[:20])
         more = "" if len(self.symbols) <= 20 else f" and {len(self.symbols) - 20} more"
-        raise ValueRefused(f"symbol {name!r}: it must be a configured one: {known}{more}")
+        raise ValueRefused(f"symbol {shown(name)}: it must be a configured one: {known}{more}")
 
     def store_fields(self) -> dict[str, str]:
         """The fields of the config hash."""
@@ -178,18 +182,18 @@ def _symbol_from_table(table: Mapping[str, Any]) -> Symbol:
     allowed = {"name", "tick", "lot", "reference", *_SYMBOL_INTS}
     name = table.get("name")
     if not isinstance(name, str):
-        raise ConfigError(f"[[symbol]] name {name!r}: it must be a text such as 'AAPL'")
+        raise ConfigError(f"[[symbol]] name {shown(name)}: it must be a text such as 'AAPL'")
     where = f"symbol {name}: "
     if unknown := sorted(set(table) - allowed):
         raise ConfigError(
-            f"{where}unknown field {unknown[0]!r}; known: {' '.join(sorted(allowed))}"
+            f"{where}unknown field {shown(unknown[0])}; known: {' '.join(sorted(allowed))}"
         )
     decimals = {}
     for field in ("tick", "lot", "reference"):
         value = table.get(field)
         if not isinstance(value, str):
             raise ConfigError(
-                f'{where}{field} {value!r}: it must be a quoted decimal such as "0.01"'
+                f'{where}{field} {shown(value)}: it must be a quoted decimal such as "0.01"'
             )
         decimals[field] = parse_decimal(where + field, value)
     for field in ("tick", "lot"):
@@ -206,10 +210,11 @@ def parse(text: str) -> Config:
     """A configuration from TOML text; ConfigError names the value and the rule."""
     try:
         data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # A TOMLDecodeError is a ValueError; so is an integer of too many digits.
         raise ConfigError(f"not TOML: {error}") from error
     if unknown := sorted(set(data) - {"market", "symbol"}):
-        raise ConfigError(f"unknown section {unknown[0]!r}; known: [market] and [[symbol]]")
+        raise ConfigError(f"unknown section {shown(unknown[0])}; known: [market] and [[symbol]]")
     market, tables = data.get("market", {}), data.get("symbol", [])
     if not isinstance(market, dict):
         raise ConfigError("market: it must be a table, [market]")
@@ -217,7 +222,7 @@ def parse(text: str) -> Config:
         raise ConfigError("symbol: it must be an array of tables, [[symbol]]")
     if unknown := sorted(set(market) - set(_PLAIN_FIELDS)):
         raise ConfigError(
-            f"[market] unknown field {unknown[0]!r}; known: {' '.join(_PLAIN_FIELDS)}"
+            f"[market] unknown field {shown(unknown[0])}; known: {' '.join(_PLAIN_FIELDS)}"
         )
     try:
         symbols = tuple(_symbol_from_table(table) for table in tables)
@@ -229,7 +234,13 @@ def parse(text: str) -> Config:
 def load(path: Path) -> Config:
     """Read a configuration file; ConfigError names the file, the value and the rule."""
     try:
-        text = path.read_text(encoding="utf-8")
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{path}: not a regular file: it must be a TOML file")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise ConfigError(f"{path}: a configuration may have {MAX_BYTES} bytes at most")
+        text = data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     try:

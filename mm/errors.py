@@ -17,6 +17,19 @@
 
 from __future__ import annotations
 
+#: Longest value that an error's text shows.
+MAX_SHOWN = 200
+
+
+def shown(value: object) -> str:
+    """A value as an error's text shows it: its ``repr``, cut when it is very long."""
+    try:
+        told = repr(value)
+    except ValueError:
+        # Python refuses to write out integers of thousands of digits.
+        return "a number of thousands of digits"
+    return told if len(told) <= MAX_SHOWN else f"{told[:MAX_SHOWN]}... ({len(told)} characters)"
+
 
 class MMError(Exception):
     """Root of the tree; its text is meant for the person at the keyboard."""

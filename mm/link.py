@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -15,7 +16,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from mm.config import Durability
-from mm.errors import DurabilityRefused, SystemRefused, Unavailable, ValueRefused
+from mm.errors import DurabilityRefused, SystemRefused, Unavailable, ValueRefused, shown
 
 #: A socket read may last this much longer than the server was asked to block.
 SOCKET_TIMEOUT_S = 10.0
@@ -27,6 +28,13 @@ NEEDED_SETTINGS = {
     "no-appendfsync-on-rewrite": ("no",),
     "maxmemory-policy": ("noeviction",),
 }
+
+
+#: What may stand behind the ``?`` of a server's URL; anything else could undo the pinned settings.
+URL_SETTINGS = (
+    *("db", "username", "password", "client_name"),
+    *("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"),
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,9 @@ def open_client(url: str) -> redis.Redis:
     Raises ValueRefused when the URL is not one.
     """
     try:
+        for name in parse_qs(urlsplit(url).query, keep_blank_values=True):
+            if name not in URL_SETTINGS:
+                raise ValueError(f"{name!r} is none of the settings {' '.join(URL_SETTINGS)}")
         client: redis.Redis = redis.Redis.from_url(
             url,
             protocol=2,
@@ -67,9 +78,11 @@ def open_client(url: str) -> redis.Redis:
             socket_timeout=SOCKET_TIMEOUT_S,
             socket_connect_timeout=SOCKET_TIMEOUT_S,
         )
+        # Settings that this kind of connection does not know are found only when one is made.
+        client.connection_pool.make_connection()
     except (ValueError, TypeError) as error:
         raise ValueRefused(
-            f"server URL {url!r}: it must be redis://HOST:PORT/DB or unix:///PATH ({error})"
+            f"server URL {shown(url)}: it must be redis://HOST:PORT/DB or unix:///PATH ({error})"
         ) from error
     return client
 

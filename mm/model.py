@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Literal
 
-from mm.errors import ValueRefused
+from mm.errors import ValueRefused, shown
 
 #: Largest integer anywhere: what a Lua number holds exactly.
 MAX_INT = 2**53 - 1
@@ -53,21 +53,21 @@ REASONS = {
 def check_int(name: str, value: int, low: int = 1, high: int = MAX_INT) -> int:
     """Return ``value`` if ``low <= value <= high``, else raise ValueRefused naming both."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueRefused(f"{name} {value!r}: it must be an integer from {low} to {high}")
+        raise ValueRefused(f"{name} {shown(value)}: it must be an integer from {low} to {high}")
     return value
 
 
 def check_id(name: str, value: str) -> str:
     """Return ``value`` if it is an id (1 to 64 of ``A-Za-z0-9._-``), else raise ValueRefused."""
     if not ID.fullmatch(value):
-        raise ValueRefused(f"{name} {value!r}: it must be 1 to 64 of A-Z a-z 0-9 . _ -")
+        raise ValueRefused(f"{name} {shown(value)}: it must be 1 to 64 of A-Z a-z 0-9 . _ -")
     return value
 
 
 def check_symbol(value: str) -> str:
     """Return ``value`` if it is a symbol (1 to 16 of ``A-Z0-9._-``), else raise ValueRefused."""
     if not SYMBOL.fullmatch(value):
-        raise ValueRefused(f"symbol {value!r}: it must be 1 to 16 of A-Z 0-9 . _ -")
+        raise ValueRefused(f"symbol {shown(value)}: it must be 1 to 16 of A-Z 0-9 . _ -")
     return value
 
 
@@ -75,7 +75,7 @@ def parse_decimal(name: str, text: str) -> Decimal:
     """An exact finite decimal from plain text (no exponent), or ValueRefused."""
     if not re.fullmatch(r"-?[0-9]{1,20}(\.[0-9]{1,20})?", text):
         raise ValueRefused(
-            f"{name} {text!r}: it must be a plain decimal number such as 187.25, with at most 20"
+            f"{name} {shown(text)}: it must be a plain decimal number such as 187.25, with at most 20"
             " digits before and 20 after the point"
         )
     return Decimal(text)

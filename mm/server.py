@@ -39,7 +39,7 @@ aof-load-truncated yes
 auto-aof-rewrite-percentage 100
 auto-aof-rewrite-min-size 64mb
 maxmemory-policy noeviction
-maxclients 10000
+maxclients 12000
 """
 
 #: From Linux's prctl(2).

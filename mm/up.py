@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from redis.exceptions import RedisError
 from rich.console import Console
 from rich.live import Live
 
@@ -20,15 +19,13 @@ from mm.errors import SystemRefused, Unavailable
 from mm.keys import Keys
 from mm.scripts import Scripts
 from mm.server import ManagedServer, find_binary
-from mm.snapshot import Snapshot, read_config, take
+from mm.snapshot import Snapshot, read_config
 from mm.supervise import FIRST_DELAY_S, LAST_DELAY_S, Supervisor
+from mm.watch import FRAME_S, Reader
 
-FRAME_S = 0.25
 STATUS_S = 2.0
 #: How long the end of a run waits for all orders and fills to be processed.
 DRAIN_S = 10.0
-RECENT = 24
-SHOWN_SYMBOLS = 60
 
 
 @dataclass(frozen=True)
@@ -49,53 +46,6 @@ class Options:
     speed: float = 1.0
     seed: int = 1
     durability: Durability | None = None
-
-
-class Reader:
-    """Takes snapshots for a screen: reconnects by itself, and says None while no server answers."""
-
-    def __init__(self, url: str, keys: Keys) -> None:
-        self._scripts = Scripts(link.open_client(url), keys)
-        self._info: link.ServerInfo | None = None
-        self.trouble = ""
-
-    @property
-    def scripts(self) -> Scripts:
-        """The scripts on the reader's own connection."""
-        return self._scripts
-
-    def snapshot(self, recent: int = RECENT, most: int = SHOWN_SYMBOLS) -> Snapshot | None:
-        """The system now, or None with the reason in ``trouble``."""
-        try:
-            if self._info is None:
-                self._info = link.server_info(self._scripts.client)
-            found = take(self._scripts, recent, most)
-        except (RedisError, Unavailable, OSError) as error:
-            self._info = None
-            self.trouble = f"{type(error).__name__}: {error}"
-            return None
-        self.trouble = ""
-        return found
-
-    def server(self) -> str:
-        """What the server is, for the screen."""
-        return f"{self._info.name} {self._info.version}" if self._info else "no server"
-
-    def durability(self) -> str:
-        """``always``, or ``relaxed`` with the settings that make it so."""
-        if self._info is None:
-            return "unknown"
-        return "relaxed: " + ", ".join(self._info.weak) if self._info.weak else "always"
-
-    def supervision(
-        self,
-        notes: tuple[str, ...] = (),
-        restarts: dict[str, int] | None = None,
-        managed: bool = False,
-    ) -> view.Supervision:
-        """What the screen says beside the snapshot."""
-        server = self.server() + (" (managed)" if managed else "")
-        return view.Supervision(server, self.durability(), notes, restarts or {})
 
 
 class Up:
@@ -220,7 +170,7 @@ class Up:
 
     def _draw(self, live: Live, reader: Reader, found: Snapshot | None) -> None:
         if found is None:
-            live.update(f"no server answers now, trying again: {reader.trouble}", refresh=True)
+            live.update(reader.apology(), refresh=True)
             return
         size = self.console.size
         shown = view.screen(found, self.history, self._supervision(reader), size.width, size.height)
@@ -228,7 +178,7 @@ class Up:
 
     def _print_status(self, reader: Reader, found: Snapshot | None) -> None:
         if found is None:
-            line = f"no server answers now, trying again: {reader.trouble}"
+            line = reader.apology().plain
         else:
             line = view.status_line(found, self.history, self._supervision(reader))
         self.console.print(line, highlight=False, soft_wrap=True)
@@ -265,7 +215,7 @@ class Up:
         console = self.console
         found = reader.snapshot(most=0)
         if found is None:
-            raise Unavailable(f"no server answers at the end of the run: {reader.trouble}")
+            raise Unavailable(f"no account of the run can be given: {reader.trouble}")
         self.history.add(found)
         console.print(view.positions_table(found))
         for path in sorted(self.options.data_dir.logs.glob("publisher-*.out")):
@@ -279,22 +229,3 @@ class Up:
             f"ran {elapsed_s:.0f} s; data and logs in {self.options.data_dir.path}", soft_wrap=True
         )
         return 0 if result.ok else 1
-
-
-def watch(reader: Reader, console: Console, stop: threading.Event) -> None:
-    """Show the live view of a running system until ``stop`` is set; changes nothing."""
-    history = view.History()
-    if reader.snapshot() is None:
-        raise Unavailable(f"no server answers: {reader.trouble}")
-    with Live(console=console, screen=True, auto_refresh=False) as live:
-        while not stop.wait(FRAME_S):
-            found = reader.snapshot()
-            if found is None:
-                live.update(f"no server answers now, trying again: {reader.trouble}", refresh=True)
-                continue
-            history.add(found)
-            size = console.size
-            supervision = reader.supervision()
-            live.update(
-                view.screen(found, history, supervision, size.width, size.height), refresh=True
-            )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Literal, TypeVar
 
 import fakeredis
@@ -71,11 +75,34 @@ def server_binary(name: Literal["valkey", "redis"]) -> str | None:
     return path if Path(path).exists() else None
 
 
+#: The servers of this process, for the end of it.
+RUNNING: list[Server] = []
+
+
+def stop_all(*_: object) -> None:
+    """Stop every server of this process."""
+    for server in list(RUNNING):
+        server.stop()
+
+
+def stop_all_when_interrupted() -> None:
+    """Stop the servers at exit and at SIGTERM, which then ends this process as ever."""
+    atexit.register(stop_all)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop_all()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handle)
+
+
 class Server:
     """A real server on a Unix socket in a short directory of its own; ended by its pid."""
 
     def __init__(self, binary: str) -> None:
-        self.directory = Path(tempfile.mkdtemp(prefix="mm-"))
+        self.directory = Path(tempfile.mkdtemp(prefix="mm-test-"))
         self.url = f"unix://{self.directory}/s"
         settings = self.directory / "conf"
         settings.write_text(_CONFIGURATION.format(directory=self.directory))
@@ -84,6 +111,7 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        RUNNING.append(self)
         wait_for(f"an answer of {binary}", self._answers)
 
     def _answers(self) -> bool:
@@ -100,6 +128,8 @@ class Server:
 
     def stop(self) -> None:
         """End the server and remove its directory; safe to call twice."""
+        if self in RUNNING:
+            RUNNING.remove(self)
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()

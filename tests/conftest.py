@@ -5,15 +5,20 @@ The unit run is ``pytest -m "not server"``. A missing server skips, and fails wh
 
 from __future__ import annotations
 
-import atexit
 import os
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import pytest
+from backends import stop_all_when_interrupted
 from kit import Backend, Fake, Real, Server, World, fake_backend, server_binary, small_config
 
 MakeWorld = Callable[..., World]
+
+
+def pytest_configure() -> None:
+    """Leave no server behind, however the run ends."""
+    stop_all_when_interrupted()
 
 
 def _server(name: Literal["valkey", "redis"]) -> Iterator[Server]:
@@ -24,10 +29,8 @@ def _server(name: Literal["valkey", "redis"]) -> Iterator[Server]:
             pytest.fail(text + ", and CI must have one")
         pytest.skip(text)
     server = Server(binary)
-    atexit.register(server.stop)
     yield server
     server.stop()
-    atexit.unregister(server.stop)
 
 
 @pytest.fixture(scope="session")

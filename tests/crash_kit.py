@@ -10,22 +10,29 @@ import os
 import random
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import pytest
 import redis
-from kit import Backend, Dump, World, dump, server_ms, small_config
+from kit import Backend, Dump, World, dump, server_binary, server_ms, small_config
 
 from mm.audit import audit
 from mm.config import Config
 from mm.datadir import DataDir
-from mm.errors import ProposalRefused
+from mm.errors import ProposalRefused, SystemRefused
+from mm.exchange import Exchange
+from mm.keys import Keys
 from mm.link import open_client
-from mm.scripts import execute
+from mm.maker import Maker
+from mm.process import Process
+from mm.scripts import execute, text
 from mm.server import ManagedServer
+from mm.state import State
 
 #: Quotes live this long here, so that a second of trading sees many expire.
 TTL_MS = 300
@@ -198,7 +205,8 @@ def facts(world: World) -> Dump:
 
 
 def _unexpired(found: Dump, now_ms: int) -> Dump:
-    return {name: entry for name, entry in found.items() if not 0 <= entry[2] <= now_ms}
+    # -2 is that of a key which expired while it was read.
+    return {name: one for name, one in found.items() if one[2] == -1 or one[2] > now_ms}
 
 
 def assert_same_facts(world: World, what: str, *allowed: Dump) -> None:
@@ -237,3 +245,73 @@ def bulk_orders(world: World, count: int, seed: int, chunk: int = 5_000) -> None
             line = f"c{number % 50} {dice.choice(world.names)} {side} {dice.randint(1, 4)} {limit}"
             execute(pipeline, "XADD", orders, "*", f"b{number}", line)
         pipeline.execute()
+
+
+class Running:
+    """Processes running in threads, as they run alone; what they log and how they end is kept.
+
+    ``ended`` has the SystemRefused with which a process gave up, by process name.
+    """
+
+    def __init__(self, *processes: Process) -> None:
+        self.processes = processes
+        self.ended: dict[str, SystemRefused] = {}
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=(one,), name=one.name) for one in processes
+        ]
+
+    def _run(self, process: Process) -> None:
+        try:
+            process.run(self._stop)
+        except SystemRefused as error:
+            self.ended[process.name] = error
+
+    def __enter__(self) -> Running:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(15)
+            assert not thread.is_alive(), f"{thread.name} did not stop"
+        for process in self.processes:
+            process.close()
+
+
+def all_processes(made: Box, **settings: Any) -> list[Process]:
+    """An exchange, a state service and two makers, not yet running."""
+    makers = [Maker(made.client, Keys(), ident, **settings) for ident in ("1", "2")]
+    found: list[Process] = [
+        Exchange(made.client, Keys(), **settings),
+        State(made.client, Keys(), **settings),
+        *makers,
+    ]
+    return found
+
+
+def binary_or_skip(name: str) -> Path:
+    """The server's path; a missing one skips, and fails where CI is set."""
+    found = server_binary("redis" if name == "redis" else "valkey")
+    if found is None:
+        text = f"no {name} server on this machine"
+        if os.environ.get("CI"):
+            pytest.fail(text + ", and CI must have one")
+        pytest.skip(text)
+    return Path(found)
+
+
+def answered(world: World) -> bool:
+    """Whether nothing waits: every order is matched and every fill committed."""
+    ends = {}
+    for consumer, stream in (("exchange", "orders"), ("state", "fills")):
+        last = execute(world.client, "XREVRANGE", world.keys.named(stream), "+", "-", "COUNT", 1)
+        ends[consumer] = text(last[0][0]) if last else world.cursor(consumer)  # type: ignore[arg-type]
+    return all(world.cursor(consumer) == end for consumer, end in ends.items())  # type: ignore[arg-type]

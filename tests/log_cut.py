@@ -109,9 +109,17 @@ def check_cut(made: Box, log: Recording, cut: int, seed: int, torn_tail: bool = 
 
 
 def tear(made: Box) -> None:
-    """Append what a power cut leaves of a step that was being written: half a transaction."""
+    """Append what a power cut leaves of a step that was being written: half a transaction.
+
+    It ends inside its second command; its first would show if it were ever executed.
+    """
+    words = [["MULTI"], ["HSET", "{mm}:exposure", "torn", "1"], ["HSET", "{mm}:exposure", "half"]]
+    text = "".join(
+        f"*{len(one)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in one)
+        for one in words
+    )
     with made.log.open("ab") as file:
-        file.write(b"*1\r\n$5\r\nMULTI\r\n*4\r\n$4\r\nHSET\r\n$12\r\n{mm}:exposu")
+        file.write(text.encode()[:-4])
 
 
 class Unrepaired(ManagedServer):

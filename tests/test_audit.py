@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from breaks import BREAKS, Break, add, order_waits, quoted, rewrite, total_off
+from conftest import MakeWorld
 from kit import Fake, World, fake_backend, small_config
 from rich.console import Console
 
@@ -20,10 +21,10 @@ from mm.errors import SystemRefused
 from mm.keys import CATALOGUE
 from mm.model import Side
 from mm.scripts import execute, text
-from mm.snapshot import Raw, read
+from mm.stored import Raw, read
 
 
-def run_busy(world: World, rounds: int = 40, seed: int = 1) -> None:
+def run_busy(world: World, rounds: int = 40, seed: int = 1, pauses: bool = True) -> None:
     """Trade on all symbols: fills, duplicates, rubbish, refreshes, expiries; at rest at the end."""
     rng = random.Random(seed)
     exchange, state, maker = world.exchange(), world.state(), world.maker()
@@ -45,7 +46,7 @@ def run_busy(world: World, rounds: int = 40, seed: int = 1) -> None:
         exchange.step()
         if rng.random() < 0.8:
             state.step()
-        if rng.random() < 0.2:
+        if pauses and rng.random() < 0.2:
             world.advance(rng.choice([10, 20_000, 40_000]))
     world.drain()
     maker.step()
@@ -72,8 +73,8 @@ def commands_of(world: World) -> list[list[str | int]]:
             words = [text(word) for item in content.items() for word in item]
             made.append(["HSET", key, *words])
         elif kind == "zset":
-            ranked = world.client.zrange(key, 0, -1, withscores=True)
-            made += [["ZADD", key, str(score), text(member)] for member, score in ranked]
+            for member in execute(world.client, "ZRANGE", key, 0, -1):
+                made.append(["ZADD", key, str(world.client.zscore(key, member)), text(member)])
         else:
             entries = Reader(world.scripts).entries(key, f"{2**62}-0")
             made += [["XADD", key, text(entry), *map(text, flat)] for entry, flat in entries]
@@ -128,6 +129,19 @@ def test_clean_run_is_clean_with_something_checked(busy: World) -> None:
     checked = {check.name: check.checked for check in found.checks}
     assert checked["ledger-dense"]["fills"] == checked["position-exact"]["fills"] == fills > 50
     assert checked["fills-within-quote"] == {"fills": fills}
+
+
+def test_run_on_every_server_is_clean(make_world: MakeWorld) -> None:
+    """The audit reads each server alike; a break is found on each."""
+    world = make_world(3, limit=25, of_symbol={"skew_ticks": 3, "position_limit_lots": 20})
+    run_busy(world, rounds=15, pauses=False)
+    assert failed(world) == set()
+    add(world, "position:*", "AAA", "cash_ticks", 1)
+    add(world, "symbol:*", "BBB", "position_limit_lots", -20)
+    assert failed(world) == {"position-exact", "position-limited"}
+    world.client.delete(world.keys.named("exposure"))
+    world.client.set(world.keys.named("exposure"), "x")
+    assert world.keys.named("exposure") in said(audit(world.scripts))
 
 
 def test_notional_run_is_clean(fake: Fake) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -15,7 +16,7 @@ from kit import Backend, Dump, World, assert_sound, fake_backend, small_config, 
 from mm.errors import DurabilityRefused, ProposalRefused
 from mm.maker import decide, owner
 from mm.process import LIVE_MS, Process
-from mm.scripts import Scripts, SurveyRow, execute
+from mm.scripts import Scripts, Survey, SurveyRow, execute
 
 Actions = dict[str, Callable[[], object]]
 
@@ -241,7 +242,7 @@ class TestMakers:
     )
     def test_decide(self, changes: dict[str, Any], servable: bool, trigger: str | None) -> None:
         """A quote is placed for one of the contract's reasons only, never while a fill is open."""
-        row = SurveyRow(**(self.ROW.__dict__ | changes))
+        row = replace(self.ROW, **changes)
         assert decide(row, servable, now_ms=0, refresh_ms=5_000) == trigger
 
     def test_owner(self) -> None:
@@ -296,6 +297,17 @@ class TestMakers:
         assert world.quote_lots("CCC") == (0, 4)
         assert world.events("CCC")[-1]["trigger"] == "capacity"
 
+    def test_waiting_first(self, world: World) -> None:
+        """Proposals for those who wait come first, in their order, then the others."""
+        rows = {name: replace(self.ROW, symbol=name) for name in ("AAA", "BBB")}
+        rows["AAA"] = replace(rows["AAA"], quote_position_version=2)
+        rows["BBB"] = replace(rows["BBB"], waiting=True)
+        found = world.maker().proposals(Survey(0, rows, ["BBB"]))
+        assert [(one.symbol, one.trigger) for one in found] == [
+            ("BBB", "capacity"),
+            ("AAA", "position"),
+        ]
+
     def test_share_the_work(self, make_world: MakeWorld) -> None:
         """Two live makers handle each trigger once."""
         world = make_world(symbols=6, limit=100)
@@ -343,6 +355,19 @@ class TestMakers:
         survey = world.scripts.survey(["AAA"])
         first, second = (world.maker(ident).proposals(survey)[0] for ident in "12")
         assert first.prices == second.prices
+
+
+class TestExpiry:
+    def test_exchange_ends_quotes(self, make_world: MakeWorld) -> None:
+        """The exchange's own step releases and announces what is past its deadline."""
+        world = make_world(quote_ttl_ms=150, refresh_ms=1)
+        exchange = world.exchange()
+        world.maker().step()
+        world.advance(150)
+        exchange.step()
+        assert [event["event"] for event in world.events()[-2:]] == ["expired", "expired"]
+        assert world.reserved() == (0, 0)
+        assert_sound(world)
 
 
 class TestStaleProposals:

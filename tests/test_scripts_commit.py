@@ -159,6 +159,8 @@ class TestCost:
             (2**52 - 1, 1, 1),
             (3, TOP // 3 - 1, 1),
             (94_906_265, 94_906_260, 94_906_263),
+            (11_018_785_873_107, 377, 4_578_993_504_327),
+            (1_941_716_232_277_705, 1, 245_018_414_641_251),
         ],
     )
     def test_exact_beyond_products(self, world: World, held: int, price: int, closed: int) -> None:
@@ -314,11 +316,21 @@ class TestHalting:
         ledger(world, "A-1-1", record())
         assert world.scripts.commit(10).versions == {"A-1": 1}
 
-    def test_cash_overflow(self, world: World) -> None:
-        """Cash that would pass 2^53 - 1 halts the symbol before any number becomes inexact."""
-        ledger(world, "AAA-1", record("sell", 1, TOP), "AAA-2", record("buy", 1, TOP))
-        ledger(world, "AAA-3", record("sell", 1, TOP), "AAA-4", record("sell", 1, 1))
+    @pytest.mark.parametrize(
+        "fills",
+        [
+            ["sell 1 1", f"buy 1 {TOP}", "buy 1 2"],
+            ["sell 1 1", f"buy 1 {TOP}", f"sell 1 {TOP}", "sell 1 1"],
+            [f"sell {TOP} 1", f"buy {TOP} 1", f"buy {TOP} 1", "buy 1 1"],
+        ],
+        ids=["cash", "cost", "lots"],
+    )
+    def test_overflow(self, world: World, fills: list[str]) -> None:
+        """Cash, cost or lots that would pass 2^53 - 1 halt the symbol before they are inexact."""
+        for seq, fill in enumerate(fills, 1):
+            side, lots, price = fill.split()
+            ledger(world, f"AAA-{seq}", record(side, int(lots), int(price)))
         done = world.scripts.commit(10)
-        assert done.versions == {"AAA": 3}
+        assert done.versions == {"AAA": len(fills) - 1}
         assert "overflow" in done.halts["AAA"]
-        assert world.position()["cash_ticks"] == -TOP
+        assert max(abs(number) for number in world.position().values()) <= TOP

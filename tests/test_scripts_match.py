@@ -156,6 +156,7 @@ class TestMalformed:
         ("o1", "c1 AAA buy -99999999999999999999 101", "quantity_not_positive"),
         ("o1", "c1 AAA buy 9007199254740992 101", "quantity_too_large"),
         ("o1", "c1 AAA buy 99999999999999999999 101", "quantity_too_large"),
+        ("o1", "c1 AAA buy 00000000000000001 101", "quantity_too_large"),
         ("o1", "c1 AAA buy 1 y", "price_not_integer"),
         ("o1", "c1 AAA buy 1 100.5", "price_not_integer"),
         ("o1", "c1 AAA buy 1 0", "price_not_positive"),
@@ -310,7 +311,7 @@ class TestDuplicates:
         assert [len(records) for _, records in quoted.stream("reports:*", "c1")] == [1, 1]
 
     def test_across_buckets(self, make_world: MakeWorld) -> None:
-        """An order is known for one whole window, also when a new bucket has begun meanwhile."""
+        """An order is known for a whole window, also deep in the next bucket."""
         window = 400
         world = make_world(dedup_window_ms=window)
         world.propose()
@@ -318,7 +319,7 @@ class TestDuplicates:
         world.advance(window - world.now_ms() % window)
         order = world.order("buy", 2)
         world.trade(order)
-        world.advance(window - world.now_ms() % window)
+        world.advance(window - world.now_ms() % window + window // 2)
         (again,) = world.trade(order)
         assert again.duplicate
         assert len([key for key in world.dump() if ":seen:" in key]) >= 1

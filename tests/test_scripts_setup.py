@@ -26,16 +26,18 @@ class TestSetup:
         assert world.dump() == before
 
     def test_keys(self, world: World) -> None:
-        """What is created: config, exposure, and position, reservation and symbol of each."""
+        """What is created: config, exposure, cursors, and three hashes of each symbol."""
         assert world.dump().keys() == {
             world.keys.named("config"),
             world.keys.named("exposure"),
+            world.keys.named("cursors"),
             *(
                 world.keys.member(family, name)
                 for family in ("position:*", "reservation:*", "symbol:*")
                 for name in world.names
             ),
         }
+        assert world.hash("cursors") == {"exchange": "0-0", "state": "0-0"}
         assert world.hash("exposure") == {"limit_units": "20", "bid_units": "0", "ask_units": "0"}
 
     def test_read_back(self, world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from conftest import MakeWorld
 from kit import Fake, World, small_config
 
@@ -98,12 +99,13 @@ class TestServable:
         world.trade(world.order("buy", 1))
         assert world.scripts.survey([]).servable == ["BBB"]
 
-    def test_freed_by_expiry(self, make_world: MakeWorld) -> None:
-        """What has expired counts as free before anyone has released it."""
+    @pytest.mark.parametrize("other", ["bid_lots", "ask_lots"])
+    def test_freed_by_expiry(self, make_world: MakeWorld, other: str) -> None:
+        """What has expired counts as free, on either side, before anyone has released it."""
         world = make_world(symbols=4, quote_ttl_ms=TTL, refresh_ms=1)
-        world.propose("AAA", bid_lots=20, ask_lots=20)
-        world.propose("BBB")
-        world.propose("CCC")
+        world.propose("AAA", **({"bid_lots": 20, "ask_lots": 20} | {other: 0}))
+        world.propose("BBB", **{other: 0})
+        world.propose("CCC", **{other: 0})
         world.advance(TTL)
         assert world.scripts.survey([]).servable == ["BBB", "CCC"]
 

@@ -32,7 +32,7 @@ SCRIPTS = script_names()
 #: stand before it, in its own layer or in a lower one, and no other.
 LAYERS = {
     "words": ["__init__", "errors", "model", "keys"],
-    "rules": ["config", "strategy", "scripts", "snapshot"],
+    "rules": ["config", "strategy", "scripts", "stored", "snapshot"],
     "processes": [
         *["link", "process", "exchange", "state", "maker"],
         *["outstanding", "client", "flow", "tape", "journal", "publisher"],
@@ -40,12 +40,13 @@ LAYERS = {
     "reading": [
         *["audit_parts", "audit_state", "audit_quotes", "audit_outcomes", "audit_orders"],
         *["audit_ledger", "audit"],
-        "explain",
+        *["explain_past", "explain_words", "explain"],
         *["view_draw", "view_facts", "view_tables", "view_panes", "view_bottom", "view"],
     ],
     "front": [
-        *["logs", "datadir", "server", "supervise", "up"],
-        *["options", "commands", "cli_publisher", "cli", "__main__"],
+        *["logs", "datadir", "server", "supervise", "watch", "up"],
+        *["proxy", "chaos_plan", "chaos_check", "chaos_system", "chaos_faults", "chaos_show"],
+        *["chaos", "options", "commands", "cli_publisher", "cli_chaos", "cli", "__main__"],
     ],
 }
 #: What the layers may import from outside the standard library.

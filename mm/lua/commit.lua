@@ -7,10 +7,11 @@
 -- KEYS   cursors fills positions exposure expiry quotes config deadletter waiting:bid waiting:ask symbol:* position:* quote:* reservation:*
 -- ARGV   1 most: integer > 0, fills to take at most (an entry is never split)
 -- REPLY  {cursor, fills applied, more(0/1), now_ms, {symbol, position_version, ...}, {symbol, why, ...} of new halts}
--- ERRORS none: a bad ledger halts a symbol, loudly, and not the others
+-- ERRORS DAMAGED (a key that must be there is not); a bad ledger halts a symbol and not the others
 -- EMITS  positions; quotes (withdrawn) and deadletter on a halt
 
 -- INCLUDE _base
+-- INCLUDE _damage
 -- INCLUDE _stream
 -- INCLUDE _expiry
 -- INCLUDE _position
@@ -23,7 +24,10 @@ local reservation_prefix = KEYS[14]
 local now = now_ms()
 local config = redis.call('HMGET', config_key, 'keep_updates', 'keep_quotes', 'keep_deadletters')
 local cursor = redis.call('HMGET', cursors_key, 'state', 'state_records')
-local entries, count, more = next_entries(fills_key, cursor[1] or '0-0', tonumber(ARGV[1]))
+if not config[1] or not cursor[1] then
+  return damaged(config[1] and cursors_key or config_key)
+end
+local entries, count, more = next_entries(fills_key, cursor[1], tonumber(ARGV[1]))
 
 local positions, touched, halts, dead, applied = {}, {}, {}, {}, 0
 for _, entry in ipairs(entries) do
@@ -52,7 +56,7 @@ for _, entry in ipairs(entries) do
     end
   end
 end
-local cursor_id = count > 0 and entries[#entries][1] or cursor[1] or '0-0'
+local cursor_id = count > 0 and entries[#entries][1] or cursor[1]
 local committed = {}
 if count == 0 then
   return { cursor_id, 0, 0, now, committed, halts }

@@ -4,10 +4,11 @@
 -- KEYS   exposure expiry quotes config quote:* reservation:*
 -- ARGV   none
 -- REPLY  {{quote_id, ...}, more(0/1), now_ms, next_expiry_ms or 0}
--- ERRORS none
+-- ERRORS DAMAGED (a key that must be there is not)
 -- EMITS  quotes (expired)
 
 -- INCLUDE _base
+-- INCLUDE _damage
 -- INCLUDE _expiry
 local exposure_key, expiry_key = KEYS[1], KEYS[2]
 local keys = { expiry = expiry_key, quotes = KEYS[3], quote = KEYS[5], reservation = KEYS[6] }
@@ -15,6 +16,9 @@ local config_key = KEYS[4]
 
 local now = now_ms()
 local keep = redis.call('HGET', config_key, 'keep_quotes')
+if not keep then
+  return damaged(config_key)
+end
 local due, _, bid, ask = due_quotes(expiry_key, keys.reservation, now)
 
 -- Writes start here.

@@ -4,10 +4,11 @@
 -- KEYS   cursors orders fills exposure expiry config deadletter symbol:* quote:* reservation:* reports:* seen:*
 -- ARGV   1 most: integer > 0, orders to take at most (an entry is never split)
 -- REPLY  {cursor, orders, fills, duplicates, rejected, more(0/1), now_ms, next_expiry_ms or 0}
--- ERRORS none: what cannot be an order goes to the dead-letter stream
+-- ERRORS DAMAGED (a key that must be there is not); what cannot be an order is a dead letter
 -- EMITS  fills, reports:<client_id>, deadletter
 
 -- INCLUDE _base
+-- INCLUDE _damage
 -- INCLUDE _stream
 -- INCLUDE _order
 -- INCLUDE _report
@@ -21,17 +22,21 @@ local reports_prefix, seen_prefix = KEYS[11], KEYS[12]
 local now = now_ms()
 local config = redis.call('HMGET', config_key, 'exposure_mode', 'dedup_window_ms',
   'report_idle_ms', 'keep_orders', 'keep_reports', 'keep_deadletters')
-local notional, window = config[1] == 'notional', tonumber(config[2])
 local cursor = redis.call('HMGET', cursors_key, 'exchange', 'exchange_records', 'seen_bucket',
-  'trim_to', 'trim_next', 'trim_records')
-local entries, count, more = next_entries(orders_key, cursor[1] or '0-0', tonumber(ARGV[1]))
+  'trim_to', 'trim_next', 'trim_records', 'state')
+local notional, window, newest = config[1] == 'notional', tonumber(config[2]), tonumber(cursor[3])
+local gone = not window and config_key or not cursor[1] and cursors_key
+  or lost_memory(fills_key, cursor[7], seen_prefix, newest, window, now)
+if gone then
+  return damaged(gone)
+end
+local entries, count, more = next_entries(orders_key, cursor[1], tonumber(ARGV[1]))
 local orders, asked = parse_orders(entries)
 -- The bucket never goes back, so a clock that is set back forgets no order.
-local bucket = math.max(tonumber(cursor[3]) or 0, math.floor(now / window))
+local bucket = math.max(newest or 0, math.floor(now / window))
 local seen = first_outcomes(seen_prefix, bucket, asked)
 
-local books, fills, reports, first, dead = {}, {}, {}, {}, {}
-local duplicates, rejected = 0, 0
+local books, fills, reports, first, dead, duplicates, rejected = {}, {}, {}, {}, {}, 0, 0
 for _, order in ipairs(orders) do
   local outcome = order.key and seen[order.key]
   local again, fault = outcome and '1' or '0', order.fault
@@ -65,7 +70,7 @@ for _, order in ipairs(orders) do
   end
 end
 local next_expiry = redis.call('ZRANGE', expiry_key, 0, 0, 'WITHSCORES')[2]
-local cursor_id = count > 0 and entries[#entries][1] or cursor[1] or '0-0'
+local cursor_id = count > 0 and entries[#entries][1] or cursor[1]
 local reply = { cursor_id, count, #fills / 2, duplicates, rejected, more and 1 or 0, now,
   tonumber(next_expiry) or 0 }
 if count == 0 then
@@ -103,7 +108,7 @@ for _, one in ipairs(dead) do
 end
 local records = (tonumber(cursor[2]) or 0) + count
 redis.call('HSET', cursors_key, 'exchange', cursor_id, 'exchange_records', text(records),
-  'seen_bucket', text(bucket))
+  'seen_bucket', #first > 0 and text(bucket) or cursor[3] or '-')
 -- Trims to where the cursor was keep_orders records ago or more, a little at a time.
 if records - (tonumber(cursor[6]) or 0) >= tonumber(config[4]) then
   redis.call('HSET', cursors_key, 'trim_to', cursor[5] or '0-0', 'trim_next', cursor_id,

@@ -8,10 +8,11 @@
 -- ARGV   1 symbol  2 maker_id  3 trigger  4 position_version  5 quote_version (of the quote to
 --        replace)  6 bid_ticks  7 bid_lots  8 ask_ticks  9 ask_lots: integers >= 0
 -- REPLY  {outcome, quote_id, bid_lots, ask_lots, expires_ms}
--- ERRORS UNKNOWN_SYMBOL, BAD_PROPOSAL, HALTED, STALE_POSITION, UNCOMMITTED_FILLS, STALE_QUOTE
+-- ERRORS UNKNOWN_SYMBOL, BAD_PROPOSAL, HALTED, STALE_POSITION, UNCOMMITTED_FILLS, STALE_QUOTE, DAMAGED
 -- EMITS  quotes (active or withdrawn; expired for each released)
 
 -- INCLUDE _base
+-- INCLUDE _damage
 -- INCLUDE _expiry
 -- INCLUDE _queue
 -- INCLUDE _grant
@@ -50,9 +51,12 @@ end
 
 local config = redis.call('HMGET', config_key, 'exposure_mode', 'quote_ttl_ms', 'keep_quotes')
 local e = redis.call('HMGET', exposure_key, 'limit_units', 'bid_units', 'ask_units')
+local held = redis.call('HMGET', reservation_key, 'bid_units', 'ask_units', 'quote_id')
+if not (config[1] and e[1] and held[3]) then
+  return damaged(not config[1] and config_key or not e[1] and exposure_key or reservation_key)
+end
 local limit, net = tonumber(e[1]), tonumber(p[2])
 local due, ended, due_bid, due_ask = due_quotes(expiry_key, keys.reservation, now)
-local held = redis.call('HMGET', reservation_key, 'bid_units', 'ask_units')
 local own = { bid = tonumber(held[1]) or 0, ask = tonumber(held[2]) or 0 }
 if ended[symbol] then
   own = { bid = 0, ask = 0 }

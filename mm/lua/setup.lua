@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Create the system's keys, or check that they hold a system with this configuration.
 --
 -- KEYS   config exposure cursors fills positions quotes expiry symbol:* position:* reservation:*
@@ -8,7 +8,7 @@
 -- ERRORS FOREIGN_KEYS (the first key found without a config), CONFIG_DIFFERS (field, stored, given)
 -- EMITS  nothing
 
-local config_key, exposure_key = KEYS[1], KEYS[2]
+local config_key, exposure_key, cursors_key = KEYS[1], KEYS[2], KEYS[3]
 local symbol_prefix, position_prefix, reservation_prefix = KEYS[8], KEYS[9], KEYS[10]
 
 -- pairs_at(index) -> {name, value, ...} from a count at ARGV[index], and the index after them
@@ -72,6 +72,7 @@ for i = 1, #config, 2 do
   end
 end
 redis.call('HSET', exposure_key, 'limit_units', limit, 'bid_units', '0', 'ask_units', '0')
+redis.call('HSET', cursors_key, 'exchange', '0-0', 'state', '0-0')
 for _, symbol in ipairs(symbols) do
   redis.call('HSET', symbol_prefix .. symbol.name,
     'fill_seq', '0', 'quote_version', '0', unpack(symbol.parameters))

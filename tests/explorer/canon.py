@@ -43,7 +43,7 @@ def _symbol(system: System, db: Db, name: str) -> tuple[Any, ...]:
     quoted: tuple[Any, ...] = ()
     if quote:
         sides = [quote[f"{side}_{what}"] for side in ("bid", "ask") for what in _SIDE]
-        rest = max(0, int(quote["expires_ms"]) - db.now)
+        rest = _rest(system, db, int(quote["expires_ms"]))
         quoted = (newest - int(quote["quote_version"]), quote["position_version"], rest, *sides)
     reserved = tuple(held.get(f"{side}_{what}", "") for side in ("bid", "ask") for what in _HELD)
     return (
@@ -76,6 +76,11 @@ def _seen(system: System, db: Db) -> list[tuple[Any, ...]]:
     return sorted(found)
 
 
+def _rest(system: System, db: Db, instant: int) -> int:
+    """What is left until an instant, in the world's grain: 0 from that instant on."""
+    return max(0, -((db.now - instant) // system.spec.grain_ms))
+
+
 def _ranked(db: Db, key: str) -> list[str]:
     return [member for _, member in sorted((n, member) for member, n in db.get(key, {}).items())]
 
@@ -92,7 +97,7 @@ def of_db(system: System, db: Db) -> bytes:
     form = (
         tuple(_symbol(system, db, symbol.name) for symbol in system.spec.config.symbols),
         (exposure["bid_units"], exposure["ask_units"]),
-        sorted((max(0, instant - db.now), name) for name, instant in due.items()),
+        sorted((_rest(system, db, instant), name) for name, instant in due.items()),
         (_ranked(db, key("waiting:bid")), _ranked(db, key("waiting:ask"))),
         unprocessed(system, db, "orders", "exchange"),
         [(name, *line.split(" ")[:3]) for name, line in fills],

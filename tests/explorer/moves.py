@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from explorer.invariants import check_call
-from explorer.system import Position, Proc, System, Violation
+from explorer.system import Position, Proc, System
 from explorer.table import Db
 from explorer.wire import Call
 
 from mm.process import LIVE_MS
-
-#: A move's name, and the function that makes it.
-Move = tuple[str, Callable[[], Position]]
 
 
 class Moves:
@@ -21,34 +18,48 @@ class Moves:
     def __init__(self, system: System) -> None:
         self.system = system
         self.spec = system.spec
+        system.judge = check_call
+        self._index = {name: index for index, name in enumerate(system.names)}
 
-    def enabled(self, at: Position) -> Iterator[Move]:
-        """Every action that is possible at a state."""
-        for index, proc in enumerate(at.procs):
-            for name in self._of_process(proc):
-                yield f"{name} {proc.name}", lambda i=index, n=name: self._moved(at, i, n)  # type: ignore[misc]
+    def enabled(self, at: Position) -> Iterator[str]:
+        """The name of every action that is possible at a state."""
+        for proc in at.procs:
+            for verb in self._of_process(proc):
+                yield f"{verb} {proc.name}"
             if self.spec.zombie and not at.letters and _proposes(self.system, proc):
-                yield f"orphan {proc.name}", lambda i=index: self._orphan(at, i)  # type: ignore[misc]
+                yield f"orphan {proc.name}"
         if at.letters:
-            yield "arrive letter", lambda: self._arrive(at)
+            yield "arrive"
         if at.sent < len(self.spec.orders):
-            yield f"send {at.sent}", lambda: self._send(at, at.sent)
+            yield f"send {at.sent}"
         if len(at.again) < self.spec.again:
             for number in range(at.again[-1] if at.again else 0, at.sent):
-                yield f"again {number}", lambda n=number: self._again(at, n)  # type: ignore[misc]
+                yield f"again {number}"
         if self.spec.rogue and not at.rogue:
-            yield "rogue record", lambda: self._rogue(at)
+            yield "rogue"
         if at.restarts < self.spec.restarts:
-            yield "restart server", lambda: self._restart(at)
+            yield "restart"
         if self.spec.ticks and (instant := self.next_instant(at.db)):
-            yield f"wait {instant - at.db.now}", lambda: self.waited(at, instant)
+            yield f"wait {instant - at.db.now}"
 
     def make(self, at: Position, name: str) -> Position:
-        """Make the move of that name; Violation when the state does not enable it."""
-        for other, move in self.enabled(at):
-            if other == name:
-                return move()
-        raise Violation(f"the move {name!r} is not possible here")
+        """Make the move of that name, which must be one of those that the state enables."""
+        verb, _, rest = name.partition(" ")
+        if verb == "orphan":
+            return self._orphan(at, self._index[rest])
+        if verb == "arrive":
+            return self._arrive(at)
+        if verb == "send":
+            return self._send(at, int(rest))
+        if verb == "again":
+            return self._again(at, int(rest))
+        if verb == "rogue":
+            return self._rogue(at)
+        if verb == "restart":
+            return self._restart(at)
+        if verb == "wait":
+            return self.waited(at, at.db.now + int(rest))
+        return self._moved(at, self._index[rest], verb)
 
     # processes
 
@@ -76,11 +87,9 @@ class Moves:
             else:
                 move = {"go": self.system.go, "lose": self.system.lose}.get(name)
                 if move:
-                    moved, after = move(db, proc)
+                    db.memo[key] = move(db, proc)
                 else:
-                    moved, after = self.system.begin(db, proc, name)
-                check_call(self.system, db, after)
-                db.memo[key] = moved, after
+                    db.memo[key] = self.system.begin(db, proc, name)
         found: tuple[Proc, Db] = db.memo[key]
         return found
 
@@ -94,9 +103,7 @@ class Moves:
     def _arrive(self, at: Position) -> Position:
         key = ("arrive", at.letters[0])
         if key not in at.db.memo:
-            _, after = self.system.host.run(at.db, at.letters[0])
-            check_call(self.system, at.db, after)
-            at.db.memo[key] = after
+            _, at.db.memo[key] = self.system.run(at.db, at.letters[0])
         return at._replace(db=at.db.memo[key], letters=at.letters[1:])
 
     # the world outside

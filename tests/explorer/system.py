@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from redis.exceptions import NoScriptError
 
 from mm.config import Config
 from mm.exchange import Exchange
-from mm.keys import Keys
+from mm.keys import CATALOGUE, Keys
 from mm.maker import Maker
 from mm.process import Process
 from mm.scripts import Scripts, script_names
@@ -23,8 +24,14 @@ from mm.state import State
 #: Where the clock starts: far ahead, so that a real server on which a trace is replayed with this
 #: clock does not reap a key by its own.
 START_MS = 2_200_000_000_000
+#: What the processes say in a million futures is of no use.
+_SILENT = logging.getLogger("mm.explorer")
+_SILENT.disabled = True
 #: The two streams that a maker listens to.
 HEARD = ("positions", "quotes")
+
+
+_KEYS = {name: Keys().named(name) for name in CATALOGUE}
 
 
 class Violation(AssertionError):
@@ -54,14 +61,16 @@ class Spec:
     crashes: bool = True
     restarts: int = 0
     ticks: bool = True
+    warm: bool = True
+    grain_ms: int = 1
     scripts: type[Scripts] = Scripts
 
     def key(self, name: str, member: str = "") -> str:
         """The key of a catalogue name, or of a member of a family."""
-        return Keys().named(name) + member
+        return _KEYS[name] + member
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Proc:
     """A process between two of its calls.
 
@@ -76,7 +85,22 @@ class Proc:
     now: tuple[Any, ...]
     mode: str = ""
     calls: tuple[Call, ...] = ()
-    replies: tuple[Any, ...] = field(default=(), compare=False, hash=False)
+    replies: tuple[Any, ...] = ()
+    _hash: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.name, self.mode, self.now, self.calls)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, Proc)
+            and self._hash == other._hash
+            and (self.name, self.up, self.begun, self.now, self.mode, self.calls)
+            == (other.name, other.up, other.begun, other.now, other.mode, other.calls)
+        )
 
 
 class Position(NamedTuple):
@@ -123,16 +147,34 @@ class TableHost(Table):
         return Db(now)
 
 
+def broken(script: str, old: str, new: str) -> type[Scripts]:
+    """Scripts of which one has a piece of its text replaced, to see that it is found."""
+
+    class Broken(Scripts):
+        def source(self, name: str) -> str:
+            shipped = super().source(name)
+            if name != script:
+                return shipped
+            assert shipped.count(old) == 1, f"{old!r} stands {shipped.count(old)} times in {name}"
+            return shipped.replace(old, new)
+
+    return Broken
+
+
 class System:
     """The processes of a world, moved from state to state; keeps none of its own."""
 
     def __init__(self, spec: Spec, host: Host) -> None:
         self.spec = spec
         self.host = host
+        #: Judges each call that was not refused: the call, the keys before it and after it.
+        self.judge: Callable[[System, Call, Db, Db], None] | None = None
         self._asked = Db(0)
         self.wire = Wire(self._ask)
         self.scripts = spec.scripts(self.wire, Keys())  # type: ignore[arg-type]  # stands in for it
         self._processes = {process.name: process for process in self._make()}
+        for process in self._processes.values():
+            process.log = _SILENT
         self.names = list(self._processes)
         self.heard = tuple(Keys().named(name) for name in HEARD)
         self.script_of = {
@@ -168,7 +210,7 @@ class System:
             except Suspended as wish:
                 reply, db = self.host.run(db, wish.calls[0])
                 replies += (reply,)
-        self._asked = db
+        self._asked = db.at(db.now)
         procs = tuple(self.fresh(name) for name in self.names)
         return Position(db, procs)
 
@@ -278,7 +320,7 @@ class System:
     def _advance(self, db: Db, proc: Proc) -> tuple[Proc, Db]:
         while proc.calls:
             call = proc.calls[0]
-            reply, after = self.host.run(db, call)
+            reply, after = self.run(db, call)
             quiet = self._quiet(call, reply)
             proc = self.resume(
                 Proc(
@@ -290,6 +332,15 @@ class System:
                 break
         return proc, db
 
+    def run(self, db: Db, call: Call) -> tuple[Any, Db]:
+        """Make a call; Violation when an error reply has changed the keys."""
+        reply, after = self.host.run(db, call)
+        if isinstance(reply, Exception) and after is not db:
+            raise Violation(f"refused and yet changed something: {reply}")
+        if self.judge and not isinstance(reply, Exception):
+            self.judge(self, call, db, after)
+        return reply, after
+
     def _quiet(self, call: Call, reply: Any) -> bool:
         # Nobody else can tell whether such a call has been made: the world need not turn there.
         if call[0] == "SCRIPT LOAD" or isinstance(reply, NoScriptError):
@@ -298,7 +349,7 @@ class System:
 
     def lose(self, db: Db, proc: Proc) -> tuple[Proc, Db]:
         """The call is executed and its reply lost: what ``run()`` does then is to connect anew."""
-        _, after = self.host.run(db, proc.calls[0])
+        _, after = self.run(db, proc.calls[0])
         lost = LostConnection("the reply is lost")
         try:
             self.resume(

@@ -1,0 +1,120 @@
+"""Every interleaving of small worlds, in the short form; ``scripts/explore`` is the long one."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+from explorer.replay import ServerHost, bare, compare, play, random_walk, tell
+from explorer.search import explore
+from explorer.system import Spec, Violation, broken
+from explorer.worlds import BUY, FULL, QUICK, WORLDS, tiny
+from kit import SEEDS, Backend
+
+from mm.audit import audit
+from mm.scripts import assembled, script_names
+
+#: Broken on purpose: script, its piece, what stands there instead, the world, the invariant named.
+BREAKS = [
+    (
+        *("place", "elseif s[1] ~= p[1] then", "elseif false then"),
+        *("core", "gate-kept"),
+    ),
+    (
+        *("place", "elseif s[2] ~= ARGV[5] then", "elseif false then"),
+        *("core", "gate-kept"),
+    ),
+    (
+        *("place", "lots = math.min(most, math.floor(free / unit))", "lots = most"),
+        *("core", "exposure-bounded"),
+    ),
+    (
+        *("expire", "redis.call('HINCRBY', exposure_key, 'bid_units', text(-bid))", ""),
+        *("core", "exposure-exact"),
+    ),
+    (
+        *("match", "redis.call('HSET', cursors_key, 'exchange', cursor_id", "local _ = ({ cursor_id"),
+        *("core", "order"),
+    ),
+    (
+        *("match", "local outcome = order.key and seen[order.key]", "local outcome"),
+        *("core", "order-once"),
+    ),
+    (
+        *("match", "book.expires <= now", "book.expires < now"),
+        *("core", "fills-within-quote"),
+    ),
+    (
+        *("place", "elseif s[3] then", "elseif false then"),
+        *("halt", "gate-kept"),
+    ),
+    (
+        *("survey", "math.min(free, claim) >= unit", "math.min(free, claim) > unit"),
+        *("core", "at rest"),
+    ),
+]
+
+
+def test_the_normal_run_explores_ten_thousand_states() -> None:
+    """The budgets of the short form and of the long one are what is promised."""
+    assert sum(QUICK.values()) >= 10_000
+    assert sum(FULL.values()) >= 500_000
+    assert set(FULL) == set(WORLDS)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_every_interleaving(name: str) -> None:
+    """Every invariant holds in each state that is reached, and from each the system drains."""
+    found = explore(WORLDS[name], QUICK[name])
+    assert not found.violation, "\n".join([found.violation, *tell(found.spec, found.trace)])
+    assert found.states >= QUICK[name] or found.complete
+    assert found.transitions > found.states
+    for script in script_names():
+        shipped = hashlib.sha1(assembled(script).encode(), usedforsecurity=False).hexdigest()
+        assert found.scripts[script] == shipped, f"{script} ran in another text than the shipped"
+
+
+def test_a_world_is_explored_to_its_end() -> None:
+    """A world without time, deaths or a second maker is finite, and is seen whole."""
+    spec = Spec("end", tiny(), orders=(BUY,), makers=1, zombie=False, crashes=False, ticks=False)
+    found = explore(spec, 100_000)
+    assert not found.violation, "\n".join([found.violation, *tell(spec, found.trace)])
+    assert found.complete
+    assert explore(spec, 100_000).states == found.states > 100
+
+
+@pytest.mark.parametrize(
+    ("script", "old", "new", "world", "said"), BREAKS, ids=[f"{b[0]}-{b[4]}" for b in BREAKS]
+)
+def test_it_bites(script: str, old: str, new: str, world: str, said: str) -> None:
+    """A broken script is found, with a trace that shows it again, and the shipped one passes it."""
+    spec = replace(WORLDS[world], scripts=broken(script, old, new))
+    found = explore(spec, 5_000)
+    assert said in found.violation, found.violation
+    told = tell(spec, found.trace)
+    assert bare(told) == found.trace
+    if "at rest" not in said and not said == "order":
+        with pytest.raises(Violation, match=said):
+            play(spec, told)
+    play(WORLDS[world], [])
+
+
+def test_the_shortest_trace_comes_first() -> None:
+    """Two sends, one step and no more: the double execution is shown by the fewest moves."""
+    breaking = broken("match", "local outcome = order.key and seen[order.key]", "local outcome")
+    found = explore(replace(WORLDS["cold"], scripts=breaking), 5_000)
+    assert found.trace == ["send 0", "again 0", "step exchange-1"]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", WORLDS)
+def test_the_table_is_no_illusion(backend: Backend, name: str, seed: int) -> None:
+    """A random walk leads through the same states on every server, and the audit agrees."""
+    spec = WORLDS[name]
+    moves = random_walk(spec, seed, 60)
+    client = backend.client()
+    host = ServerHost(client, clock=spec.ticks, shebang=not backend.is_fake)
+    compare(spec, moves, host)
+    if not spec.rogue:
+        assert [check for check in audit(host.scripts()).checks if not check.ok] == []
