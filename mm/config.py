@@ -28,13 +28,13 @@ Mode = Literal["lots", "notional"]
 Durability = Literal["always", "relaxed"]
 
 _SYMBOL_INTS = ("spread_ticks", "size_lots", "skew_ticks", "position_limit_lots", "multiplier")
-_SYMBOL_FIELDS = ("tick", "lot", "reference_ticks", *_SYMBOL_INTS)
 
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that is agreed on. Times in milliseconds, retention in records.
+    """Everything that is agreed on, times in milliseconds.
 
+    ``keep_orders`` counts records, the other ``keep_`` fields entries of one record or more.
     Raises :class:`~mm.errors.ConfigError` naming the value and the rule when it cannot be used.
     """
 

@@ -74,10 +74,8 @@ def check_symbol(value: str) -> str:
 def parse_decimal(name: str, text: str) -> Decimal:
     """An exact finite decimal from plain text (no exponent), or ValueRefused."""
     if not re.fullmatch(r"-?[0-9]{1,20}(\.[0-9]{1,20})?", text):
-        raise ValueRefused(
-            f"{name} {shown(text)}: it must be a plain decimal number such as 187.25, with at most 20"
-            " digits before and 20 after the point"
-        )
+        rule = "a plain decimal number such as 187.25, with at most 20 digits on each side"
+        raise ValueRefused(f"{name} {shown(text)}: it must be {rule} of the point")
     return Decimal(text)
 
 

@@ -29,7 +29,7 @@ _KEYS = re.compile(r"^-- KEYS +(.*)$", re.MULTILINE)
 #: Refusals of ``place.lua``: code -> the rule it stands for.
 REFUSALS = {
     "UNKNOWN_SYMBOL": "the symbol must be a configured one",
-    "BAD_PROPOSAL": "versions, prices and quantities are exact integers, 0 < bid < ask (R1, R2)",
+    "BAD_PROPOSAL": "exact integers, 0 < bid < ask, and a trigger of rule R4 (R1, R2, R4)",
     "HALTED": "no quote while the symbol is halted (R15)",
     "STALE_POSITION": "the proposal names the current committed position version (R5)",
     "UNCOMMITTED_FILLS": "no emitted fill may be uncommitted (R5)",
@@ -246,7 +246,7 @@ class Scripts:
                 ) from error
             if code == "FOREIGN_KEYS":
                 raise ForeignKeys(
-                    f"{detail} exist, but {self.keys.named('config')} does not: these keys are not"
+                    f"{detail} exists, but {self.keys.named('config')} does not: these keys are not"
                     " a complete system of this program. Use another key prefix or another server,"
                     " or restore the data from a backup."
                 ) from error

@@ -35,11 +35,13 @@ from mm.supervise import LEASH_FD, LEASH_SERVER
 
 MM = [sys.executable, "-m", "mm"]
 PROCESSES = ("exchange", "state", "maker")
+#: What people call them.
+SPOKEN = {"state": "state service"}
 CONFIG = """\
 [market]
 limit_units = 20
-quote_ttl_ms = 6000
-refresh_ms = 2000
+quote_ttl_ms = 8000
+refresh_ms = 4000
 
 [[symbol]]
 name = "AAPL"
@@ -96,7 +98,9 @@ class Market:
         """Kill a process, or the server, with -9."""
         process = self.server.process if kind == "server" else self.running.pop(kind)
         assert process is not None
-        self.console.print(f"[bold red]$ kill -9 {process.pid}[/]   [dim]# the {kind}[/]")
+        self.console.print(
+            f"[bold red]$ kill -9 {process.pid}[/]   [dim]# the {SPOKEN.get(kind, kind)}[/]"
+        )
         process.kill()
         process.wait()
 
@@ -234,8 +238,9 @@ class Demo:
         self.check(found.position.position_version == 1, "the position is at version 1")
         self.check(market.clean(), "the audit is clean although a fill is not committed")
         self.so(
-            "Nobody may quote from a position that lacks a fill: until AAPL-2 is committed, place.lua",
-            "refuses every proposal (UNCOMMITTED_FILLS). What is active only shrinks or expires.",
+            "Nobody may quote from a position that lacks a fill: until AAPL-2 is committed,",
+            "place.lua refuses every proposal (UNCOMMITTED_FILLS). What is active only shrinks or",
+            "expires.",
         )
         market.start("state")
         market.wait("version 2", lambda: market.quoted(2))
@@ -299,7 +304,8 @@ class Demo:
         market = self.market
         self.scene(
             "5. The maker dies and leaves a quote",
-            "Nobody refreshes the quote. It lives 6 s, and then nothing may stay reserved for it.",
+            "Nobody refreshes the quote. It lives 8 s at most, and then nothing may stay reserved",
+            "for it.",
         )
         market.kill("maker")
         market.mm("exposure")
@@ -355,7 +361,7 @@ def interrupted_by_sigterm() -> Iterator[None]:
 @click.command()
 def main() -> None:
     """Play the most telling failures on a throwaway market; exit status 1 if a fact fails."""
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    console = Console(highlight=False)
     # The commands print to the same place by themselves.
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a real stdout has it
     status = 0

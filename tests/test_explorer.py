@@ -15,45 +15,57 @@ from kit import SEEDS, Backend
 from mm.audit import audit
 from mm.scripts import assembled, script_names
 
-#: Broken on purpose: script, its piece, what stands there instead, the world, the invariant named.
-BREAKS = [
-    (
+#: Broken on purpose: script, its piece, what stands there instead, the world, what is then said.
+BREAKS = {
+    "a fill uncommitted": (
         *("place", "elseif s[1] ~= p[1] then", "elseif false then"),
         *("core", "gate-kept"),
     ),
-    (
+    "a quote replaced unseen": (
         *("place", "elseif s[2] ~= ARGV[5] then", "elseif false then"),
         *("core", "gate-kept"),
     ),
-    (
+    "no limit": (
         *("place", "lots = math.min(most, math.floor(free / unit))", "lots = most"),
         *("core", "exposure-bounded"),
     ),
-    (
+    "no release at expiry": (
         *("expire", "redis.call('HINCRBY', exposure_key, 'bid_units', text(-bid))", ""),
         *("core", "exposure-exact"),
     ),
-    (
-        *("match", "redis.call('HSET', cursors_key, 'exchange', cursor_id", "local _ = ({ cursor_id"),
-        *("core", "order"),
+    "a cursor that stays": (
+        *("match", "cursors_key, 'exchange', cursor_id,", "cursors_key, 'exchange', cursor[1],"),
+        *("core", "drained"),
     ),
-    (
+    "no memory of orders": (
         *("match", "local outcome = order.key and seen[order.key]", "local outcome"),
         *("core", "order-once"),
     ),
-    (
+    "a memory too short": (
+        *("match", "prefix .. text(bucket - 1), prefix", "prefix"),
+        *("window", "order-once"),
+    ),
+    "executed at its expiry": (
         *("match", "book.expires <= now", "book.expires < now"),
         *("core", "fills-within-quote"),
     ),
-    (
+    "quoted while halted": (
         *("place", "elseif s[3] then", "elseif false then"),
         *("halt", "gate-kept"),
     ),
-    (
+    "a waiter passed over": (
+        *("place", "function(other) return other == symbol end", "function() return true end"),
+        *("three", "out of turn"),
+    ),
+    "a lot that nobody gets": (
         *("survey", "math.min(free, claim) >= unit", "math.min(free, claim) > unit"),
         *("core", "at rest"),
     ),
-]
+}
+#: What is seen in a state or a call on the way; the rest is seen when the system is drained.
+SEEN_ON_THE_WAY = {"gate-kept", "exposure-bounded", "exposure-exact", "order-once"} | {
+    *("fills-within-quote", "out of turn"),
+}
 
 
 def test_the_normal_run_explores_ten_thousand_states() -> None:
@@ -84,27 +96,30 @@ def test_a_world_is_explored_to_its_end() -> None:
     assert explore(spec, 100_000).states == found.states > 100
 
 
-@pytest.mark.parametrize(
-    ("script", "old", "new", "world", "said"), BREAKS, ids=[f"{b[0]}-{b[4]}" for b in BREAKS]
-)
-def test_it_bites(script: str, old: str, new: str, world: str, said: str) -> None:
-    """A broken script is found, with a trace that shows it again, and the shipped one passes it."""
+@pytest.mark.parametrize("what", BREAKS)
+def test_it_bites(what: str) -> None:
+    """A broken script is found, with a trace that shows it when it is played again."""
+    script, old, new, world, said = BREAKS[what]
     spec = replace(WORLDS[world], scripts=broken(script, old, new))
     found = explore(spec, 5_000)
     assert said in found.violation, found.violation
     told = tell(spec, found.trace)
     assert bare(told) == found.trace
-    if "at rest" not in said and not said == "order":
+    if said in SEEN_ON_THE_WAY:
         with pytest.raises(Violation, match=said):
             play(spec, told)
-    play(WORLDS[world], [])
+    else:
+        play(spec, told)
 
 
 def test_the_shortest_trace_comes_first() -> None:
-    """Two sends, one step and no more: the double execution is shown by the fewest moves."""
+    """A double execution is shown by the fewest moves that can show it, each told in words."""
     breaking = broken("match", "local outcome = order.key and seen[order.key]", "local outcome")
-    found = explore(replace(WORLDS["cold"], scripts=breaking), 5_000)
+    spec = replace(WORLDS["cold"], scripts=breaking)
+    found = explore(spec, 5_000)
     assert found.trace == ["send 0", "again 0", "step exchange-1"]
+    assert "a second time" in tell(spec, found.trace)[1]
+    play(WORLDS["cold"], found.trace)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -116,5 +131,6 @@ def test_the_table_is_no_illusion(backend: Backend, name: str, seed: int) -> Non
     client = backend.client()
     host = ServerHost(client, clock=spec.ticks, shebang=not backend.is_fake)
     compare(spec, moves, host)
-    if not spec.rogue:
+    # The audit asks the server itself what time it is, and a short window lies in that time.
+    if not spec.rogue and name != "window":
         assert [check for check in audit(host.scripts()).checks if not check.ok] == []

@@ -315,6 +315,11 @@ class TestRefusals:
         {"quote_version": -1},
         {"quote_version": "1.0"},
         {"quote_version": ""},
+        {"trigger": "fill"},
+        {"trigger": ""},
+        {"maker": "a b"},
+        {"maker": ""},
+        {"maker": "m" * 65},
     )
 
     @pytest.mark.parametrize("changes", BAD, ids=str)

@@ -70,6 +70,7 @@ CLOCKS_AND_CHANCE = {
     ("supervise", "time.strftime"): "the time of day beside a note for people",
     ("supervise", "time.gmtime"): "the time of day beside a note for people",
     ("flow", "random"): "the synthetic flow: seeded, so that the same seed gives the same orders",
+    ("chaos_plan", "random"): "the faults: seeded, so that the same seed strikes alike",
     ("publisher", "secrets"): "order ids that no earlier run has used",
     ("commands", "secrets"): "an order id that no earlier `mm order` has used",
 }

@@ -1,8 +1,13 @@
 -- Snippet: what a proposal must be, and its place in the queues.
 
--- proposal_fault(asked, position_version, quote_version, most) -> why it is not a proposal, or
--- nil. `most` is position limit x multiplier: a price times it must stay an exact integer.
-local function proposal_fault(asked, position_version, quote_version, most)
+-- Why a quote may be placed (rule R4); a raw fill is none of them.
+local TRIGGERS = { position = true, refresh = true, expired = true, bootstrap = true,
+  capacity = true }
+
+-- proposal_fault(asked, position_version, quote_version, trigger, maker_id, most) -> why it is not
+-- a proposal, or nil. `most` is position limit x multiplier: a price times it must stay an exact
+-- integer.
+local function proposal_fault(asked, position_version, quote_version, trigger, maker_id, most)
   local bid, ask = asked.bid, asked.ask
   if not (bid.ticks and bid.lots and ask.ticks and ask.lots and position_version
       and quote_version) then
@@ -11,6 +16,10 @@ local function proposal_fault(asked, position_version, quote_version, most)
     return 'prices must be 0 < bid < ask'
   elseif ask.ticks * most > MAX_INT then
     return 'price x position limit x multiplier must stay below 2^53'
+  elseif not TRIGGERS[trigger] then
+    return 'trigger must be position, refresh, expired, bootstrap or capacity'
+  elseif #maker_id > 64 or not string.find(maker_id, '^[A-Za-z0-9._-]+$') then
+    return 'maker_id must be 1 to 64 of A-Z a-z 0-9 . _ -'
   end
   return nil
 end

@@ -22,7 +22,6 @@ local keys = { expiry = expiry_key, quotes = quotes_key, quote = KEYS[9], reserv
 local symbol, maker_id, trigger = ARGV[1], ARGV[2], ARGV[3]
 local symbol_key, position_key = KEYS[7] .. symbol, KEYS[8] .. symbol
 local reservation_key, quote_key = keys.reservation .. symbol, keys.quote .. symbol
-
 local now = now_ms()
 local s = redis.call('HMGET', symbol_key, 'fill_seq', 'quote_version', 'halted',
   'position_limit_lots', 'multiplier', 'outcome')
@@ -33,7 +32,8 @@ local version, last_outcome = tonumber(s[2]), s[6]
 local position_limit, multiplier = tonumber(s[4]), tonumber(s[5])
 local asked = { bid = { ticks = whole(ARGV[6]), lots = whole(ARGV[7]) },
   ask = { ticks = whole(ARGV[8]), lots = whole(ARGV[9]) } }
-local fault = proposal_fault(asked, whole(ARGV[4]), whole(ARGV[5]), position_limit * multiplier)
+local fault = proposal_fault(asked, whole(ARGV[4]), whole(ARGV[5]), trigger, maker_id,
+  position_limit * multiplier)
 if fault then
   return redis.error_reply('BAD_PROPOSAL ' .. symbol .. ' ' .. fault)
 elseif s[3] then

@@ -82,7 +82,8 @@ def _play(results: Sequence[Result], name: str) -> int:
             for trace in result.samples:
                 host = ServerHost(open_client(server.url), clock=result.spec.ticks)
                 compare(result.spec, trace, host)
-                if not result.spec.rogue:
+                # The audit asks the server itself what time it is: a short window lies there.
+                if not result.spec.rogue and result.spec.name != "window":
                     failed = [check for check in audit(host.scripts()).checks if not check.ok]
                     if failed:
                         raise Violation(f"audit after {trace}: {failed}")

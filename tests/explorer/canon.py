@@ -71,8 +71,9 @@ def _seen(system: System, db: Db) -> list[tuple[Any, ...]]:
             for order, outcome in db.get(key, {}).items():
                 found.append((age, order, *outcome.split(" ")[:5]))
     if window <= SHORT_WINDOW_MS:
-        cursors = db.get(system.spec.key("cursors"), {})
-        found.append((bucket - int(cursors.get("seen_bucket", bucket)), str(db.now % window)))
+        newest = db.get(system.spec.key("cursors"), {}).get("seen_bucket", "-")
+        age = bucket - int(newest) if newest != "-" else -1
+        found.append((age, str(db.now % window)))
     return sorted(found)
 
 

@@ -80,6 +80,8 @@ class ServerHost:
         else:
             if words[0] == "EVALSHA":
                 words = (words[0], self._there[words[1]], *words[2:])
+            elif words[0] == "XADD" and self._clock:
+                words = (*words[:2], self._next_id(db, words[1]), *words[3:])
             try:
                 reply = execute(self.client, *words)
             except (NoScriptError, ResponseError) as error:
@@ -87,6 +89,11 @@ class ServerHost:
         after = self._read(loaded)
         same = (db.keys, db.expires, db.loaded) == (after.keys, after.expires, after.loaded)
         return reply, db if same else after
+
+    def _next_id(self, db: Db, stream: str) -> str:
+        # The id of an order says when it came, by the clock that the scripts go by.
+        ms, sequence = db.ids.get(stream, (0, 0))
+        return f"{self._now}-0" if self._now > ms else f"{ms}-{sequence + 1}"
 
     def at(self, db: Db, now: int) -> Db:
         """Set the clock, and reap what a server with this clock would have reaped."""

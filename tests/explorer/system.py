@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from explorer.table import Db, Table
 from explorer.wire import Call, Suspended, Wire
 from redis.exceptions import ConnectionError as LostConnection
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
 from mm.config import Config
 from mm.exchange import Exchange
@@ -252,6 +252,10 @@ class System:
             return Proc(
                 proc.name, up, proc.begun, self._save(process), proc.mode, wish.calls, proc.replies
             )
+        except LostConnection:
+            raise
+        except RedisError as error:
+            raise Violation(f"{proc.name} cannot go on: {error}") from error
         memory = self._save(process)
         return Proc(proc.name, True, memory, memory)
 
