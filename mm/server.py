@@ -209,8 +209,8 @@ class ManagedServer:
                 )
         except RedisError as error:
             raise SystemRefused(
-                f"data directory {self.data_dir.path}: its log could not be rewritten: {error}. Is the"
-                f" disk full? See {self.data_dir.logs / 'server.log'}"
+                f"data directory {self.data_dir.path}: its log could not be rewritten: {error}. Is"
+                f" the disk full? See {self.data_dir.logs / 'server.log'}"
             ) from error
         finally:
             client.close()

@@ -362,8 +362,6 @@ def interrupted_by_sigterm() -> Iterator[None]:
 def main() -> None:
     """Play the most telling failures on a throwaway market; exit status 1 if a fact fails."""
     console = Console(highlight=False)
-    # The commands print to the same place by themselves.
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a real stdout has it
     status = 0
     with interrupted_by_sigterm():
         market = Market(console)

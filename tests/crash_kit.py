@@ -25,6 +25,7 @@ from mm.audit import audit
 from mm.config import Config
 from mm.datadir import DataDir
 from mm.errors import ProposalRefused, SystemRefused
+from mm.exchange import BATCH as EXCHANGE_BATCH
 from mm.exchange import Exchange
 from mm.keys import Keys
 from mm.link import open_client
@@ -148,8 +149,8 @@ class Market:
         self.world.send_raw(f"{self.ident}{number}", f"{client} {symbol} {side} {lots} {limit}")
 
     def match(self) -> None:
-        """One matching step."""
-        self.exchange.step()
+        """One matching step, without the sweep with which the exchange may follow it."""
+        self.exchange.scripts.match(EXCHANGE_BATCH)
 
     def commit(self) -> None:
         """One committing step."""

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import click
 from backends import Backend, Real, Server, server_binary
-from fuzz_commands import Stage, command_case
+from fuzz_commands import Stage, command_case, inside
 from fuzz_inputs import FILES, Records, bad_record, order_entry, rng_for
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
@@ -309,7 +309,7 @@ def explore_commands(stage: Stage, number: int, examples: int) -> None:
     words = st.lists(st.one_of(st.text(max_size=12), st.sampled_from(stage.words())), max_size=5)
 
     def one_command(name: str, given_words: list[str]) -> None:
-        stage.run([*name.split(), *given_words])
+        stage.run([*name.split()[1:], *filter(inside, given_words)])
 
     explore(one_command, number, examples, st.sampled_from(sorted(stage.commands)), words)
 

@@ -166,7 +166,8 @@ class Stage:
     def words(self) -> list[str]:
         """Words that may mean something on a command line."""
         options = {o for one in self.commands.values() for p in one.params for o in p.opts}
-        return sorted(options) + [word for word in (*NUMBERS, *TEXTS) if "\0" not in word]
+        pool = [word for word in (*NUMBERS, *TEXTS) if "\0" not in word and inside(word)]
+        return sorted(options) + pool
 
     def environment(self) -> dict[str, str]:
         """What tells the commands where the system is."""
@@ -177,7 +178,7 @@ class Stage:
         self._furnish()
         ended = threading.Event()
         ended.set()
-        words = [word for word in words if "\0" not in word and word not in ("chaos",)]
+        words = [word for word in words if "\0" not in word and word != "chaos"]
         faulthandler.dump_traceback_later(HANG_S, exit=True)
         try:
             # Processes start, see that they are to end, and stop; no market is started.
@@ -287,6 +288,11 @@ class Stage:
         if isinstance(kind, click.Choice):
             return value, value in kind.choices
         return value, _judge_text(path, name, value)
+
+
+def inside(word: str) -> bool:
+    """Whether the word, should it be a path, leads to nowhere outside the stage."""
+    return not (word.startswith("/") or "=/" in word or ".." in word)
 
 
 def _forget_logs() -> None:

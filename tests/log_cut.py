@@ -12,14 +12,14 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from crash_kit import Box, Market, assert_audited, assert_same_facts, box, busy_config, facts
+from crash_kit import Box, Market, assert_audited, assert_same_facts, box, facts
 from kit import Dump, server_binary
 
 from mm.server import ManagedServer, find_binary, identify
@@ -44,8 +44,9 @@ class Recording:
         return self.ends[-1]
 
     def states_at(self, cut: int) -> list[Dump]:
-        """What the first ``cut`` bytes may hold: all that was acknowledged, and at most the whole
-        next step, which ends before its recorded end when the server's own reaping follows it.
+        """What the first ``cut`` bytes may hold: all that was acknowledged, or one step more.
+
+        A step ends before its recorded end when the server's own reaping follows it.
         """
         first = bisect.bisect_right(self.ends, cut) - 1
         return self.states[first : first + 2]
@@ -115,8 +116,7 @@ def tear(made: Box) -> None:
     """
     words = [["MULTI"], ["HSET", "{mm}:exposure", "torn", "1"], ["HSET", "{mm}:exposure", "half"]]
     text = "".join(
-        f"*{len(one)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in one)
-        for one in words
+        f"*{len(one)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in one) for one in words
     )
     with made.log.open("ab") as file:
         file.write(text.encode()[:-4])
@@ -178,16 +178,17 @@ def _report(name: str, binary: Path, given: argparse.Namespace) -> int:
         shares = [cuts[i :: given.jobs * 8] for i in range(given.jobs * 8)]
         failures: list[str] = []
         with ProcessPoolExecutor(given.jobs) as pool:
-            for found in pool.map(_run_cuts, *zip(*((binary, log, share) for share in shares))):
-                failures += found
-        print(
+            tasks = [pool.submit(_run_cuts, binary, log, share) for share in shares]
+            for task in tasks:
+                failures += task.result()
+        sys.stdout.write(
             f"{name} {identify(binary)[1]}: log of {given.steps} steps, {log.size} bytes; cut at"
             f" every byte of the last {given.last} writing steps ({exact}) and at {given.random}"
             f" random offsets, each started twice, {len(cuts[::10])} three times:"
-            f" {len(failures)} failures, {time.monotonic() - began:.0f} s, seed {given.seed}"
+            f" {len(failures)} failures, {time.monotonic() - began:.0f} s, seed {given.seed}\n"
         )
     for line in failures[:20]:
-        print("  " + line)
+        sys.stdout.write(f"  {line}\n")
     return len(failures)
 
 

@@ -73,12 +73,12 @@ def little_disk(made: Box, how: str) -> Iterator[None]:
     if how == "file size limit":
         # The kernel ends the server at the write that would pass it.
         assert made.server.process is not None
-        limit = made.log.stat().st_size + 20_000
+        limit = made.log.stat().st_size + 8_000
         resource.prlimit(made.server.process.pid, resource.RLIMIT_FSIZE, (limit, limit))
         yield
         return
     filler = made.directory.path / "filler"
-    room = shutil.disk_usage(made.directory.path).free - 20_000
+    room = shutil.disk_usage(made.directory.path).free - 12_000
     filler.write_bytes(b"x" * room)
     try:
         yield
@@ -108,7 +108,7 @@ def disk(how: str) -> Iterator[str | None]:
 @pytest.mark.parametrize("how", ["file system of 4 MB", "file size limit"])
 @SERVERS
 def test_disk_full(server: str, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server ends itself rather than acknowledge; with room again nothing acknowledged lacks."""
+    """The server ends rather than acknowledge; with room again all acknowledged is there."""
     with disk(how) as place:
         if place:
             monkeypatch.setattr("crash_kit.SCRATCH", place)
@@ -240,7 +240,7 @@ def _released(state: State, world: World) -> bool:
 
 @SERVERS
 def test_log_damaged_in_its_middle(server: str) -> None:
-    """Half of the flipped bits are refused at the start; the rest change no committed number unseen.
+    """Many a flipped bit is refused at the start; none changes a committed number unseen.
 
     What neither the server nor the audit can see is text that no invariant binds, such as a
     maker's name in an old quote event.
@@ -250,7 +250,7 @@ def test_log_damaged_in_its_middle(server: str) -> None:
     with record(binary_or_skip(server), SEEDS[1], steps=80) as log:
         middle = (log.start, log.start + (log.size - log.start) * 3 // 4)
         with box(binary_or_skip(server)) as made:
-            for _ in range(12):
+            for _ in range(12 if server == "valkey" else 6):
                 made.copy_log(log.path)
                 offset, bit = dice.randrange(*middle), dice.randrange(8)
                 data = bytearray(made.log.read_bytes())
@@ -314,10 +314,9 @@ def clocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Box, Path]]:
 
 
 def _set_clock(world: World, offset: Path, seconds: int) -> None:
-    before = server_ms(world.client)
-    move = seconds - int(offset.read_text())
+    due = server_ms(world.client) + (seconds - int(offset.read_text())) * 1_000
     offset.write_text(f"{seconds:+d}")
-    wait_for("the clock to jump", lambda: abs(server_ms(world.client) - before - move * 1000) < 5_000)
+    wait_for("the clock to jump", lambda: abs(server_ms(world.client) - due) < 5_000)
 
 
 def test_clock_set_back_and_forward_while_running(clocked: tuple[Box, Path]) -> None:
@@ -375,7 +374,7 @@ def test_clock_set_back_revives_nothing_and_forgets_nothing(fake_world: World) -
         ("maxmemory-policy", "allkeys-lru"),
     ],
 )
-@SERVERS
+@pytest.mark.parametrize("server", ["valkey"])
 def test_settings_weakened_at_run_time(server: str, setting: str, weak: str) -> None:
     """Every process ends with DurabilityRefused within some heartbeats, and none starts again."""
     with trading(server, quote_ttl_ms=5_000, refresh_ms=1_000) as (made, world, _):

@@ -7,11 +7,12 @@ writes nothing and says DAMAGED and the key. All else is built anew by the next 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from conftest import MakeWorld
 from crash_kit import assert_audited
-from kit import World
+from kit import Fake, World, small_config
 from redis.exceptions import ResponseError
 
 from mm.audit import audit
@@ -19,12 +20,23 @@ from mm.errors import ForeignKeys, SystemRefused
 from mm.scripts import execute, text
 
 Steps = Callable[[World], object]
+SMALL: dict[str, Any] = {"limit": 60, "quote_ttl_ms": 200, "refresh_ms": 50}
 
 
 @pytest.fixture
 def traded(make_world: MakeWorld) -> World:
     """Three symbols, quoted, with fills on both sides committed and one order sent twice."""
-    world = make_world(3, limit=60, quote_ttl_ms=200, refresh_ms=50)
+    return trade(make_world(3, **SMALL))
+
+
+@pytest.fixture
+def fake_traded(fake: Fake) -> World:
+    """The same on fakeredis alone."""
+    return trade(World(fake, small_config(3, **SMALL)))
+
+
+def trade(world: World) -> World:
+    """Quote, fill on both sides, commit, and send one order twice."""
     quote_all(world)
     sides = [world.order(side, 2, symbol=name) for name in world.names for side in ("buy", "sell")]
     world.trade(*sides, sides[0])
@@ -92,9 +104,9 @@ def test_what_heals(traded: World, pattern: str) -> None:
     assert_audited(world, f"without {pattern}", quiescent=True)
 
 
-def test_quote_history(traded: World) -> None:
-    """Without the quote events trading goes on and is sound; the past can no longer be explained."""
-    world = traded
+def test_quote_history(fake_traded: World) -> None:
+    """Without the quote events trading goes on, soundly; the past can no longer be explained."""
+    world = fake_traded
     world.client.delete(world.keys.named("quotes"))
     sweep(world)
     assert {event["event"] for event in world.events()} == {"expired"}
@@ -160,19 +172,20 @@ def test_what_is_loud(traded: World, pattern: str, step: Steps) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["cursors", "fills", "seen:*", "exposure", "reservation:AAA", "position:AAA", "config"]
+    "pattern",
+    ["cursors", "fills", "seen:*", "exposure", "reservation:AAA", "position:AAA", "config"],
 )
-def test_what_the_audit_says(traded: World, pattern: str) -> None:
+def test_what_the_audit_says(fake_traded: World, pattern: str) -> None:
     """The audit sees that it is gone, even where no step has missed it yet."""
-    world = traded
+    world = fake_traded
     for key in names_of(world, pattern):
         world.client.delete(key)
     assert not audit(world.scripts).ok
 
 
-def test_reservation_of_a_quote_that_is_hit(traded: World) -> None:
-    """A fill, an expiry and a sweep do not hide that a reservation is gone: placing still says it."""
-    world = traded
+def test_reservation_of_a_quote_that_is_hit(fake_traded: World) -> None:
+    """A fill, an expiry and a sweep do not hide that a reservation is gone: placing says it."""
+    world = fake_traded
     world.client.delete(world.keys.member("reservation:*", "AAA"))
     world.trade(world.order("buy", 1, symbol="AAA"))
     world.drain()
@@ -183,9 +196,9 @@ def test_reservation_of_a_quote_that_is_hit(traded: World) -> None:
     assert 0 <= bid <= 60 and 0 <= ask <= 60
 
 
-def test_position(traded: World) -> None:
+def test_position(fake_traded: World) -> None:
     """The next fill of the symbol halts it, with a dead letter; the others trade on."""
-    world = traded
+    world = fake_traded
     world.client.delete(world.keys.member("position:*", "AAA"))
     world.trade(world.order("buy", 1, symbol="AAA"), world.order("buy", 1, symbol="BBB"))
     done = world.scripts.commit(10)
@@ -195,9 +208,9 @@ def test_position(traded: World) -> None:
     assert not audit(world.scripts).ok
 
 
-def test_symbol(traded: World) -> None:
+def test_symbol(fake_traded: World) -> None:
     """Its orders are rejected as of an unknown symbol, the audit says it, no process starts."""
-    world = traded
+    world = fake_traded
     world.client.delete(world.keys.member("symbol:*", "AAA"))
     (report,) = world.trade(world.order("buy", 1, symbol="AAA"))
     assert (report.status, report.reason) == ("rejected", "unknown_symbol")
@@ -208,9 +221,9 @@ def test_symbol(traded: World) -> None:
         world.scripts.setup(world.config)
 
 
-def test_config_at_the_start_of_a_process(traded: World) -> None:
+def test_config_at_the_start_of_a_process(fake_traded: World) -> None:
     """Without its configuration the data is taken for another program's."""
-    world = traded
+    world = fake_traded
     world.client.delete(world.keys.named("config"))
     with pytest.raises(ForeignKeys):
         world.scripts.setup(world.config)

@@ -11,7 +11,6 @@ import ast
 import os
 import re
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ from mm.keys import Keys
 from mm.process import LIVE_MS
 from mm.scripts import execute
 from mm.snapshot import take
-from mm.up import Reader
+from mm.watch import Reader
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,6 +36,22 @@ def quoted(world: World) -> World:
     """Both symbols quoted by maker 1."""
     world.maker("1").step()
     return world
+
+
+@pytest.fixture(params=["valkey", "redis"])
+def real_world(request: pytest.FixtureRequest) -> World:
+    """A small world on each real server."""
+    backend: Real = request.getfixturevalue(request.param)
+    return World(backend, small_config())
+
+
+def _binary(name: str) -> Path:
+    found = server_binary("valkey" if name == "valkey" else "redis")
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"no {name} server on this machine, and CI must have one")
+        pytest.skip(f"no {name} server on this machine")
+    return Path(found)
 
 
 def test_exchange_dies_before_an_order(quoted: World) -> None:
@@ -144,6 +159,7 @@ def test_exchange_is_down_during_a_replacement(quoted: World) -> None:
     assert_sound(quoted)
 
 
+@pytest.mark.server
 def test_fills_exposure_adjustment_fails(real_world: World) -> None:
     """A server without memory refuses the whole script: no fill without its adjustment."""
     world = real_world
@@ -165,7 +181,7 @@ def test_fills_exposure_adjustment_fails(real_world: World) -> None:
 
 
 def test_maker_dies_mid_replacement(quoted: World) -> None:
-    """Before the one script the old quote stands, after it the new one; sent again it is refused."""
+    """Before the one script the old quote stands, after it the new; repeated it is refused."""
     quoted.trade(quoted.order("sell", 2))
     quoted.drain()
     (late,) = quoted.maker("1").proposals(quoted.scripts.survey(["AAA"]))
@@ -199,33 +215,8 @@ def test_everything_restarts(quoted: World) -> None:
     assert_sound(again)
 
 
-@pytest.fixture(params=["valkey", "redis"])
-def real_world(request: pytest.FixtureRequest, make_real: Callable[[str], World]) -> World:
-    """A small world on each real server."""
-    return make_real(request.param)
-
-
-@pytest.fixture
-def make_real(request: pytest.FixtureRequest) -> Callable[[str], World]:
-    """Makes a small world on a named real server."""
-
-    def make(name: str) -> World:
-        backend: Real = request.getfixturevalue(name)
-        return World(backend, small_config())
-
-    return make
-
-
-def _binary(name: str) -> Path:
-    found = server_binary("valkey" if name == "valkey" else "redis")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"no {name} server on this machine, and CI must have one")
-        pytest.skip(f"no {name} server on this machine")
-    return Path(found)
-
-
 @pytest.mark.server
+@pytest.mark.slow
 def test_state_service_dies_under_a_connected_viewer() -> None:
     """The viewer stays connected and correct while the state service is killed and comes back."""
     market = Market()
@@ -253,17 +244,6 @@ def test_state_service_dies_under_a_connected_viewer() -> None:
         market.close()
 
 
-@pytest.mark.server
-def test_no_endpoint_that_anyone_can_use() -> None:
-    """The managed server has no TCP port; only its owner can reach its socket and its files."""
-    with box(_binary("valkey")) as made:
-        made.start()
-        settings = made.client().config_get("port")
-        assert {str(value) for value in settings.values()} == {"0"}
-        assert made.directory.path.stat().st_mode & 0o077 == 0
-        assert made.directory.socket.stat().st_mode & 0o077 == 0
-
-
 def test_waits_for_exposure_are_served(make_world: MakeWorld) -> None:
     """A symbol denied because another held all exposure is quoted when that quote expires."""
     world = make_world(limit=10, quote_ttl_ms=300, refresh_ms=1)
@@ -286,7 +266,7 @@ def named_tests() -> list[str]:
     return re.findall(r"tests/\w+\.py(?:::\w+)+", text)
 
 
-def tests_of(path: Path) -> set[str]:
+def defined_in(path: Path) -> set[str]:
     """The tests of a file: ``NAME`` or ``CLASS::NAME``, and its classes."""
     found = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -306,7 +286,7 @@ def test_every_test_that_the_document_names_exists() -> None:
     for one in named:
         file, _, name = one.partition("::")
         assert (ROOT / file).exists(), one
-        assert name in tests_of(ROOT / file), one
+        assert name in defined_in(ROOT / file), one
     for file in ("tests/test_peers.py", "tests/test_failures.py"):
-        for name in tests_of(ROOT / file) - {"test_every_test_that_the_document_names_exists"}:
+        for name in defined_in(ROOT / file) - {"test_every_test_that_the_document_names_exists"}:
             assert f"{file}::{name}" in named, f"{file}::{name} is not named"

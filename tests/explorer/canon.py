@@ -14,7 +14,6 @@ from typing import Any
 
 from explorer.system import Position, Proc, System
 from explorer.table import Db, stream_id
-
 from mm.process import LIVE_MS
 
 #: A deduplication window up to this long is short enough for its bounds to be crossed.

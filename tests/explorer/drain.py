@@ -11,7 +11,6 @@ from explorer.invariants import SIDES, demand, ledger, records, unit
 from explorer.moves import Moves
 from explorer.system import Position, Spec, System, Violation
 from explorer.table import Db
-
 from mm import strategy
 from mm.model import Position as Holding
 from mm.model import Prices, Symbol
@@ -36,8 +35,8 @@ class Drain:
     def check(self, at: Position, feed: bool = False) -> None:
         """Violation when the system does not come to rest from here, or not as it should.
 
-        ``feed`` also lets time pass from there, until every symbol has had its full size. The moves made
-        are left in ``trail``.
+        ``feed`` also lets time pass from there, until every symbol has had its full size. The
+        moves made are left in ``trail``.
         """
         self.trail = []
         rest = self.settle(at)
@@ -113,7 +112,7 @@ class Drain:
             at = self.settle(at, without=("nobody",)) or at
 
     def _unserved(self, db: Db, served: set[tuple[str, str]]) -> set[tuple[str, str]]:
-        """The sides that have not yet had all that they could have; adds the others to ``served``."""
+        """The sides that have not had all that they could have; the others go to ``served``."""
         left = set()
         for symbol in self.spec.config.symbols:
             if "halted" in db.get(self.spec.key("symbol:*", symbol.name), {}):
@@ -152,7 +151,7 @@ def wanted(spec: Spec, db: Db, symbol: Symbol) -> dict[str, int]:
 
 
 def check_rest(system: System, db: Db) -> None:
-    """Judge a state at rest: all processed, all committed, each symbol quoted or rightly waiting."""
+    """Judge a state at rest: all processed and committed, each symbol quoted or rightly waiting."""
     spec = system.spec
     demand(not unprocessed(system, db, "orders", "exchange"), "drained: orders are left")
     demand(not unprocessed(system, db, "fills", "state"), "drained: fills are left")

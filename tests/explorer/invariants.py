@@ -56,7 +56,14 @@ def ledger(spec: Spec, db: Db, skip: int = 0) -> list[Filled]:
             side, lots, price, client, order, quote, ts = line.split(" ")
             found.append(
                 Filled(
-                    symbol, int(seq), side, int(lots), int(price), f"{client}/{order}", quote, int(ts)
+                    symbol,
+                    int(seq),
+                    side,
+                    int(lots),
+                    int(price),
+                    f"{client}/{order}",
+                    quote,
+                    int(ts),
                 )
             )
     return found
@@ -125,7 +132,7 @@ def _check_exposure(spec: Spec, db: Db) -> None:
             elif units:
                 demand(
                     due.get(name, db.now + 1) <= db.now,
-                    f"exposure-exact: {name} {side} holds {units} units with no quote and no deadline",
+                    f"exposure-exact: {name} {side} holds {units} units, no quote, no deadline",
                 )
         demand(total == reserved, f"exposure-exact: {side} total {total}, reservations {reserved}")
         demand(

@@ -8,7 +8,6 @@ from explorer.invariants import check_call
 from explorer.system import Position, Proc, System
 from explorer.table import Db
 from explorer.wire import Call
-
 from mm.process import LIVE_MS
 
 

@@ -1,4 +1,4 @@
-"""The same moves on another server, and random walks to play there: is the table an illusion?
+"""The same moves on another server, and random walks to play there: the table is no illusion.
 
 A server's clock cannot be moved. So a trace in which time passes runs the shipped scripts behind
 four lines that answer ``TIME`` from a key, and what the server would have reaped by that clock is
@@ -13,13 +13,13 @@ from random import Random
 from typing import Any
 
 import redis
+from redis.exceptions import NoScriptError, ResponseError
+
 from explorer.canon import digest
 from explorer.moves import Moves
 from explorer.system import START_MS, Position, Proc, Spec, System, TableHost, Violation
 from explorer.table import Db, stream_id
 from explorer.wire import Call
-from redis.exceptions import NoScriptError, ResponseError
-
 from mm.keys import Keys
 from mm.scripts import Scripts, execute, text
 
@@ -28,10 +28,10 @@ _CLOCKED = """
 local server = redis
 local redis = { error_reply = server.error_reply, call = function(name, ...)
   if name ~= 'TIME' then return server.call(name, ...) end
-  local now = tonumber(server.call('GET', '%s'))
-  return { string.format('%%.0f', math.floor(now / 1000)), string.format('%%.0f', now %% 1000 * 1000) }
+  local now = server.call('GET', 'CLOCK')
+  return { string.sub(now, 1, -4), string.sub(now, -3) .. '000' }
 end }
-""" % CLOCK
+""".replace("CLOCK", CLOCK)
 
 
 def clocked(source: str, shebang: bool) -> str:
@@ -135,12 +135,12 @@ class ServerHost:
                 found = self.client.hgetall(key)
                 db.keys[key] = {text(name): text(value) for name, value in found.items()}
             elif kind == "zset":
-                pairs = self.client.zrange(key, 0, -1, withscores=True)
-                db.keys[key] = {text(member): int(score) for member, score in pairs}
+                ranked = execute(self.client, "ZRANGE", key, 0, -1, "WITHSCORES")
+                db.keys[key] = {text(member): int(score) for member, score in ranked}
             elif kind == "stream":
                 entries = execute(self.client, "XRANGE", key, "-", "+")
                 db.keys[key] = tuple(
-                    (text(name), tuple(text(word) for pair in fields.items() for word in pair))
+                    (text(name), tuple(text(word) for item in fields.items() for word in item))
                     for name, fields in entries
                 )
                 db.ids[key] = stream_id(db.keys[key][-1][0])
@@ -226,7 +226,9 @@ def random_walk(spec: Spec, seed: int, length: int) -> list[str]:
     for _ in range(length):
         names = list(walker.enabled(at))
         # Deaths would keep every process from getting anywhere.
-        likely = [name for name in names if not name.startswith(("kill", "lose", "orphan", "restart"))]
+        likely = [
+            name for name in names if not name.startswith(("kill", "lose", "orphan", "restart"))
+        ]
         moves.append(random.choice(likely if likely and random.random() < 0.9 else names))
         at = walker.make(at, moves[-1])
     return moves

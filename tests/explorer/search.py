@@ -71,7 +71,8 @@ class Search:
             self._fail(violation, self.drain.trail)
             return self.result
         self.result.scripts = {
-            name: str(sha) for sha, name in sorted(self.system.script_of.items(), key=lambda i: i[1])
+            name: str(sha)
+            for sha, name in sorted(self.system.script_of.items(), key=lambda i: i[1])
         }
         self._meet(root, -1, "")
         frontier = [root]

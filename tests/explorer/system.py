@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from explorer.table import Db, Table
-from explorer.wire import Call, Suspended, Wire
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import NoScriptError, RedisError
 
+from explorer.table import Db, Table
+from explorer.wire import Call, Suspended, Wire
 from mm.config import Config
 from mm.exchange import Exchange
 from mm.keys import CATALOGUE, Keys
@@ -177,9 +177,7 @@ class System:
             process.log = _SILENT
         self.names = list(self._processes)
         self.heard = tuple(Keys().named(name) for name in HEARD)
-        self.script_of = {
-            self.scripts._words(name, ())[0]: name for name in script_names()
-        }
+        self.script_of = {self.scripts._words(name, ())[0]: name for name in script_names()}
 
     def _make(self) -> Iterator[Process]:
         kinds: list[tuple[type[Process], int]] = [
@@ -328,7 +326,13 @@ class System:
             quiet = self._quiet(call, reply)
             proc = self.resume(
                 Proc(
-                    proc.name, proc.up, proc.begun, proc.begun, proc.mode, (), (*proc.replies, reply)
+                    proc.name,
+                    proc.up,
+                    proc.begun,
+                    proc.begun,
+                    proc.mode,
+                    (),
+                    (*proc.replies, reply),
                 )
             )
             db = after
@@ -357,7 +361,9 @@ class System:
         lost = LostConnection("the reply is lost")
         try:
             self.resume(
-                Proc(proc.name, proc.up, proc.begun, proc.begun, proc.mode, (), (*proc.replies, lost))
+                Proc(
+                    proc.name, proc.up, proc.begun, proc.begun, proc.mode, (), (*proc.replies, lost)
+                )
             )
         except LostConnection:
             return self.reconnected(proc), after
@@ -385,4 +391,3 @@ class System:
 def _end(db: Db, stream: str) -> str:
     entries = db.get(stream, ())
     return str(entries[-1][0]) if entries else "0-0"
-

@@ -64,7 +64,7 @@ return load, run
 
 @dataclass(eq=False)
 class Db:
-    """A server at an instant: hashes are dicts of text, sorted sets dicts of scores, streams tuples.
+    """A server at an instant: hashes are dicts of text, sorted sets dicts, streams tuples.
 
     ``now`` is its clock in ms, ``expires`` has the instants of the keys that carry an expiry,
     ``ids`` each stream's last id, ``loaded`` the digests of the scripts it knows. ``memo`` is for
@@ -363,10 +363,9 @@ def _same(value: Any) -> Any:
 
 
 def _within(one: tuple[int, int], low: str, high: str) -> bool:
-    if low[0] == "(":
-        above = one > stream_id(low[1:])
-    else:
-        above = low == "-" or one >= stream_id(low)
+    if low[0] == "(" and one <= stream_id(low[1:]):
+        return False
+    above = low[0] in "(-" or one >= stream_id(low)
     return above and (high == "+" or one <= stream_id(high))
 
 

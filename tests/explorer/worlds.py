@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from explorer.system import Spec
 from kit import small_config
 
+from explorer.system import Spec
 from mm.config import Config
 
 
@@ -84,11 +84,27 @@ WORLDS = {
 
 #: How many states of each are explored in the normal test run, and by ``scripts/explore``.
 QUICK = {
-    **{"core": 4_000, "cold": 1_000, "orders": 1_500, "three": 1_000, "notional": 800},
-    **{"halt": 1_200, "window": 1_200, "restart": 1_000, "presence": 1_000, "still": 800},
+    "core": 4_000,
+    "cold": 1_000,
+    "orders": 1_500,
+    "three": 1_000,
+    "notional": 800,
+    "halt": 1_200,
+    "window": 1_200,
+    "restart": 1_000,
+    "presence": 1_000,
+    "still": 800,
 }
 FULL = {
-    **{"core": 100_000, "cold": 50_000, "whole": 50_000, "orders": 60_000, "three": 60_000},
-    **{"notional": 50_000, "halt": 50_000, "window": 50_000, "restart": 50_000},
-    **{"presence": 50_000, "still": 40_000},
+    "core": 100_000,
+    "cold": 50_000,
+    "whole": 50_000,
+    "orders": 60_000,
+    "three": 60_000,
+    "notional": 50_000,
+    "halt": 50_000,
+    "window": 50_000,
+    "restart": 50_000,
+    "presence": 50_000,
+    "still": 40_000,
 }

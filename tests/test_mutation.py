@@ -1,0 +1,67 @@
+"""The tests bite: a sample of ``scripts/mutate``, and the mutants that matter most."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from kit import SEEDS
+from mutation.catalogue import known, mutants, survivors
+from mutation.edit import Mutant
+from mutation.run import ROOT, copied, judge
+
+#: Without what the rules fall: file, part of the line, what stands there instead ("" for nothing).
+CRUCIAL = {
+    "the gate for uncommitted fills": ("place", "elseif s[1] ~= p[1] then", "elseif false then"),
+    "the gate for stale quotes": ("place", "elseif s[2] ~= ARGV[5] then", "elseif false then"),
+    "the instant of expiry": ("_book", "book.expires <= now", "elseif book.expires < now then"),
+    "the duplicate's first outcome": ("match", "if outcome then", "if false then"),
+    "the outcome's memory": ("match", "remember(seen_prefix, bucket, window, first)", ""),
+    "the exchange's cursor": ("match", "redis.call('HSET', cursors_key, 'exchange'", ""),
+    "the state service's cursor": ("commit", "redis.call('HSET', cursors_key, 'state'", ""),
+    "the release by a fill": ("match", "'HINCRBY', exposure_key, 'bid_units'", ""),
+    "the release by an expiry": ("expire", "'HINCRBY', exposure_key, 'ask_units'", ""),
+    "the claims of earlier waiters": ("_queue", "free = free - claim", ""),
+    "the sequence of fills": ("_position", "fill.seq ~= position.version + 1", "elseif false then"),
+}
+SAMPLE = 4
+
+
+def crucial(found: list[Mutant], name: str) -> Mutant:
+    """The mutant that drops what the name says; fails when the scripts have no such line."""
+    script, part, becomes = CRUCIAL[name]
+    fitting = [
+        one
+        for one in found
+        if one.file == f"mm/lua/{script}.lua" and part in one.was and one.becomes == becomes
+    ]
+    assert fitting, f"{name}: no line of {script}.lua holds {part!r}: name the one that does now"
+    return fitting[0]
+
+
+@pytest.mark.slow
+def test_mutants_are_killed() -> None:
+    """Scripts without a crucial check or write, and some drawn at random, fail a script test."""
+    seed = SEEDS[0]
+    with copied(ROOT) as copy:
+        found, listed = mutants(copy), survivors()
+        chosen = {name: crucial(found, name) for name in CRUCIAL}
+        others = [one for one in found if one.file.endswith(".lua") and not known(one, listed)]
+        drawn = random.Random(seed).sample(others, SAMPLE)
+        numbers = {one.number: one for one in [*chosen.values(), *drawn]}
+        outcome = judge(list(numbers.values()), ["fast"], copy, baseline=False)
+    alive = "\n".join(map(str, outcome.alive))
+    assert not outcome.alive, f"no test notices (seed {seed}; scripts/mutate --only):\n{alive}"
+    assert set(outcome.killers) == set(numbers)
+
+
+def test_a_harmless_change_survives() -> None:
+    """A change that nothing shows is not called killed: the instrument tells the two apart."""
+    with copied(ROOT) as copy:
+        log = next(
+            one
+            for one in mutants(copy)
+            if one.file == "mm/lua/survey.lua" and one.becomes == "return #servable >= 65"
+        )
+        plain = judge([log], ["fast"], copy, baseline=False)
+    assert plain.alive == [log]
