@@ -120,8 +120,13 @@ class ManagedServer:
 
     def stop(self, grace_s: float = 10.0) -> None:
         """Stop the server in order; kill it if it has not ended within ``grace_s``."""
+        if self._end(grace_s):
+            self._clean.touch()
+
+    def _end(self, grace_s: float = 10.0) -> bool:
+        """End the process; whether it ended in order."""
         if self.process is None:
-            return
+            return False
         if self.running:
             self.process.terminate()
             try:
@@ -130,9 +135,9 @@ class ManagedServer:
                 self._say(f"server did not stop within {grace_s:.0f} s: killed")
                 self.process.kill()
                 self.process.wait()
-        if self.process.returncode == 0:
-            self._clean.touch()
+        orderly = self.process.returncode == 0
         self.process = None
+        return orderly
 
     def _unmark_clean(self) -> None:
         self._clean.unlink(missing_ok=True)
@@ -214,9 +219,8 @@ class ManagedServer:
             ) from error
         finally:
             client.close()
-            self.stop()
-            # That was an orderly stop, but only a finished rewrite has made the log a sound one.
-            self._unmark_clean()
+            # Not marked as an orderly stop: only a finished rewrite has made the log a sound one.
+            self._end()
             socket.unlink(missing_ok=True)
 
     def _spawn(self, socket: Path) -> None:

@@ -227,3 +227,40 @@ def test_config_at_the_start_of_a_process(fake_traded: World) -> None:
     world.client.delete(world.keys.named("config"))
     with pytest.raises(ForeignKeys):
         world.scripts.setup(world.config)
+
+
+def test_memory_of_orders_that_ended_by_itself(fake: Fake) -> None:
+    """The hash of outcomes is missed until the instant of its own expiry, and not from then on."""
+    window = 1_000
+    world = World(fake, small_config(1, dedup_window_ms=window))
+    world.trade(world.order())
+    (key,) = names_of(world, "seen:*")
+    ends = (int(key.rpartition(":")[2]) + 2) * window
+    fake.set_ms(ends - 1)
+    assert match_an_order(world)
+    world.scripts.match(10)
+    (newest,) = set(names_of(world, "seen:*")) - {key}
+    world.client.delete(newest)
+    with pytest.raises(ResponseError, match="DAMAGED"):
+        match_an_order(world)
+    ends += window
+    fake.set_ms(ends - 1)
+    with pytest.raises(ResponseError, match="DAMAGED"):
+        match_an_order(world)
+    fake.set_ms(ends)
+    match_an_order(world)
+
+
+def test_no_memory_of_orders_to_miss(fake: Fake) -> None:
+    """Entries that leave no outcome behind leave no memory to miss either."""
+    world = World(fake, small_config(1))
+    for _ in range(2):
+        world.send_raw("x", "bad/id AAA buy 1 100")
+        assert world.scripts.match(10).rejected == 1
+    assert world.hash("cursors")["seen_bucket"] == "-"
+    assert not [key for key in world.dump() if ":seen:" in key]
+    world.trade(world.order())
+    bucket = world.hash("cursors")["seen_bucket"]
+    world.send_raw("x", "bad/id AAA buy 1 100")
+    world.scripts.match(10)
+    assert world.hash("cursors")["seen_bucket"] == bucket

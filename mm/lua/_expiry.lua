@@ -37,9 +37,7 @@ local function end_quote(keys, symbol, event, now, keep)
   redis.call('DEL', keys.quote .. symbol)
   redis.call('ZREM', keys.expiry, symbol)
   local state = event == 'expired' and 'expired' or 'released'
-  if held[1] then -- one that is gone stays so, for place to say
-    redis.call('HSET', reservation, 'bid_units', '0', 'ask_units', '0', 'state', state)
-  end
+  redis.call('HSET', reservation, 'bid_units', '0', 'ask_units', '0', 'state', state)
   redis.call('XADD', keys.quotes, 'MAXLEN', '~', keep, '*', unpack(fields))
   return quote_id
 end

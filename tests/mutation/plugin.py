@@ -31,8 +31,8 @@ from mutation.suites import LEVELS, level_of, rank
 #: What a test may use at most: processor seconds (several times what it is known to use), seconds
 #: without any progress on a busy machine, and memory beyond what the session has.
 CPU_S, SILENCE_S, MEMORY = 20, 240, 2 << 30
-#: Processor seconds from which a test comes a level later.
-SLOW_S = 0.2
+#: Processor seconds from which a test is tried only over what all others have left.
+SLOW_S = 0.15
 MEMORY_LIMITED = sys.platform == "linux"
 
 
@@ -74,14 +74,12 @@ class Mutation:
         left = [one for one in mutants(self.root) if one.number in wanted]
         for level in self.levels:
             if left and items[level]:
-                tests = items[level]
                 if self.job["baseline"]:
-                    self._baseline(level, tests)
-                if level != self.levels[-1]:  # what is slow is tried over few
-                    slow = [item for item in tests if self.cpu_s.get(item.nodeid, 0) > SLOW_S]
-                    items[self.levels[self.levels.index(level) + 1]] += slow
-                    tests = [item for item in tests if item not in slow]
-                left = self._over(level, tests, left)
+                    self._baseline(level, items[level])
+                slow = [i for i in items[level] if self.cpu_s.get(i.nodeid, 0) > SLOW_S]
+                quick = [i for i in items[level] if i not in slow]
+                for tests in filter(None, (quick, slow)):  # what is slow is tried over few
+                    left = self._over(level, tests, left)
         return True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

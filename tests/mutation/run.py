@@ -131,9 +131,8 @@ def _progress(found: Sequence[Mutant], verbose: bool) -> Callable[[dict[str, Any
             if event["killer"] is None:
                 say(f"alive after {event['level']}: {by_number[event['number']]}")
             elif verbose:
-                say(
-                    f"killed {by_number[event['number']]}\n    by {event['killer']} in {event['seconds']:.1f} s"
-                )
+                said = f"by {event['killer']} in {event['seconds']:.1f} s"
+                say(f"killed {by_number[event['number']]}\n    {said}")
         elif kind == "baseline":
             say(
                 f"{event['level']}: {event['tests']} tests, {len(event['red'])} red,"

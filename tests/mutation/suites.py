@@ -13,7 +13,7 @@ _SCRIPTS = [
     *["test_scripts_place.py", "test_scripts_match.py", "test_scripts_commit.py"],
     *["test_scripts_expire.py", "test_scripts_survey.py", "test_scripts_setup.py"],
     *["test_scripts_snapshot.py", "test_scripts_presence.py", "test_survivors.py"],
-    *["test_strategy.py", "test_processes.py"],
+    *["test_strategy.py", "test_processes.py", "test_bad_keys.py"],
 ]
 _REST = [
     *["test_rubbish.py", "test_fairness.py", "test_audit.py", "test_client.py", "test_explain.py"],
@@ -65,6 +65,8 @@ def rank(file: str, suite: str) -> int:
     stem = Path(file).stem
     telling = _TELLING.get(stem, [stem] if file.endswith(".lua") else [])
     order = [f"test_scripts_{name}.py" for name in telling] + ["test_survivors.py"]
+    if stem == "_damage":
+        order.insert(0, "test_bad_keys.py")
     if stem == "strategy":
         order.insert(0, "test_strategy.py")
     elif file.endswith(".py"):
