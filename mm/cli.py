@@ -16,7 +16,7 @@ from mm import watch as watching
 from mm.cli_chaos import chaos
 from mm.cli_publisher import publisher
 from mm.config import default
-from mm.errors import MMError, UsageError
+from mm.errors import MMError, UsageError, ValueRefused
 from mm.exchange import Exchange
 from mm.flow import FlowOptions
 from mm.maker import Maker
@@ -32,6 +32,9 @@ from mm.options import (
 from mm.process import stop_on_signals
 from mm.state import State
 from mm.supervise import hold_leash
+
+#: An order in eleven days: below it a rate is a slip, and divided it could become 0, flat out.
+LEAST_RATE = 1e-6
 
 
 class Front(click.Group):
@@ -157,6 +160,10 @@ def up_command(
     """Start everything, supervise it and show it; Ctrl-C stops in order and tells what happened."""
     config = load_config(config_path)
     # What a publisher would refuse is refused here: as a child it would be restarted for ever.
+    if rate / max(publishers, 1) < LEAST_RATE:
+        raise ValueRefused(
+            f"rate {rate:g}: it must be at least {LEAST_RATE:g} orders/s a publisher"
+        )
     FlowOptions(rate)
     if tape_path is not None:
         trades = tape.read(tape_path)

@@ -208,7 +208,8 @@ def _now(past: Past) -> Step:
     if facts["waits_for"]:
         said += f"; it waits for exposure to quote more of its {' and '.join(facts['waits_for'])}"
     if facts["uncommitted_fills"]:
-        said += f"; {facts['uncommitted_fills']} fills are not committed yet"
+        count = facts["uncommitted_fills"]
+        said += f"; {count} fill{' is' if count == 1 else 's are'} not committed yet"
     if state.halted:
         said += f"; the symbol is HALTED: {state.halted}"
     return Step("now", now_ms, said + ".", facts)

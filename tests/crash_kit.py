@@ -311,8 +311,13 @@ def binary_or_skip(name: str) -> Path:
 
 def answered(world: World) -> bool:
     """Whether nothing waits: every order is matched and every fill committed."""
-    ends = {}
-    for consumer, stream in (("exchange", "orders"), ("state", "fills")):
-        last = execute(world.client, "XREVRANGE", world.keys.named(stream), "+", "-", "COUNT", 1)
-        ends[consumer] = text(last[0][0]) if last else world.cursor(consumer)  # type: ignore[arg-type]
-    return all(world.cursor(consumer) == end for consumer, end in ends.items())  # type: ignore[arg-type]
+
+    def last(stream: str) -> str | None:
+        key = world.keys.named(stream)
+        entry = execute(world.client, "XREVRANGE", key, "+", "-", "COUNT", 1)
+        return text(entry[0][0]) if entry else None
+
+    orders, fills = last("orders"), last("fills")
+    return (orders is None or world.cursor("exchange") == orders) and (
+        fills is None or world.cursor("state") == fills
+    )

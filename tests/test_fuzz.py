@@ -180,6 +180,7 @@ class TestFound:
         ("words", "said"),
         [
             (["--rate=1e8"], "rate 100000000.0"),
+            (["--rate=5e-324", "--publishers=64"], "orders/s a publisher"),
             (["--tape=t.csv", "--speed=1e7"], "speed 10000000.0"),
         ],
     )

@@ -196,7 +196,7 @@ def _words(script: Script) -> Iterator[Edit]:
     for i, token in enumerate(script.tokens):
         if token.kind in ("name", "string"):
             found = _SIDE.search(token.text.replace("_", " "))
-            if found:
+            if found and " " not in token.text:  # what is said to people may be said otherwise
                 side = token.text[found.start() : found.end()]
                 after = token.text[: found.start()] + _SIDES[side] + token.text[found.end() :]
                 yield script.replace(i, i, after, "side")
