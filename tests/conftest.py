@@ -1,6 +1,6 @@
 """Fixtures: one small system on each backend, the clock of the fake one in the test's hand.
 
-The unit run is ``pytest -m "not server"``. A missing server skips, and fails where CI is set.
+The unit run is ``pytest -m "not server and not slow"``. A missing server skips, and fails where CI is set.
 """
 
 from __future__ import annotations
@@ -101,3 +101,14 @@ def world(make_world: MakeWorld) -> World:
 def fake_world(fake: Fake) -> World:
     """Two symbols of 10 lots, a limit of 20 units, on fakeredis with a frozen clock."""
     return World(fake, small_config())
+
+
+#: Files that search rather than check a case each: they are not of the unit run.
+SEARCHES = ("test_explorer.py", "test_fuzz.py", "test_mutation.py", "test_stateful.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the searches as slow."""
+    for item in items:
+        if item.path.name in SEARCHES:
+            item.add_marker(pytest.mark.slow)

@@ -36,7 +36,7 @@ from crash_kit import (
     busy_config,
     facts,
 )
-from kit import SEEDS, Dump, World, server_ms, small_config, wait_for
+from kit import SEEDS, Dump, Fake, World, server_ms, small_config, wait_for
 from log_cut import record
 
 from mm.audit import audit
@@ -341,10 +341,9 @@ def test_clock_set_back_and_forward_while_running(clocked: tuple[Box, Path]) -> 
     made.server.stop()
 
 
-def test_clock_set_back_revives_nothing_and_forgets_nothing(fake_world: World) -> None:
+def test_clock_set_back_revives_nothing_and_forgets_nothing(fake: Fake) -> None:
     """A swept quote stays gone, an order sent again stays a duplicate, whatever the clock says."""
-    world = fake_world
-    backend = world.backend
+    world = World(fake, small_config())
     world.propose()
     order = world.order()
     (report,) = world.trade(order)
@@ -354,7 +353,7 @@ def test_clock_set_back_revives_nothing_and_forgets_nothing(fake_world: World) -
     world.advance(world.config.quote_ttl_ms)
     assert world.scripts.expire().quote_ids
     for jump_ms in (-600_000, 600_000, -86_400_000):
-        backend.set_ms(now + jump_ms)  # type: ignore[attr-defined]
+        fake.set_ms(now + jump_ms)
         assert world.quote_lots() is None
         assert world.reserved() == (0, 0)
         assert world.trade(world.order())[0].reason in ("no_quote", "expired")

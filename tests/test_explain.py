@@ -187,7 +187,7 @@ def test_uncommitted_fills_are_told(told: World) -> None:
     told.trade(told.order())
     story = explain(told.scripts, "AAA")
     assert kinds(story) == ["quote", "fill"]
-    assert "1 fills are not committed yet" in story.lines()[-1]
+    assert "1 fill is not committed yet" in story.lines()[-1]
 
 
 def test_last_bounds_the_story_and_other_symbols_stay_out(told: World) -> None:

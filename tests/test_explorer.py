@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import replace
 
 import pytest
+from explorer.parts import Spec, Violation, broken
 from explorer.replay import ServerHost, bare, compare, play, random_walk, tell
 from explorer.search import explore
-from explorer.system import Spec, Violation, broken
 from explorer.worlds import BUY, FULL, QUICK, WORLDS, tiny
 from kit import SEEDS, Backend
 
@@ -20,6 +20,14 @@ BREAKS = {
     "a fill uncommitted": (
         *("place", "elseif s[1] ~= p[1] then", "elseif false then"),
         *("core", "gate-kept"),
+    ),
+    "a position of yesterday": (
+        *("place", "if p[1] ~= ARGV[4] then", "if false then"),
+        *("whole", "gate-kept"),
+    ),
+    "a dead maker counted in": (
+        *("heartbeat", "text(now - live_ms)", "'-inf'"),
+        *("presence", "at rest"),
     ),
     "a quote replaced unseen": (
         *("place", "elseif s[2] ~= ARGV[5] then", "elseif false then"),
@@ -122,7 +130,7 @@ def test_the_shortest_trace_comes_first() -> None:
     play(WORLDS["cold"], found.trace)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", SEEDS[:1])
 @pytest.mark.parametrize("name", WORLDS)
 def test_the_table_is_no_illusion(backend: Backend, name: str, seed: int) -> None:
     """A random walk leads through the same states on every server, and the audit agrees."""

@@ -9,11 +9,13 @@ from conftest import MakeWorld
 from kit import Fake, World, assert_sound, small_config
 
 from mm.errors import ProposalRefused
-from mm.model import MAX_INT
+from mm.model import MAX_INT, Position
 from mm.scripts import execute
 
 #: A divisor of 2^53 - 1.
 DIVISOR = 6361
+#: A prime.
+P = 2**40 - 87
 
 
 class TestMatch:
@@ -41,6 +43,51 @@ class TestMatch:
         (report,) = world.trade(world.order(symbol="A9._-" * 3 + "Z"))
         assert report.reason == "unknown_symbol"
 
+    @pytest.mark.parametrize("symbol", ["aAAA", "AAAa", "A/AA"])
+    def test_symbol_in_rubbish(self, world: World, symbol: str) -> None:
+        """A word that only contains a symbol is none."""
+        world.send_raw("o1", f"c1 {symbol} buy 1 101")
+        world.scripts.match(10)
+        assert [report.reason for report in world.reports()] == ["bad_symbol"]
+
+
+class TestCommit:
+    @pytest.mark.parametrize(
+        ("name", "line", "why"),
+        [
+            ("xAAA-1", "sell 1 100 c1 o1 AAA-1 1", "no such symbol"),
+            ("AAA-1x", "sell 1 100 c1 o1 AAA-1 1", "no such symbol"),
+            ("AAA-1", "9 sell 1 100 c1 o1 AAA-1 1", "not a fill record"),
+        ],
+    )
+    def test_fill_in_rubbish(self, world: World, name: str, line: str, why: str) -> None:
+        """A record that only contains a fill is none."""
+        execute(world.client, "XADD", world.keys.named("fills"), "*", name, line)
+        assert world.scripts.commit(10).fills == 0
+        ((_, fields),) = world.stream("deadletter")
+        assert dict(fields)["reason"] == why
+
+    @pytest.mark.parametrize(
+        "fills",
+        [
+            # Down to a single lot, long and short.
+            [("sell", 2, 100), ("buy", 1, 100)],
+            [("buy", 2, 100), ("sell", 1, 100)],
+            # The division of the cost leaves a remainder of one less than the divisor.
+            [("sell", P // 3, 8000), ("sell", P - P // 3, 8001), ("buy", 3, 1)],
+        ],
+        ids=["long", "short", "remainder"],
+    )
+    def test_cost(self, world: World, fills: list[tuple[str, int, int]]) -> None:
+        """The cost of what stays open is its exact share, rounded towards zero."""
+        expected = Position()
+        for seq, (side, lots, price) in enumerate(fills, 1):
+            line = f"{side} {lots} {price} c1 o1 AAA-1 1"
+            execute(world.client, "XADD", world.keys.named("fills"), "*", f"AAA-{seq}", line)
+            expected = expected.apply(lots if side == "sell" else -lots, price)
+        assert world.scripts.commit(10).halts == {}
+        assert world.position()["cost_ticks"] == expected.cost_ticks
+
 
 class TestPlace:
     def test_largest_product(self, make_world: MakeWorld) -> None:
@@ -67,3 +114,11 @@ class TestPlace:
         assert world.ranked("waiting:bid") == {"BBB": 1}
         assert world.ranked("waiting:ask") == {"CCC": 2}
         assert world.hash("exposure")["wait_seq"] == "2"
+
+    def test_a_single_lot_left_over(self, make_world: MakeWorld) -> None:
+        """The one lot that all earlier waiters leave over is granted."""
+        world = make_world(symbols=3)
+        world.propose("AAA", bid_lots=20, ask_lots=0)
+        world.propose("BBB", ask_lots=0)
+        world.propose("AAA", bid_lots=9, ask_lots=0)
+        assert world.propose("CCC", ask_lots=0).bid_lots == 1

@@ -12,8 +12,9 @@ import hashlib
 import marshal
 from typing import Any
 
-from explorer.system import Position, Proc, System
-from explorer.table import Db, stream_id
+from explorer.db import Db, stream_id
+from explorer.parts import Position, Proc
+from explorer.system import System
 from mm.process import LIVE_MS
 
 #: A deduplication window up to this long is short enough for its bounds to be crossed.

@@ -12,9 +12,9 @@ from multiprocessing import get_context
 
 from backends import Server, server_binary
 
+from explorer.parts import Violation
 from explorer.replay import ServerHost, compare, tell
 from explorer.search import Result, explore
-from explorer.system import Violation
 from explorer.worlds import FULL, WORLDS
 from mm.audit import audit
 from mm.link import open_client
@@ -46,8 +46,12 @@ def main(words: Sequence[str] | None = None) -> int:
                 _say("\n".join(tell(result.spec, result.trace)))
                 return 1
     seconds = time.perf_counter() - started
-    _shipped(results)
-    played = _play(results, options.server)
+    try:
+        _shipped(results)
+        played = _play(results, options.server)
+    except Violation as violation:
+        _say(f"\nVIOLATION {violation}")
+        return 1
     _report(results, seconds, played, options.server, options.json)
     return 0
 
@@ -67,7 +71,10 @@ def _shipped(results: Sequence[Result]) -> None:
         for name, digest in result.scripts.items():
             shipped = hashlib.sha1(assembled(name).encode(), usedforsecurity=False).hexdigest()
             if digest != shipped:
-                raise Violation(f"{name} ran as {digest}, shipped is {shipped}")
+                raise Violation(
+                    f"{result.spec.name} ran {name} as {digest}, shipped is {shipped}: if the file"
+                    " was changed meanwhile, explore again"
+                )
 
 
 def _play(results: Sequence[Result], name: str) -> int:

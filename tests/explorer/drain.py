@@ -7,13 +7,15 @@ it changes nothing. No new orders come, no time passes, what a dead maker left s
 from __future__ import annotations
 
 from explorer.canon import digest, unprocessed
+from explorer.db import Db
 from explorer.invariants import SIDES, demand, ledger, records, unit
 from explorer.moves import Moves
-from explorer.system import Position, Spec, System, Violation
-from explorer.table import Db
+from explorer.parts import Position, Spec, Violation
+from explorer.system import System
 from mm import strategy
 from mm.model import Position as Holding
 from mm.model import Prices, Symbol
+from mm.process import LIVE_MS
 
 #: Rounds within which the system must come to rest.
 ROUNDS = 8
@@ -40,11 +42,21 @@ class Drain:
         """
         self.trail = []
         rest = self.settle(at)
-        if feed and rest is not None and self.spec.ticks:
-            self.feed(rest)
+        if feed and rest is not None:
+            before = list(self.trail)
+            if self.spec.ticks:
+                self.feed(rest)
+            for number in range(1, self.spec.makers + 1) if self.spec.presence else ():
+                self.trail = list(before)
+                self.take_over(rest, f"maker-{number}")
 
-    def settle(self, at: Position, without: tuple[str, ...] = ()) -> Position | None:
-        """The state at rest, or None when it is known that it will be reached."""
+    def settle(
+        self, at: Position, without: tuple[str, ...] = (), judge: bool = True
+    ) -> Position | None:
+        """The state at rest, or None when it is known that it will be reached.
+
+        The processes named in ``without`` do nothing; ``judge`` says whether it is also judged.
+        """
         passed: list[tuple[str, bytes]] = []
         for _ in range(ROUNDS):
             start = digest(self.system, at)
@@ -56,7 +68,8 @@ class Drain:
                 passed.append(here)
                 at = self._stage(at, stage, without)
             if digest(self.system, at) == start:
-                check_rest(self.system, at.db)
+                if judge:
+                    check_rest(self.system, at.db)
                 self.settled.update(passed)
                 return at
         raise Violation(f"the system does not come to rest in {ROUNDS} rounds")
@@ -110,6 +123,15 @@ class Drain:
             demand(0 < instant <= until, f"starved: {sorted(left)}")
             at = self._make(at, f"wait {instant - at.db.now}")
             at = self.settle(at, without=("nobody",)) or at
+
+    def take_over(self, at: Position, dead: str) -> None:
+        """A maker dies for good: past its silence and its quotes the others quote everything."""
+        at = self._make(at, f"kill {dead}")
+        until = at.db.now + LIVE_MS + self.spec.config.quote_ttl_ms
+        while at.db.now <= until:
+            instant = self.moves.next_instant(at.db)
+            at = self._make(at, f"wait {instant - at.db.now}")
+            at = self.settle(at, (dead,), judge=at.db.now > until) or at
 
     def _unserved(self, db: Db, served: set[tuple[str, str]]) -> set[tuple[str, str]]:
         """The sides that have not had all that they could have; the others go to ``served``."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from explorer.invariants import check_call
-from explorer.system import Position, Proc, System
-from explorer.table import Db
+from explorer.changes import check_call
+from explorer.db import Db
+from explorer.parts import Position, Proc
+from explorer.system import System
 from explorer.wire import Call
 from mm.process import LIVE_MS
 

@@ -16,9 +16,10 @@ import redis
 from redis.exceptions import NoScriptError, ResponseError
 
 from explorer.canon import digest
+from explorer.db import Db, stream_id
 from explorer.moves import Moves
-from explorer.system import START_MS, Position, Proc, Spec, System, TableHost, Violation
-from explorer.table import Db, stream_id
+from explorer.parts import START_MS, Position, Proc, Spec, Violation
+from explorer.system import System, TableHost
 from explorer.wire import Call
 from mm.keys import Keys
 from mm.scripts import Scripts, execute, text
@@ -135,7 +136,7 @@ class ServerHost:
                 found = self.client.hgetall(key)
                 db.keys[key] = {text(name): text(value) for name, value in found.items()}
             elif kind == "zset":
-                ranked = execute(self.client, "ZRANGE", key, 0, -1, "WITHSCORES")
+                ranked: Any = self.client.zrange(key, 0, -1, withscores=True)
                 db.keys[key] = {text(member): int(score) for member, score in ranked}
             elif kind == "stream":
                 entries = execute(self.client, "XRANGE", key, "-", "+")

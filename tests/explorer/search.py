@@ -12,7 +12,8 @@ from random import Random
 from explorer.canon import digest
 from explorer.drain import Drain
 from explorer.moves import Moves
-from explorer.system import Host, Position, Spec, System, TableHost, Violation
+from explorer.parts import Host, Position, Spec, Violation
+from explorer.system import System, TableHost
 
 #: One state in so many is also followed through time until everybody has been served.
 FEED_EVERY = 29

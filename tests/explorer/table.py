@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, TypeAlias
+from typing import Any
 
 from redis.exceptions import NoScriptError, ResponseError
 
-Entry: TypeAlias = tuple[str, tuple[str, ...]]
-Stream: TypeAlias = tuple[Entry, ...]
+from explorer.db import Db, Entry, Stream, entries_reply, flattened, stream_id, within
 
 _HARNESS = """
 local flat, scalar, streams = ...
@@ -62,47 +60,6 @@ return load, run
 """
 
 
-@dataclass(eq=False)
-class Db:
-    """A server at an instant: hashes are dicts of text, sorted sets dicts, streams tuples.
-
-    ``now`` is its clock in ms, ``expires`` has the instants of the keys that carry an expiry,
-    ``ids`` each stream's last id, ``loaded`` the digests of the scripts it knows. ``memo`` is for
-    whatever has been worked out about it and need not be again: it never changes.
-    """
-
-    now: int
-    keys: dict[str, Any] = field(default_factory=dict)
-    expires: dict[str, int] = field(default_factory=dict)
-    ids: dict[str, tuple[int, int]] = field(default_factory=dict)
-    loaded: frozenset[str] = frozenset()
-    memo: dict[Any, Any] = field(default_factory=dict, repr=False)
-
-    def get(self, key: str, absent: Any) -> Any:
-        """The value of a key that has not expired, else ``absent``."""
-        if self.now > self.expires.get(key, self.now):
-            return absent
-        return self.keys.get(key, absent)
-
-    def copied(self) -> Db:
-        """A copy for writing; the values of the keys are shared."""
-        return Db(self.now, dict(self.keys), dict(self.expires), dict(self.ids), self.loaded)
-
-    def at(self, now: int) -> Db:
-        """The same keys at another instant."""
-        return Db(now, self.keys, self.expires, self.ids, self.loaded)
-
-    def knowing(self, loaded: frozenset[str]) -> Db:
-        """The same keys on a server that knows these scripts."""
-        return Db(self.now, self.keys, self.expires, self.ids, loaded)
-
-
-def stream_id(text: str) -> tuple[int, int]:
-    """A stream id as a pair that sorts."""
-    ms, _, sequence = text.partition("-")
-    return int(ms), int(sequence or 0)
-
-
 def _word(value: Any) -> str:
     # Lua hands over whole numbers as int; a fraction has no business in a key.
     assert isinstance(value, (str, int)), value
@@ -146,8 +103,8 @@ class Table:
             "ZRANGEBYSCORE": self._zrangebyscore,
         }
         streams = {
-            "XRANGE": lambda *words: _flattened(self._xrange(*words)),
-            "XREVRANGE": lambda *words: _flattened(self._xrevrange(*words)),
+            "XRANGE": lambda *words: flattened(self._xrange(*words)),
+            "XREVRANGE": lambda *words: flattened(self._xrevrange(*words)),
         }
         harness = runtime.eval(f"function(...) {_HARNESS} end")
         self._load, self._run = harness(*map(runtime.table_from, (flat, scalar, streams)))
@@ -201,7 +158,7 @@ class Table:
         if name == "XADD":
             return self._xadd(*rest).encode()
         if name == "XREVRANGE":
-            return _entries_reply(self._xrevrange(*rest))
+            return entries_reply(self._xrevrange(*rest))
         if name == "XREAD":
             return self._xread(rest)
         if name == "HGETALL":
@@ -217,7 +174,7 @@ class Table:
         found = []
         for key, cursor in zip(keys, after, strict=True):
             if entries := self._xrange(key, f"({cursor}", "+", "COUNT", count):
-                found.append([key.encode(), _entries_reply(entries)])
+                found.append([key.encode(), entries_reply(entries)])
         return found
 
     # reading and copying
@@ -350,7 +307,7 @@ class Table:
         stream: Stream = self._read(key, ())
         if stream and low[0] == "(" and stream[-1][0] == low[1:]:
             return []  # nothing after the cursor, the usual case
-        found = [entry for entry in stream if _within(stream_id(entry[0]), low, high)]
+        found = [entry for entry in stream if within(stream_id(entry[0]), low, high)]
         return found[: int(options[1])] if options else found
 
     def _xrevrange(self, key: str, high: str, low: str, *options: Any) -> list[Entry]:
@@ -360,22 +317,3 @@ class Table:
 
 def _same(value: Any) -> Any:
     return value
-
-
-def _within(one: tuple[int, int], low: str, high: str) -> bool:
-    if low[0] == "(" and one <= stream_id(low[1:]):
-        return False
-    above = low[0] in "(-" or one >= stream_id(low)
-    return above and (high == "+" or one <= stream_id(high))
-
-
-def _flattened(entries: Sequence[Entry]) -> tuple[Any, ...]:
-    return tuple(w for name, words in entries for w in (name, len(words), *words))
-
-
-def _entries_reply(entries: Sequence[Entry]) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    reply = []
-    for name, words in entries:
-        raw = [word.encode("latin-1") for word in words]
-        reply.append((name.encode(), dict(zip(raw[::2], raw[1::2], strict=True))))
-    return reply

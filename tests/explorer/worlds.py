@@ -6,7 +6,7 @@ from typing import Any
 
 from kit import small_config
 
-from explorer.system import Spec
+from explorer.parts import Spec
 from mm.config import Config
 
 

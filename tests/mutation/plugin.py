@@ -15,17 +15,16 @@ import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
-from mm.scripts import Scripts, file_text, script_names
 from mutation.apply import apply_to_modules
 from mutation.catalogue import mutants
 from mutation.edit import Mutant
+from mutation.reach import Lines, Reach
 from mutation.suites import LEVELS, level_of, rank
 
 #: What a test may use at most: processor seconds (several times what it is known to use), seconds
@@ -43,7 +42,7 @@ class Child:
     killer: str | None = None
     failed: list[str] = field(default_factory=list)
     cpu_s: dict[str, float] = field(default_factory=dict)
-    used: dict[str, list[str]] = field(default_factory=dict)
+    reached: dict[str, Lines] = field(default_factory=dict)
 
 
 class Mutation:
@@ -54,7 +53,7 @@ class Mutation:
         self.root = Path(job["root"])
         self.levels: list[str] = job["levels"]
         self.cpu_s: dict[str, float] = {}
-        self.used: dict[str, list[str]] = {}
+        self.reached: dict[str, Lines] = {}
         self.red: set[str] = set()
         self.green: set[str] = set()
         self.kills: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
@@ -88,16 +87,21 @@ class Mutation:
             self._failures.append(report.nodeid)
 
     def _concerned(self, items: list[pytest.Item], mutant: Mutant) -> list[pytest.Item]:
-        """The tests that run a script with the mutated text, as far as that is known."""
+        """The tests that run the mutated line, as far as that is known."""
         stem = Path(mutant.file).stem
         if mutant.file.endswith(".py"):
             return items
-        of = {
-            name
-            for name in script_names()
-            if name == stem or f"-- INCLUDE {stem}\n" in file_text(name)
-        }
-        return [item for item in items if of & set(self.used.get(item.nodeid, of))]
+        run = {line for lines in self.reached.values() for line in lines.get(stem, [])}
+        near = {mutant.line} & run
+        if not near:  # a line without code of its own
+            before = max((line for line in run if line < mutant.line), default=0)
+            near = {before, min((line for line in run if line > mutant.line), default=0)}
+
+        def concerned(item: pytest.Item) -> bool:
+            lines = self.reached.get(item.nodeid)
+            return not lines or not run or bool(near & set(lines.get(stem, [])))
+
+        return [item for item in items if concerned(item)]
 
     def _baseline(self, level: str, items: list[pytest.Item]) -> None:
         began = time.monotonic()
@@ -106,7 +110,7 @@ class Mutation:
             self.tell("broken", level=level, why=child.killer)
         self.red.update(child.failed)
         self.cpu_s |= child.cpu_s
-        self.used |= child.used
+        self.reached |= child.reached
         self.green.update(set(child.cpu_s) - self.red)
         seconds = time.monotonic() - began
         self.tell("baseline", level=level, tests=len(items), red=child.failed, seconds=seconds)
@@ -194,7 +198,7 @@ class Mutation:
                         result.failed.append(current)
                     elif said["what"] == "done":
                         result.cpu_s[current] = said["cpu_s"]
-                        result.used[current] = said["used"]
+                        result.reached[current] = said["lines"]
         _, status = os.waitpid(pid, 0)
         if os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
@@ -217,10 +221,11 @@ class Mutation:
             limit = pages * resource.getpagesize() + MEMORY
             resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
-        used = _watch_scripts()
+        reach = Reach() if mutant is None and not stop else None
 
         def say(what: str, item: pytest.Item, cpu_s: float = 0.0) -> None:
-            said = {"what": what, "test": item.nodeid, "cpu_s": cpu_s, "used": sorted(used)}
+            lines = reach.lines() if reach and what == "done" else {}
+            said = {"what": what, "test": item.nodeid, "cpu_s": cpu_s, "lines": lines}
             os.write(writing, json.dumps(said).encode() + b"\n")
 
         if mutant is not None:
@@ -231,7 +236,8 @@ class Mutation:
             say("begin", item)
             signal.setitimer(signal.ITIMER_PROF, max(5, 10 * self.cpu_s.get(item.nodeid, CPU_S)))
             self._failures.clear()
-            used.clear()
+            if reach:
+                reach.clear()
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if self._failures:
                 say("failed", item)
@@ -240,19 +246,6 @@ class Mutation:
             say("done", item, time.process_time() - began)
         signal.setitimer(signal.ITIMER_PROF, 0)
         items[0].session._setupstate.teardown_exact(None)
-
-
-def _watch_scripts() -> set[str]:
-    """The names of the scripts that run, from now on, in a set that grows."""
-    used: set[str] = set()
-    plain = Scripts._words
-
-    def watched(self: Scripts, name: str, args: Iterable[str | int]) -> list[str | int]:
-        used.add(name)
-        return plain(self, name, args)
-
-    pytest.MonkeyPatch().setattr(Scripts, "_words", watched)
-    return used
 
 
 def pytest_configure(config: pytest.Config) -> None:
