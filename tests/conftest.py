@@ -1,6 +1,7 @@
 """Fixtures: one small system on each backend, the clock of the fake one in the test's hand.
 
-The unit run is ``pytest -m "not server and not slow"``. A missing server skips, and fails where CI is set.
+The unit run is ``pytest -m "not server and not slow"``. A missing server skips, and fails where CI
+is set.
 """
 
 from __future__ import annotations

@@ -525,6 +525,6 @@ def test_over_a_real_server(valkey: Real, tmp_path: Path) -> None:
 def test_creates_no_system(valkey: Real) -> None:
     """A publisher on a server without a system waits for one, and writes nothing."""
     publisher = Publisher(valkey.client, Keys())
-    with pytest.raises(Unavailable, match="no system under {mm} yet"):
+    with pytest.raises(Unavailable, match=r"no system under \{mm\} yet"):
         publisher.open()
     assert valkey.client().dbsize() == 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import MakeWorld
-from kit import Fake, World, assert_sound, small_config
+from kit import World, assert_sound
 
 from mm.errors import ProposalRefused
 from mm.model import MAX_INT, Position
@@ -30,7 +30,6 @@ class TestMatch:
         assert (second.status, second.cum_lots) == ("partially_filled", 3)
         assert (third.status, third.reason) == ("canceled", "exhausted")
         assert_sound(world)
-
 
     def test_nobody_named_is_nobody_answered(self, world: World) -> None:
         """A line that begins with a blank names no sender: no report, and nothing remembered."""
