@@ -65,11 +65,13 @@ def judge(
     copy: Path,
     baseline: bool,
     heard: Callable[[dict[str, Any]], None] = lambda event: None,
+    suites: Sequence[str] | None = None,
 ) -> Outcome:
     """Run the levels' tests over the mutants of a copy, until each is killed or has survived all.
 
     With ``baseline`` the tests run once without a mutant first, which gives their order and sets
-    red ones aside; without it a test is tried alone after its first kill.
+    red ones aside; without it a test is tried alone after its first kill. ``suites`` names the
+    test files where not all of the levels' are wanted.
     """
     began = time.monotonic()
     outcome = Outcome(alive=list(chosen))
@@ -84,7 +86,7 @@ def judge(
     }
     path = copy.parent / "job.json"
     path.write_text(json.dumps(job), encoding="utf-8")
-    names = [f"tests/{name}" for name in files(list(levels), copy / "tests")]
+    names = [f"tests/{name}" for name in suites or files(levels, copy / "tests")]
     environment = os.environ | {
         "PYTHONPATH": f"{copy}{os.pathsep}{copy / 'tests'}",
         "PYTHONDONTWRITEBYTECODE": "1",

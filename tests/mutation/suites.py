@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def level_of(item: pytest.Item) -> str:
     return "unit" if name in _REST else ""
 
 
-def files(levels: list[str], tests: Path) -> list[str]:
+def files(levels: Sequence[str], tests: Path) -> list[str]:
     """The test files that the levels need, as far as they exist."""
     names = list(_SCRIPTS)
     if "unit" in levels:
