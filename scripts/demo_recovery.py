@@ -345,17 +345,21 @@ class Demo:
 
 
 @contextmanager
-def interrupted_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends this program as Ctrl-C does: in order."""
+def interrupted_by_signals() -> Iterator[None]:
+    """SIGTERM ends this program as Ctrl-C does: in order.
+
+    SIGINT is set too: a shell starts its background jobs with it ignored.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @click.command()
@@ -363,7 +367,7 @@ def main() -> None:
     """Play the most telling failures on a throwaway market; exit status 1 if a fact fails."""
     console = Console(highlight=False)
     status = 0
-    with interrupted_by_sigterm():
+    with interrupted_by_signals():
         market = Market(console)
         try:
             Demo(market, console).play()

@@ -18,6 +18,11 @@ DIVISOR = 6361
 P = 2**40 - 87
 
 
+def append(world: World, stream: str, *words: str) -> None:
+    """Append one entry to a stream as no process would."""
+    execute(world.client, "XADD", world.keys.named(stream), "*", *words)
+
+
 class TestMatch:
     @pytest.mark.parametrize("side", ["buy", "sell"])
     def test_remaining_over_batches(self, world: World, side: Any) -> None:
@@ -49,6 +54,13 @@ class TestMatch:
         world.scripts.match(10)
         assert [report.reason for report in world.reports()] == ["bad_symbol"]
 
+    def test_bulk_entry_after_a_single_one(self, world: World) -> None:
+        """An entry that would pass the batch size waits, also behind a single order."""
+        world.send(world.order())
+        world.send(*(world.order() for _ in range(5)))
+        done = world.scripts.match(3)
+        assert (done.orders, done.more) == (1, True)
+
 
 class TestCommit:
     @pytest.mark.parametrize(
@@ -61,7 +73,7 @@ class TestCommit:
     )
     def test_fill_in_rubbish(self, world: World, name: str, line: str, why: str) -> None:
         """A record that only contains a fill is none."""
-        execute(world.client, "XADD", world.keys.named("fills"), "*", name, line)
+        append(world, "fills", name, line)
         assert world.scripts.commit(10).fills == 0
         ((_, fields),) = world.stream("deadletter")
         assert dict(fields)["reason"] == why
@@ -82,10 +94,45 @@ class TestCommit:
         expected = Position()
         for seq, (side, lots, price) in enumerate(fills, 1):
             line = f"{side} {lots} {price} c1 o1 AAA-1 1"
-            execute(world.client, "XADD", world.keys.named("fills"), "*", f"AAA-{seq}", line)
+            append(world, "fills", f"AAA-{seq}", line)
             expected = expected.apply(lots if side == "sell" else -lots, price)
         assert world.scripts.commit(10).halts == {}
         assert world.position()["cost_ticks"] == expected.cost_ticks
+
+    def test_records_are_counted_on(self, world: World) -> None:
+        """The number of fills taken in all goes on from step to step."""
+        world.propose()
+        for _ in range(2):
+            world.trade(world.order(), world.order())
+            world.scripts.commit(10)
+        assert world.hash("cursors")["state_records"] == "4"
+
+    def test_two_halts_in_one_step(self, world: World) -> None:
+        """Each symbol that halts in a step is withdrawn, for its own reason, and wants nothing."""
+        world.propose("AAA")
+        world.propose("BBB", bid_lots=20, ask_lots=20)
+        assert world.hash("reservation:*", "BBB")["bid_wanted_lots"] == "20"
+        append(world, "fills", "AAA-9", "sell 1 100 c1 o1 AAA-1 1", "BBB-1", "rubbish")
+        assert len(world.scripts.commit(10).halts) == 2
+        assert world.reserved() == (0, 0)
+        for name, why in (("AAA", "sequence: expected 1 got 9"), ("BBB", "not a fill record")):
+            assert world.hash("symbol:*", name)["halted"] == why
+            held = world.hash("reservation:*", name)
+            assert (held["bid_wanted_lots"], held["ask_wanted_lots"]) == ("0", "0")
+            assert (held["state"], world.quote_lots(name)) == ("released", None)
+
+    def test_bounds_are_not_mixed_up(self, make_world: MakeWorld) -> None:
+        """A ledger full of rubbish is kept to its bound and takes nothing off the quote events."""
+        world = make_world(keep_deadletters=5)
+        for number in range(300):
+            append(world, "quotes", "event", str(number))
+        for number in range(300):
+            append(world, "fills", f"x-{number}", "rubbish")
+        append(world, "fills", "AAA-9", "rubbish")
+        world.propose()
+        world.scripts.commit(1000)
+        assert len(world.stream("quotes")) == 302
+        assert len(world.stream("deadletter")) <= 5 + 200
 
 
 class TestPlace:
