@@ -105,7 +105,10 @@ def fake_world(fake: Fake) -> World:
 
 
 #: Files that search rather than check a case each: they are not of the unit run.
-SEARCHES = ("test_explorer.py", "test_fuzz.py", "test_mutation.py", "test_stateful.py")
+SEARCHES = (
+    *("test_explorer.py", "test_fairness.py", "test_fuzz.py", "test_mutation.py"),
+    *("test_rubbish.py", "test_stateful.py"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -51,6 +51,7 @@ def converge(world: World, processes: list[Process], most: int = 20) -> None:
         assert row.waiting or row.quote_position_version == row.position_version, f"{name} stranded"
 
 
+@pytest.mark.slow
 class TestEveryOrder:
     """Steps in every order that a short scenario allows, each from a fresh world."""
 

@@ -61,6 +61,12 @@ class TestMatch:
         done = world.scripts.match(3)
         assert (done.orders, done.more) == (1, True)
 
+    def test_records_are_counted_on(self, world: World) -> None:
+        """The number of orders taken in all goes on from step to step."""
+        for _ in range(2):
+            world.trade(world.order(), world.order())
+        assert world.hash("cursors")["exchange_records"] == "4"
+
 
 class TestCommit:
     @pytest.mark.parametrize(
@@ -168,3 +174,39 @@ class TestPlace:
         world.propose("BBB", ask_lots=0)
         world.propose("AAA", bid_lots=9, ask_lots=0)
         assert world.propose("CCC", ask_lots=0).bid_lots == 1
+
+
+class TestHeartbeat:
+    def beat(self, world: World, name: str, count: int = 0) -> list[str]:
+        """A maker's heartbeat; the live makers."""
+        return world.scripts.heartbeat(name, "maker", 2000, count, {})[1]
+
+    def test_rate(self, fake: Fake) -> None:
+        """The rate is exact, and 0 where no time has passed."""
+        world = World(fake, small_config())
+        self.beat(world, "maker-1")
+        self.beat(world, "maker-1", 7)
+        assert world.hash("process:*", "maker-1")["rate_per_s"] == "0"
+        fake.advance(2000)
+        self.beat(world, "maker-1", 2_000_007)
+        assert world.hash("process:*", "maker-1")["rate_per_s"] == "1000000"
+
+    def test_sorted(self, fake: Fake) -> None:
+        """The live names are sorted by name, whoever was heard first."""
+        world = World(fake, small_config())
+        self.beat(world, "maker-2")
+        fake.advance(1)
+        assert self.beat(world, "maker-1") == ["maker-1", "maker-2"]
+
+    def test_exactly_an_hour(self, fake: Fake) -> None:
+        """A process is forgotten when it has been silent for an hour, not a millisecond sooner."""
+        world = World(fake, small_config())
+        self.beat(world, "maker-1")
+        fake.advance(3_600_000 - 1)
+        self.beat(world, "maker-2")
+        assert world.ranked("processes").keys() == {"maker-1", "maker-2"}
+        assert world.hash("process:*", "maker-1")
+        fake.advance(1)
+        self.beat(world, "maker-2")
+        assert world.ranked("processes").keys() == {"maker-2"}
+        assert not world.hash("process:*", "maker-1")

@@ -312,6 +312,7 @@ def run_through(found: tape.Tape, backend: Backend) -> None:
     assert_sound(world)
 
 
+@pytest.mark.slow
 def test_real_tape_begins(real: tape.Tape, fake: Fake) -> None:
     """The first trades of the real tape: all answered, fills on both sides, the price followed."""
     run_through(tape.Tape(real.path, real.trades[:300]), fake)
