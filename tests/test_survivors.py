@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from conftest import MakeWorld
-from kit import World, assert_sound
+from kit import Fake, World, assert_sound, small_config
+from redis.exceptions import ResponseError
 
 from mm.errors import ProposalRefused
 from mm.model import MAX_INT, Position
@@ -66,6 +67,25 @@ class TestMatch:
         for _ in range(2):
             world.trade(world.order(), world.order())
         assert world.hash("cursors")["exchange_records"] == "4"
+
+    def test_trimming(self, fake: Fake) -> None:
+        """Orders go up to where the cursor was two times keep_orders ago, and not before."""
+        world = World(fake, small_config(keep_orders=4))
+        ids = [""]
+
+        def take(count: int) -> dict[str, str]:
+            ids.extend(world.send(world.order()) for _ in range(count))
+            world.scripts.match(10)
+            cursors = world.hash("cursors")
+            return {name: cursors[name] for name in cursors if name.startswith("trim")}
+
+        assert take(3) == {}
+        assert take(1) == {"trim_to": "0-0", "trim_next": ids[-1], "trim_records": "4"}
+        assert take(3)["trim_records"] == "4"
+        assert take(1) == {"trim_to": ids[4], "trim_next": ids[8], "trim_records": "8"}
+        assert [entry for entry, _ in world.stream("orders")] == ids[1:]
+        take(1)
+        assert [entry for entry, _ in world.stream("orders")] == ids[4:]
 
 
 class TestCommit:
@@ -142,9 +162,11 @@ class TestCommit:
 
 
 class TestPlace:
-    def test_largest_product(self, make_world: MakeWorld) -> None:
-        """A price whose product with the position limit is 2^53 - 1 itself is still exact."""
-        world = make_world(of_symbol={"position_limit_lots": DIVISOR})
+    @pytest.mark.parametrize(("most", "multiplier"), [(DIVISOR, 1), (1, DIVISOR)])
+    def test_largest_product(self, make_world: MakeWorld, most: int, multiplier: int) -> None:
+        """Price x position limit x multiplier may be 2^53 - 1 itself, and no more."""
+        parameters = {"position_limit_lots": most, "multiplier": multiplier, "size_lots": 1}
+        world = make_world(of_symbol=parameters)
         top = MAX_INT // DIVISOR
         assert top * DIVISOR == MAX_INT
         with pytest.raises(ProposalRefused, match="BAD_PROPOSAL"):
@@ -174,6 +196,48 @@ class TestPlace:
         world.propose("BBB", ask_lots=0)
         world.propose("AAA", bid_lots=9, ask_lots=0)
         assert world.propose("CCC", ask_lots=0).bid_lots == 1
+
+    def test_refusals_name_the_numbers(self, world: World) -> None:
+        """Each stale version is told beside the one that counts."""
+        world.propose()
+        world.trade(world.order("buy", 2))
+        world.scripts.commit(10)
+
+        def refused(**changes: Any) -> str:
+            with pytest.raises(ProposalRefused) as caught:
+                world.propose(**changes)
+            return str(caught.value)
+
+        assert refused(position_version=7) == "STALE_POSITION AAA committed 1 proposed 7"
+        assert refused(quote_version=9) == "STALE_QUOTE AAA newest 1 proposed 9"
+        world.trade(world.order("buy", 1), world.order("buy", 1))
+        assert refused() == "UNCOMMITTED_FILLS AAA emitted 3 committed 1"
+
+    def test_exposure_that_came_back_in_part(self, world: World) -> None:
+        """Totals that a fill has begun anew, without the limit, are not mistaken for whole."""
+        world.propose()
+        world.client.delete(world.keys.named("exposure"))
+        world.trade(world.order())
+        world.drain()
+        with pytest.raises(ResponseError, match="^DAMAGED {mm}:exposure "):
+            world.propose()
+
+    @pytest.mark.parametrize(("net", "lots"), [(105, (0, 10)), (-105, (10, 0))])
+    def test_position_past_its_limit(self, world: World, net: int, lots: tuple[int, int]) -> None:
+        """A position that someone has put past its limit is not added to."""
+        key = world.keys.member("position:*", "AAA")
+        execute(world.client, "HSET", key, "net_lots", net)
+        placed = world.propose()
+        assert (placed.bid_lots, placed.ask_lots) == lots
+
+    def test_top_up_at_another_price(self, make_world: MakeWorld) -> None:
+        """A top-up keeps the whole lots that the units held make at the new price, no more."""
+        world = make_world(mode="notional", limit=1000)
+        world.propose("AAA", bid=100, bid_lots=9, ask_lots=0)
+        world.propose("BBB", bid=100, bid_lots=5, ask_lots=0)
+        placed = world.propose("AAA", bid=99, bid_lots=10, ask_lots=0, trigger="capacity")
+        assert placed.bid_lots == 9
+        assert world.reserved() == (9 * 99 + 100, 0)
 
 
 class TestHeartbeat:
