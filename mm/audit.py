@@ -32,7 +32,7 @@ INVARIANTS = {
     "exposure-bounded": "0 <= reserved total <= limit on each side",
     "exposure-exact": "totals = sum of reservations = remaining quantity of unexpired quotes",
     "ledger-dense": "fill sequence per symbol is 1..n; n = fill_seq",
-    "position-exact": "position = sum of the ledger up to its version, in lots and in cash",
+    "position-exact": "position = lots and cash of the ledger up to its version; no commit lost",
     "fills-within-quote": "fills stay within their quote's size, price and time",
     "order-once": "at most one outcome per order; its quantity = its fills <= its size",
     "gate-kept": "each quote was placed with every fill committed",

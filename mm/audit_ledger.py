@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from mm.audit_outcomes import Executions
-from mm.audit_parts import Reader, Tally, digits, integer
+from mm.audit_parts import Reader, Tally, digits, integer, ordered
 from mm.audit_quotes import Book
 from mm.audit_state import Executed
 from mm.model import Position
@@ -21,7 +21,8 @@ class _Track:
     """One symbol on the way through the ledger.
 
     ``broken`` once its sequence has a fault: sums of it then mean nothing. ``committed`` is the
-    position at the committed version, with the id of the fill that made it.
+    position at the committed version, with the id of the fill that made it. ``passed`` is the last
+    fill before the state service's cursor.
     """
 
     name: str
@@ -29,6 +30,7 @@ class _Track:
     version: int | None
     limit: int | None
     seq: int = 0
+    passed: int = 0
     broken: bool = False
     position: Position = field(default_factory=Position)
     committed: tuple[Position, str] | None = None
@@ -65,11 +67,18 @@ class Ledger:
     def walk(self, executions: Executions) -> None:
         """Read the ledger up to the instant; each fill that continues it goes to ``executions``."""
         key, last_id = self._reader.keys.named("fills"), self._raw.streams["fills"].last_id
+        cursor = ordered(self._raw.cursors.get("state", ""))
         for entry, flat in self._reader.entries(key, last_id):
+            passed = ordered(text(entry)) <= cursor
             for i in range(0, len(flat), 2):
-                self._record(entry, flat[i], flat[i + 1], executions)
+                track = self._record(entry, flat[i], flat[i + 1], executions)
+                if track is not None and passed:
+                    track.passed = track.seq
 
-    def _record(self, entry: bytes, fill_id: bytes, line: bytes, executions: Executions) -> None:
+    def _record(
+        self, entry: bytes, fill_id: bytes, line: bytes, executions: Executions
+    ) -> _Track | None:
+        """Judge one record; its symbol's track, None when it is not a fill of one."""
         name, _, number = fill_id.rpartition(b"-")
         track, found = self._tracks.get(name), _FILL.fullmatch(line)
         if track is None or found is None or not digits(number):
@@ -77,7 +86,7 @@ class Ledger:
             self._dense.violation(f"fills entry {text(entry)}: {said} is not a fill of a symbol")
             if track is not None:
                 track.broken = True
-            return
+            return None
         side, lots, price, order, quote, ts_ms = found.groups()
         seq = int(number)
         if seq != track.seq + 1:
@@ -86,7 +95,7 @@ class Ledger:
                 f"fills entry {text(entry)}: {track.name} fill {seq} follows fill {track.seq}"
             )
             if seq <= track.seq:
-                return
+                return None
         track.seq = seq
         quantity, ticks = int(lots), int(price)
         position = track.position.apply(quantity if side == b"sell" else -quantity, ticks)
@@ -100,6 +109,7 @@ class Ledger:
             )
         self._check_quote(track, seq, side == b"buy", quantity, ticks, text(quote), int(ts_ms))
         executions.add(order.replace(b" ", b"/"), fill_id, lots, price, quote, int(ts_ms))
+        return track
 
     def _check_quote(
         self, track: _Track, seq: int, bought: bool, lots: int, ticks: int, quote: str, ts_ms: int
@@ -174,7 +184,7 @@ class Ledger:
                 track.broken = True
             if stored.state.get("halted"):
                 self._dense.note(f"{track.name} is halted: {stored.state['halted']}")
-            self._check_position(track, stored.position)
+            self._check_position(track, stored.position, "halted" in stored.state)
             self._check_gate(track, track.book.last, track.seq)
             self._limited.count("symbols")
             self._limited.count("positions", track.seq)
@@ -182,7 +192,7 @@ class Ledger:
                 executed[track.name] = Executed(track.quote, track.bid_lots, track.ask_lots)
         return executed
 
-    def _check_position(self, track: _Track, stored: dict[str, str]) -> None:
+    def _check_position(self, track: _Track, stored: dict[str, str], halted: bool) -> None:
         exact = self._exact
         key = self._reader.keys.member("position:*", track.name)
         names = ("net_lots", "cash_ticks", "cost_ticks", "last_price_ticks")
@@ -198,6 +208,12 @@ class Ledger:
         if track.committed is None:
             exact.violation(f"{key} position_version {version}: the ledger holds {track.seq} fills")
             return
+        # The cursor passes the fills of a halted symbol without applying them.
+        exact.expect(
+            version >= track.passed or halted,
+            f"{key} position_version {version}: the state service's cursor is past fill"
+            f" {track.name}-{track.passed}",
+        )
         exact.count("fills", version)
         position, fill_id = track.committed
         for name, value in zip(names, found[1:], strict=True):

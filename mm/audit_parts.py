@@ -232,3 +232,9 @@ def listed(names: Iterable[str], most: int = 5) -> str:
     every = list(names)
     rest = f" and {len(every) - most} more" if len(every) > most else ""
     return ", ".join(every[:most]) + rest
+
+
+def ordered(entry_id: str) -> tuple[int, int]:
+    """A stream entry's id as what ids are ordered by; one that is none is before all others."""
+    ms, _, seq = entry_id.partition("-")
+    return (int(ms), int(seq or 0)) if is_stream_id(entry_id) else (-1, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mm.audit_parts import Tally, integer, is_stream_id, listed
+from mm.audit_parts import Tally, integer, is_stream_id, listed, ordered
 from mm.keys import Keys
 from mm.stored import Raw, Stored
 
@@ -192,7 +192,7 @@ def check_drained(keys: Keys, raw: Raw, tally: Tally, quiescent: bool) -> None:
             tally.violation(f"{key} lacks {consumer}: it would process its stream again")
         elif last == "0-0" and cursor != "0-0":
             tally.violation(f"{keys.named(stream)} is empty although {consumer} has read {cursor}")
-        elif is_stream_id(cursor) and _order(cursor) < _order(last):
+        elif is_stream_id(cursor) and ordered(cursor) < ordered(last):
             pending = raw.pending.get(consumer, 0)
             waits = f", the oldest for {raw.now_ms - pending} ms" if pending else ""
             said = f"{key} {consumer} {cursor}: entries up to {last} wait{waits}"
@@ -205,8 +205,3 @@ def check_drained(keys: Keys, raw: Raw, tally: Tally, quiescent: bool) -> None:
     halted = [name for name, stored in raw.symbols.items() if stored.state.get("halted")]
     if halted:
         tally.note(f"halted: {listed(halted)}")
-
-
-def _order(entry_id: str) -> tuple[int, int]:
-    ms, _, seq = entry_id.partition("-")
-    return int(ms), int(seq or 0)

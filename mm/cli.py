@@ -13,6 +13,7 @@ from rich.console import Console
 
 from mm import __version__, commands, link, tape, up
 from mm import watch as watching
+from mm.cli_bench import bench
 from mm.cli_chaos import chaos
 from mm.cli_publisher import publisher
 from mm.config import default
@@ -199,5 +200,6 @@ def watch(system: System) -> None:
 
 
 main.add_command(publisher)
+main.add_command(bench)
 main.add_command(chaos)
 commands.add_to(main)

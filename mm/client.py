@@ -27,6 +27,7 @@ from mm.keys import Keys
 from mm.model import Order, Report, check_id
 from mm.outstanding import Outstanding, Unanswered
 from mm.scripts import execute, text
+from mm.wire import together
 
 #: Longest blocking read; well below any usual socket timeout.
 LONGEST_WAIT_MS = 1_000
@@ -194,15 +195,15 @@ class OrderClient:
             if self._cursor is None:
                 # Before the first order is sent, so that its report cannot be missed.
                 self._cursor = self._end()
-            pipeline = self._client.pipeline(transaction=False)
-            for words in _entries(orders, bulk):
-                execute(pipeline, "XADD", self._orders_key, "*", *words)
+            commands: list[tuple[str | int, ...]] = [
+                ("XADD", self._orders_key, "*", *words) for words in _entries(orders, bulk)
+            ]
             if wait_ms is not None:
                 block = self._block_ms(wait_ms)
                 options: tuple[str | int, ...] = ("BLOCK", block) if block > 0 else ()
                 stream = (self._reports_key, self._cursor)
-                execute(pipeline, "XREAD", "COUNT", READ, *options, "STREAMS", *stream)
-            results = pipeline.execute(raise_on_error=False)
+                commands.append(("XREAD", "COUNT", READ, *options, "STREAMS", *stream))
+            results = together(self._client, commands)
         except (RedisError, OSError) as error:
             self._outstanding.lost(orders)
             raise _trouble(error) from error
@@ -228,7 +229,7 @@ class OrderClient:
         for _, entries in reply or []:
             for entry_id, fields in entries:
                 self._cursor = text(entry_id)
-                for order_id, line in fields.items():
+                for order_id, line in zip(fields[::2], fields[1::2], strict=True):
                     self._record(text(order_id), text(line))
 
     def _record(self, order_id: str, line: str) -> None:

@@ -17,13 +17,22 @@ from mm.config import Config
 from mm.errors import ProposalRefused, Unavailable
 from mm.model import Placement, Position, Proposal, Trigger
 from mm.process import Process
-from mm.scripts import Scripts, Survey, SurveyRow, execute, text
+from mm.replies import Survey, SurveyRow
+from mm.scripts import Scripts, execute, text
 from mm.snapshot import read_config
+from mm.wire import together
 
 #: Symbols surveyed in one call at most.
 SURVEY = 500
+#: Own symbols surveyed along with listening, in the same round trip: whatever is committed under
+#: load, the answer to it is on its way before the next orders are matched.
+AHEAD = 64
 #: How often every symbol of its own is looked at, whether or not anything was heard of it.
 RECONCILE_S = 1.0
+#: Pause after having quoted: one quote then answers all fills of a symbol that come meanwhile. It
+#: is longer after a few quotes, when there is no hurry.
+FEW = 5
+REST_AFTER_FEW_S, REST_AFTER_MANY_S = 0.02, 0.006
 #: Stream entries read at once; what is left waits for the next step.
 LISTEN = 1_000
 
@@ -54,21 +63,22 @@ def decide(row: SurveyRow, servable: bool, now_ms: int, refresh_ms: int) -> Trig
 
 
 class Maker(Process):
-    """Listens to committed positions and quote events, surveys, and proposes quotes.
+    """Listens to committed positions, surveys, and proposes quotes.
 
-    ``reconcile_s`` is how often it looks at all its symbols unasked (0: at every step).
+    Freed exposure and expiries need no message: each survey shows them. ``reconcile_s`` is how
+    often it looks at all its symbols unasked (0: at every step).
     """
 
     kind: ClassVar[str] = "maker"
     reconcile_s: float = RECONCILE_S
-    _heard_ids: dict[str, str] | None = None
+    _heard_id: str | None = None
     _next_reconcile = 0.0
     _known: Config | None = None
 
     def attach(self, scripts: Scripts) -> None:
         """Take up a connection: forget what was heard on an earlier one, look at everything."""
         super().attach(scripts)
-        self._heard_ids = None
+        self._heard_id = None
         self._next_reconcile = 0.0
         self._known = None
 
@@ -83,45 +93,49 @@ class Maker(Process):
 
     def step(self, wait_ms: int = 0) -> bool:
         """Hear, look, and place what should be placed."""
-        heard, freed, more = self._listen(wait_ms)
+        heard, more, seen = self._listen(wait_ms)
         look = self._mine(sorted(heard))
         if time.monotonic() >= self._next_reconcile:
             self._next_reconcile = time.monotonic() + self.reconcile_s
             look = self._mine(symbol.name for symbol in self.config.symbols)
-        if look or freed:
-            for start in range(0, max(len(look), 1), SURVEY):
-                self.act(self.scripts.survey(look[start : start + SURVEY]))
+        if seen is not None:
+            self.act(seen)
+            look = [name for name in look if name not in seen.rows]
+        elif heard:
+            # Also without a symbol of its own: a fill of another's may have freed exposure.
+            look = look or [""]
+        for start in range(0, len(look), SURVEY):
+            self.act(self.scripts.survey(look[start : start + SURVEY]))
         return more
 
-    def _listen(self, wait_ms: int) -> tuple[set[str], bool, bool]:
-        """The symbols to look at, whether exposure may have become free, whether more waits."""
-        client = self.scripts.client
-        streams = [self.keys.named("positions"), self.keys.named("quotes")]
-        if self._heard_ids is None:
-            # First the ends of the streams, then the survey of everything: what comes between is
+    def _listen(self, wait_ms: int) -> tuple[set[str], bool, Survey | None]:
+        """The symbols with committed updates, whether more wait, and a survey if it waited."""
+        client, stream = self.scripts.client, self.keys.named("positions")
+        if self._heard_id is None:
+            # First the end of the stream, then the survey of everything: what comes between is
             # seen in both, and nothing in neither.
-            self._heard_ids = {}
-            for stream in streams:
-                last = execute(client, "XREVRANGE", stream, "+", "-", "COUNT", 1)
-                self._heard_ids[stream] = text(last[0][0]) if last else "0-0"
-            return set(), False, False
-        block = ("BLOCK", wait_ms) if wait_ms > 0 else ()
-        ids = [self._heard_ids[stream] for stream in streams]
-        reply = execute(client, "XREAD", "COUNT", LISTEN, *block, "STREAMS", *streams, *ids)
-        heard: set[str] = set()
-        freed = more = False
-        for name, entries in reply or []:
-            self._heard_ids[name.decode()] = entries[-1][0].decode()
-            more = more or len(entries) == LISTEN
-            for _, fields in entries:
-                if name.decode() == streams[0]:
-                    heard.update(symbol.decode() for symbol in fields)
-                    freed = True
-                elif fields[b"event"] != b"active" or fields[b"outcome"] != b"granted":
-                    freed = True
-                    if fields[b"event"] == b"expired":
-                        heard.add(fields[b"symbol"].decode())
-        return heard, freed, more
+            last = execute(client, "XREVRANGE", stream, "+", "-", "COUNT", 1)
+            self._heard_id = text(last[0][0]) if last else "0-0"
+            return set(), False, None
+        seen = None
+        if wait_ms > 0:
+            ahead = self._mine(symbol.name for symbol in self.config.symbols)[:AHEAD]
+            reply, seen = self.scripts.survey_after(self._heard_id, wait_ms, LISTEN, ahead)
+        else:
+            read = ("XREAD", "COUNT", LISTEN, "STREAMS", stream, self._heard_id)
+            (reply,) = together(client, [read])
+        if not reply:
+            return set(), False, seen
+        ((_, entries),) = reply
+        self._heard_id = text(entries[-1][0])
+        heard = {text(symbol) for _, fields in entries for symbol in fields[::2]}
+        return heard, len(entries) == LISTEN, seen
+
+    def rest_s(self, done: int, more: bool) -> float:
+        """A moment for the next committed positions to gather."""
+        if not done:
+            return 0.0
+        return REST_AFTER_FEW_S if done < FEW else REST_AFTER_MANY_S
 
     def act(self, survey: Survey) -> list[Placement | ProposalRefused]:
         """Propose a quote for each surveyed symbol of its own that should have one now."""

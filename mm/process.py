@@ -33,6 +33,8 @@ LIVE_MS = 2_000
 BEAT_S = 0.5
 #: Longest wait inside one step, so that heartbeats and a stop are never late.
 WAIT_MS = 250
+#: Shorter pauses are not made: the system's timer would make them several times longer.
+LEAST_REST_S = 0.0005
 FIRST_RETRY_S = 0.05
 #: Short, since what has expired must be released within 1 s once the server is back.
 LAST_RETRY_S = 0.5
@@ -108,9 +110,9 @@ class Process(ABC):
     def step(self, wait_ms: int = 0) -> bool:
         """Do one round of work, waiting up to ``wait_ms`` for some; whether more is at hand."""
 
-    def rest(self) -> None:
-        """Called between two steps when more work is at hand; here it goes on at once."""
-        return
+    def rest_s(self, done: int, more: bool) -> float:
+        """Seconds to pause after a step that did ``done`` things, with ``more`` at hand or not."""
+        return 0.0
 
     def beat(self) -> None:
         """One heartbeat; also releases what has expired, whoever else is dead."""
@@ -151,11 +153,13 @@ class Process(ABC):
                     self.open()
                     if attempts:
                         self.log.info("recovered after %d retries", attempts)
+                before = self.count
                 more = self.step(WAIT_MS)
                 if time.monotonic() >= self._next_beat:
                     self.beat()
-                if more:
-                    self.rest()
+                pause = self.rest_s(self.count - before, more)
+                if pause >= LEAST_REST_S:
+                    time.sleep(pause)
                 delay, attempts = FIRST_RETRY_S, 0
             except (RedisError, Unavailable, OSError) as error:
                 attempts += 1

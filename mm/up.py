@@ -73,6 +73,8 @@ class Up:
         with Lock(options.data_dir), self._serving():
             reader = Reader(self.url, options.keys)
             self._set_up(reader.scripts)
+            if self.server is not None and self.server.unclean:
+                self._check_loaded(reader.scripts)
             self._start_children()
             began = time.monotonic()
             try:
@@ -109,6 +111,25 @@ class Up:
         config = self.options.config or read_config(scripts) or default()
         link.check_durability(info, self.options.durability or config.durability)
         scripts.setup(config)
+
+    def _check_loaded(self, scripts: Scripts) -> None:
+        """Audit what a server that was not stopped in order has loaded, before anyone trades on it.
+
+        A log that the disk has damaged may load and yet say something else. SystemRefused then.
+        """
+        self._say("the server was not stopped in order: what it has loaded is audited first")
+        while scripts.expire().more:
+            pass
+        result = audit.audit(scripts)
+        if not result.ok:
+            broken = [check for check in result.checks if check.violations]
+            raise SystemRefused(
+                f"data directory {self.options.data_dir.path}: after an unclean stop the audit"
+                f" finds {', '.join(check.name for check in broken)}: {broken[0].violations[0]}."
+                " Nothing was started. Restore the directory from a backup, or use another"
+                " --data-dir."
+            )
+        self._say("the audit is clean")
 
     def _start_children(self) -> None:
         options = self.options

@@ -404,6 +404,15 @@ def state_behind(world: World) -> None:
     set_field(world, "cursors", None, "state", world.stream("fills")[-2][0])
 
 
+@breaks("position-exact")
+def undo_a_commit(world: World) -> None:
+    """A position as it was before its fills, which the state service's cursor has passed."""
+    numbers = ("net_lots", "cash_ticks", "cost_ticks", "position_version", "last_price_ticks")
+    for field in numbers:
+        set_field(world, "position:*", "AAA", field, 0)
+    set_field(world, "position:*", "AAA", "last_fill_id", "-")
+
+
 def _register_position_fields() -> None:
     for field, by in (
         ("net_lots", 1),

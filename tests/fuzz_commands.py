@@ -39,7 +39,7 @@ from mm.snapshot import take
 Judged = tuple[str, bool | None]
 
 #: Commands that would start a market of their own: only refused command lines are tried.
-STARTERS = ("mm chaos",)
+STARTERS = ("mm bench", "mm chaos")
 #: Commands that run until they are told to end.
 RUNNING = ("mm exchange", "mm state", "mm maker", "mm publisher", "mm up", "mm watch")
 #: A case that hangs this long ends the run, saying where it hangs.
@@ -119,6 +119,10 @@ def _judge_number(name: str, text: str, kind: Positive) -> bool | None:
     return False if name == "rate" and number > 10_000_000 else None if name == "speed" else True
 
 
+def _refuse_to_start(_server: object) -> None:
+    raise AssertionError("a command started a server of its own: name it in STARTERS")
+
+
 @dataclass
 class Stage:
     """A running system and a directory to run commands in; its processes are threads."""
@@ -183,6 +187,7 @@ class Stage:
         try:
             # Processes start, see that they are to end, and stop; no market is started.
             with (
+                patch("mm.server.ManagedServer.start", _refuse_to_start),
                 patch("mm.options.stop_on_signals", lambda: ended),
                 patch("mm.cli.stop_on_signals", lambda: ended),
                 patch("mm.up.Up.run", lambda *_: 0),

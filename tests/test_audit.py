@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from breaks import BREAKS, Break, add, order_waits, quoted, rewrite, total_off
+from breaks import (
+    BREAKS,
+    Break,
+    add,
+    order_waits,
+    quoted,
+    rewrite,
+    set_field,
+    total_off,
+    undo_a_commit,
+)
 from conftest import MakeWorld
 from kit import Fake, World, fake_backend, small_config
 from rich.console import Console
@@ -353,3 +363,11 @@ def test_fingerprints_find_repeats_and_differences() -> None:
     assert len(one.common(other)) == 990
     one.add(b"5")
     assert len(one.repeated()) == 1
+
+
+def test_a_halted_symbol_may_lack_fills(busy: World) -> None:
+    """The state service's cursor passes the fills of a halted symbol without applying them."""
+    undo_a_commit(busy)
+    assert "position-exact" in failed(busy)
+    set_field(busy, "symbol:*", "AAA", "halted", "overflow")
+    assert "position-exact" not in failed(busy)

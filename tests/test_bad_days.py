@@ -42,7 +42,7 @@ from log_cut import record
 from mm.audit import audit
 from mm.datadir import DataDir, Lock
 from mm.errors import DurabilityRefused, SystemRefused
-from mm.exchange import Exchange
+from mm.exchange import BATCH, Exchange
 from mm.keys import Keys
 from mm.link import open_client
 from mm.scripts import execute
@@ -444,7 +444,7 @@ def test_backlog(server: str) -> None:
             market.state.step()
             market.makers[0].step()
         assert market.exchange.count == count
-        assert most <= 500
+        assert most <= BATCH
         assert world.fills()
         assert world.client.xlen(world.keys.named("orders")) < count
         assert_audited(world, f"backlog of {count}", quiescent=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from mm.errors import SystemRefused, TimedOut, Unavailable, ValueRefused
 from mm.model import Report
 from mm.outstanding import PATIENCE
 from mm.scripts import execute
+from mm.wire import together
 
 RESEND_S = 2.0
 
@@ -55,23 +56,14 @@ def ids(reports: list[Report]) -> list[str]:
 
 
 def lose_replies(client: OrderClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client's next pipeline runs on the server, and then the connection is lost."""
-    connection = client._client
-    real: Callable[..., Any] = connection.pipeline
+    """The client's next round trip runs on the server, and then the connection is lost."""
 
-    def pipeline(transaction: bool) -> Any:
-        made = real(transaction=transaction)
-        run = made.execute
+    def run_and_lose(*what: Any) -> None:
+        together(*what)
+        monkeypatch.setattr("mm.client.together", together)
+        raise redis.exceptions.ConnectionError("reply lost")
 
-        def run_and_lose(**options: Any) -> None:
-            run(**options)
-            monkeypatch.setattr(connection, "pipeline", real)
-            raise redis.exceptions.ConnectionError("reply lost")
-
-        made.execute = run_and_lose
-        return made
-
-    monkeypatch.setattr(connection, "pipeline", pipeline)
+    monkeypatch.setattr("mm.client.together", run_and_lose)
 
 
 class TestSending:

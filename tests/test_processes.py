@@ -16,7 +16,8 @@ from kit import Backend, Dump, World, assert_sound, fake_backend, small_config, 
 from mm.errors import DurabilityRefused, ProposalRefused
 from mm.maker import decide, owner
 from mm.process import LIVE_MS, Process
-from mm.scripts import Scripts, Survey, SurveyRow, execute
+from mm.replies import Survey, SurveyRow
+from mm.scripts import Scripts, execute
 
 Actions = dict[str, Callable[[], object]]
 

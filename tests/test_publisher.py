@@ -26,6 +26,7 @@ from mm.model import Order, Position, Report
 from mm.process import Process
 from mm.publisher import Options, Publisher, Summary
 from mm.scripts import execute
+from mm.wire import together
 
 FLAT_OUT = FlowOptions(rate_per_s=0)
 
@@ -261,7 +262,7 @@ class TestPublisher:
         market = Market(fake, orders=5, in_flight=2)
         market.publisher.step()
         old = market.publisher.scripts.client
-        monkeypatch.setattr(old, "pipeline", None)
+        monkeypatch.setattr(old, "connection_pool", None)
         market.publisher.attach(market.world.make_scripts())
         assert market.run().unanswered == 0
 
@@ -287,23 +288,22 @@ class TestPublisher:
         """Requests and replies lost at random: every order is answered once and executed once."""
         market = Market(fake, orders=150, in_flight=10, resend_after_s=0.001)
         rng = random.Random(seed)
-        real = redis.client.Pipeline.execute
         lost = 0
 
-        def execute_or_lose(self: Any, raise_on_error: bool = True) -> Any:
+        def together_or_lose(*what: Any) -> Any:
             nonlocal lost
             fate = rng.random() if publishing else 1.0
             if fate < 0.2:
                 lost += 1
                 raise redis.exceptions.ConnectionError("request lost")
-            result = real(self, raise_on_error)
+            result = together(*what)
             if fate < 0.4:
                 lost += 1
                 raise redis.exceptions.ConnectionError("reply lost")
             return result
 
         publishing = False
-        monkeypatch.setattr(redis.client.Pipeline, "execute", execute_or_lose)
+        monkeypatch.setattr("mm.client.together", together_or_lose)
         while not market.publisher.over.is_set():
             publishing = True
             try:
@@ -334,9 +334,15 @@ class TestPublisher:
 
             return record
 
+        def recording_all(connection: Any, commands: Any) -> Any:
+            seen.update(str(w) for words in commands for w in words if str(w).startswith("{mm}"))
+            return pack(connection, commands)
+
+        pack: Any = redis.connection.AbstractConnection.pack_commands
         with monkeypatch.context() as patch:
             for kind in (redis.Redis, redis.client.Pipeline):
                 patch.setattr(kind, "execute_command", recording(kind.execute_command))
+            patch.setattr(redis.connection.AbstractConnection, "pack_commands", recording_all)
             for _ in range(3):
                 market.publisher.step()
         configuration = {"{mm}:config", "{mm}:symbol:AAA", "{mm}:symbol:BBB"}

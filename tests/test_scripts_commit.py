@@ -203,7 +203,7 @@ class TestHalting:
         (f"AAA-2|{record(price=0)}", "not a fill record"),
         (f"AAA-2|{record(lots=TOP + 1)}", "not a fill record"),
         (f"AAA-2|{record()} more", "not a fill record"),
-        (f"AAA-99999999999999999|{record()}", "not a fill record"),
+        (f"AAA-99999999999999999|{record()}", "sequence: expected 2 got 99999999999999999"),
         (f"AAA-2|{record(lots=TOP, price=TOP)}", "overflow: a number would exceed 2^53 - 1"),
         (f"AAA-2|{record('buy', 1, TOP)}", "overflow: a number would exceed 2^53 - 1"),
     )

@@ -141,6 +141,7 @@ class TestMalformed:
         ("o1", "c1 AAAAAAAAAAAAAAAAA buy 1 101", "bad_symbol"),
         ("o1", "c1 AAA BUY 1 101", "bad_side"),
         ("o1", "c1 AAA hold 1 101", "bad_side"),
+        ("o" * 64, f"{'c' * 64} {'A' * 16} hold 1 101", "bad_side"),
         ("o1", "c1 AAA buy x 101", "quantity_not_integer"),
         ("o1", "c1 AAA buy 1.0 101", "quantity_not_integer"),
         ("o1", "c1 AAA buy 1e3 101", "quantity_not_integer"),
@@ -171,7 +172,7 @@ class TestMalformed:
         entry = quoted.send_raw(name, line)
         done = quoted.scripts.match(10)
         assert (done.orders, done.fills, done.rejected, done.cursor) == (1, 0, 1, entry)
-        (report,) = quoted.reports("c1")
+        (report,) = quoted.reports(line.split()[0])
         assert (report.order_id, *outcome(report)) == (name, "rejected", reason, 0, 0)
         ((_, fields),) = quoted.stream("deadletter")
         assert dict(fields) == {

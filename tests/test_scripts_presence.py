@@ -59,6 +59,9 @@ class TestHeartbeat:
         fake.advance(500)
         beat(world, "maker-1", "maker", 3)
         assert world.hash("process:*", "maker-1")["rate_per_s"] == "0"
+        fake.advance(3_000)
+        beat(world, "maker-1", "maker", 8)
+        assert world.hash("process:*", "maker-1")["rate_per_s"] == "1"
 
     def test_forgotten_after_an_hour(self, fake: Fake) -> None:
         """A process that is silent for an hour leaves no trace."""

@@ -6,7 +6,8 @@ import pytest
 from conftest import MakeWorld
 from kit import Fake, World, small_config
 
-from mm.scripts import SurveyRow, execute
+from mm.replies import SurveyRow
+from mm.scripts import execute
 
 TTL = 150
 

@@ -9,6 +9,8 @@ from conftest import MakeWorld
 from kit import Fake, World, assert_sound, small_config
 from redis.exceptions import ResponseError
 
+from mm import snapshot
+from mm.config import symbol_fields
 from mm.errors import ProposalRefused
 from mm.model import MAX_INT, Position
 from mm.scripts import execute
@@ -192,6 +194,15 @@ class TestPlace:
         assert world.ranked("waiting:ask") == {"CCC": 2}
         assert world.hash("exposure")["wait_seq"] == "2"
 
+    def test_units_of_each_side(self, make_world: MakeWorld) -> None:
+        """The reservation says what a lot of each side counts, at that side's price."""
+        world = make_world(mode="notional", limit=5000, of_symbol={"multiplier": 3})
+        world.propose(bid=90, bid_lots=4, ask=110, ask_lots=5)
+        held = world.hash("reservation:*", "AAA")
+        assert (held["bid_lot_units"], held["ask_lot_units"]) == ("270", "330")
+        assert (held["bid_wanted_lots"], held["ask_wanted_lots"]) == ("4", "5")
+        assert (held["bid_units"], held["ask_units"]) == (str(4 * 270), str(5 * 330))
+
     def test_a_single_lot_left_over(self, make_world: MakeWorld) -> None:
         """The one lot that all earlier waiters leave over is granted."""
         world = make_world(symbols=3)
@@ -224,6 +235,23 @@ class TestPlace:
         world.drain()
         with pytest.raises(ResponseError, match=r"^DAMAGED \{mm\}:exposure "):
             world.propose()
+
+    def test_life_is_no_bound(self, fake: Fake) -> None:
+        """Announcing an expiry takes no more off the quote events than keep_quotes says."""
+        world = World(fake, small_config(quote_ttl_ms=150, refresh_ms=1))
+        for number in range(400):
+            append(world, "quotes", "event", str(number))
+        world.propose("AAA")
+        fake.advance(150)
+        world.propose("BBB")
+        assert len(world.stream("quotes")) == 403
+
+    def test_nothing_freed_writes_no_totals(self, world: World) -> None:
+        """Sweeps and orders that free nothing do not begin totals anew that someone deleted."""
+        world.client.delete(world.keys.named("exposure"))
+        world.scripts.expire()
+        assert world.trade(world.order())[0].reason == "no_quote"
+        assert world.keys.named("exposure") not in world.dump()
 
     @pytest.mark.parametrize(("net", "lots"), [(105, (0, 10)), (-105, (10, 0))])
     def test_position_past_its_limit(self, world: World, net: int, lots: tuple[int, int]) -> None:
@@ -278,3 +306,84 @@ class TestHeartbeat:
         assert world.ranked("processes").keys() == {"maker-2"}
         fake.advance(1)
         assert not world.hash("process:*", "maker-1")
+
+
+class TestSetup:
+    def test_everything_that_is_stored(self, world: World) -> None:
+        """The hashes of a new system hold exactly these fields."""
+        assert world.hash("config") == world.config.store_fields()
+        for symbol in world.config.symbols:
+            stored = world.hash("symbol:*", symbol.name)
+            versions = {"fill_seq": "0", "quote_version": "0"}
+            assert stored == versions | symbol_fields(symbol)
+            assert world.hash("position:*", symbol.name) == {
+                "net_lots": "0",
+                "cash_ticks": "0",
+                "cost_ticks": "0",
+                "position_version": "0",
+                "last_fill_id": "-",
+                "last_price_ticks": "0",
+                "updated_ms": "0",
+            }
+            assert world.hash("reservation:*", symbol.name) == {
+                "quote_id": "-",
+                "bid_units": "0",
+                "ask_units": "0",
+                "expires_ms": "0",
+                "state": "released",
+            }
+
+
+class TestSnapshot:
+    def test_streams(self, world: World) -> None:
+        """Each stream is told by its length, its first and its last entry."""
+        names = ["orders", "fills", "positions", "quotes", "deadletter"]
+        for count, name in enumerate(names, 2):
+            for number in range(count):
+                append(world, name, "event", str(number))
+        streams = snapshot.take(world.scripts).streams
+        assert list(streams) == names
+        for count, name in enumerate(names, 2):
+            ids = [entry for entry, _ in world.stream(name)]
+            one = streams[name]
+            assert (one.length, one.first_id, one.last_id) == (count, ids[0], ids[-1])
+
+    def test_queues_and_processes(self, make_world: MakeWorld) -> None:
+        """The two queues are told apart, and all processes are listed."""
+        world = make_world(symbols=3)
+        world.propose("AAA", bid_lots=20, ask_lots=20)
+        world.propose("BBB", ask_lots=0)
+        world.propose("CCC", bid_lots=0)
+        for number in range(4):
+            world.scripts.heartbeat(f"maker-{number}", "maker", 2000, 0, {})
+        taken = snapshot.take(world.scripts)
+        assert (list(taken.waiting_bid), list(taken.waiting_ask)) == (["BBB"], ["CCC"])
+        assert list(taken.processes) == [f"maker-{number}" for number in range(4)]
+
+    @pytest.mark.parametrize("recent", [0, 1])
+    def test_recent(self, world: World, recent: int) -> None:
+        """A reader gets as many fill entries and events as it asks for, none or one too."""
+        world.propose("AAA")
+        world.propose("BBB")
+        world.trade(world.order())
+        world.trade(world.order())
+        raw = world.scripts.snapshot(recent)
+        assert (len(raw["fills"]), len(raw["events"])) == (recent, recent)
+
+
+class TestSurvey:
+    def test_waiting_without_a_reservation(self, world: World) -> None:
+        """A queued symbol whose reservation someone deleted can be served nothing."""
+        world.propose("AAA", bid_lots=5, ask_lots=5)
+        execute(world.client, "ZADD", world.keys.named("waiting:bid"), 1, "BBB")
+        world.client.delete(world.keys.member("reservation:*", "BBB"))
+        assert world.scripts.survey([]).servable == []
+
+    @pytest.mark.parametrize("other", ["bid_lots", "ask_lots"])
+    def test_waiting_on_one_side(self, world: World, other: str) -> None:
+        """Waiting on either side is waiting; a symbol asked for twice has one row."""
+        world.propose("AAA", bid_lots=20, ask_lots=20)
+        world.propose("BBB", **{other: 0})
+        assert world.scripts.survey(["BBB"]).rows["BBB"].waiting
+        _, rows, _ = world.scripts.call("survey", "BBB", "BBB")
+        assert len(rows) == 1

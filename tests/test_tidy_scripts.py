@@ -225,7 +225,7 @@ def test_file_names_are_method_names() -> None:
     source = (ROOT / "mm" / "scripts.py").read_text(encoding="utf-8")
     for name in SCRIPTS:
         assert isfunction(getattr(Scripts, name, None)), f"Scripts.{name}"
-    called = set(re.findall(r"\.call(?:_many|_after)?\(\s*\"(\w+)\"", source))
+    called = set(re.findall(r"\._?call(?:_many|_after|_when)?\(\s*\"(\w+)\"", source))
     assert called == set(SCRIPTS)
 
 
@@ -272,10 +272,14 @@ def reasons_in_lua() -> set[str]:
     """The reason words that the matching script can put on a report."""
     order, book = code(file_text("_order")), code(file_text("_book"))
     match = code(file_text("match"))
-    found = set(re.findall(r"return '(\w+)'", functions(book)["refusal"]))
+    # Why a quote or its side trades with no order, and why this order trades with no side.
+    refusals = re.findall(r"\brefusal = (.*?)\n(?:  local outcome_end|  return)", book, re.DOTALL)
+    assert len(refusals) == 2
+    found = set(re.findall(r"(?:and|or) '(\w+)'", " ".join(refusals)))
+    found.update(re.findall(r"\breason = '(\w+)'", book))
     for line in (order + match).splitlines():
-        if re.search(r"\bfault = ", line) and "number_fault(" not in line:
-            found.update(re.findall(r"'([a-z_]+)'", line))
+        if re.search(r"\bfault = |\breturn .*\bsender\b", line):
+            found.update(re.findall(r"(?:return|and|or) '([a-z_]+)'", line))
     statuses = r"'(?:rejected|canceled|partially_filled) (\w+)"
     found.update(re.findall(statuses, order + book + match))
     prefixes = re.findall(r"number_fault\(\w+, '(\w+)'\)", order)

@@ -8,10 +8,17 @@ import signal
 import threading
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 from backends import server_binary, wait_for
 from market import Market, alive, run_mm
+
+from mm.datadir import DataDir
+from mm.keys import Keys
+from mm.link import open_client
+from mm.scripts import execute
+from mm.server import ManagedServer, allocator
 
 pytestmark = pytest.mark.server
 
@@ -135,6 +142,38 @@ def test_an_orphaned_server_is_taken_over(market: Market) -> None:
     assert code == 0, said
 
 
+def crash(market: Market, server: list[str], *write: str) -> None:
+    """The directory's server, started by hand, writes this and is killed."""
+    managed = ManagedServer(DataDir(market.data_dir), Path(server[1]) if server else None)
+    managed.start()
+    client = open_client(managed.url)
+    execute(client, *write)
+    client.close()
+    assert managed.process is not None
+    managed.process.kill()
+    managed.process.wait()
+
+
+def test_what_a_crash_left_is_audited(market: Market, server: list[str]) -> None:
+    """After an unclean stop `mm up` audits what was loaded, and starts nothing on a violation."""
+    market.start("--duration", "2", *server)
+    market.wait()
+    log = market.data_dir / "logs" / "exchange-1.log"
+    before, totals = log.read_text(), Keys().named("exposure")
+    crash(market, server, "HINCRBY", totals, "bid_units", "-1")
+    done = run_mm("up", "--headless", *server, "--duration", "1", data_dir=market.data_dir)
+    assert done.returncode == 1
+    assert "the audit finds exposure-exact" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert log.read_text() == before, "an exchange was started"
+    # Set right, it goes on and says that it has looked; after an orderly stop it does not look.
+    crash(market, server, "HINCRBY", totals, "bid_units", "1")
+    for looked in (True, False):
+        done = run_mm("up", "--headless", *server, "--duration", "2", data_dir=market.data_dir)
+        assert done.returncode == 0, done.stdout
+        assert ("the audit is clean" in done.stdout) is looked
+
+
 def test_a_second_up_refuses(market: Market) -> None:
     """A data directory has one owner: a second `mm up` says who it is, and changes nothing."""
     market.start()
@@ -172,3 +211,19 @@ def test_two_of_each_change_nothing(market: Market) -> None:
     code, said = market.stop()
     assert code == 0, said
     audited(said)
+
+
+def test_the_server_has_the_best_allocator(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server runs with jemalloc where the machine has it, and else with a larger cache."""
+    directory = DataDir(market.data_dir)
+    directory.prepare()
+    managed = ManagedServer(directory)
+    managed.start()
+    try:
+        assert managed.process is not None
+        loaded = Path(f"/proc/{managed.process.pid}/maps").read_text()
+        assert ("jemalloc" in loaded) is ("LD_PRELOAD" in allocator())
+    finally:
+        managed.stop()
+    monkeypatch.setattr("ctypes.util.find_library", lambda _: None)
+    assert set(allocator()) == {"GLIBC_TUNABLES"}

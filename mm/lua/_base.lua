@@ -7,10 +7,11 @@ local function now_ms()
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
--- text(number) -> its decimal digits; tostring() would print 1e+14. Adding 0 makes -0 a 0, which
--- would print as "-0" and is no integer to the server.
+local format = string.format
+
+-- text(number) -> the decimal digits of an integer; tostring() would print 1e+14, and %.0f -0.
 local function text(number)
-  return string.format('%.0f', number + 0)
+  return format('%d', number)
 end
 
 -- whole(digits) -> the integer from 0 to MAX_INT that the text is, or nil.

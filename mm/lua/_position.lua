@@ -1,18 +1,19 @@
--- Snippet: a committed position in memory, and what a fill does to it.
+-- Snippet: a committed position in memory, and what a fill does to it. Needs count_of().
 
--- parse_fill(fill_id, line) -> {id, symbol, seq, signed, price}; a record that is not a fill has
--- no seq, and no symbol if not even that can be read. `signed` is the maker's change in lots.
+local match, abs, floor, max = string.match, math.abs, math.floor, math.max
+
+-- parse_fill(fill_id, line) -> symbol, seq (its digits), signed, price: of a record that is not a
+-- fill the symbol, if that can be read, and nothing else. `signed` is the maker's change in lots.
 local function parse_fill(fill_id, line)
-  local symbol, seq = string.match(fill_id, '^([A-Z0-9._-]+)-(%d+)$')
-  local side, lots, price = string.match(line, '^(%a+) (%d+) (%d+) %S+ %S+ %S+ %d+$')
-  local fill = { id = fill_id, symbol = symbol }
-  if symbol and (side == 'buy' or side == 'sell') and (whole(lots) or 0) > 0
-    and (whole(price) or 0) > 0 then
-    fill.seq = whole(seq)
-    fill.signed = side == 'sell' and tonumber(lots) or -tonumber(lots)
-    fill.price = tonumber(price)
+  local symbol, seq = match(fill_id, '^([A-Z0-9._-]+)-(%d+)$')
+  local side, lots, price = match(line, '^(%a+) (%d+) (%d+) %S+ %S+ %S+ %d+$')
+  local signed, ticks = side and count_of(lots), side and count_of(price)
+  if signed and ticks and side == 'buy' then
+    return symbol, seq, -signed, ticks
+  elseif signed and ticks and side == 'sell' then
+    return symbol, seq, signed, ticks
   end
-  return fill
+  return symbol
 end
 
 -- load_position(symbol_prefix, position_prefix, symbol) -> {net, cash, cost, version, halted}, or
@@ -31,14 +32,14 @@ end
 -- share(cost, part, whole_lots) -> floor(cost x part / whole_lots), exact although the product
 -- may exceed 2^53; part < whole_lots
 local function share(cost, part, whole_lots)
-  local each = math.floor(cost / whole_lots)
+  local each = floor(cost / whole_lots)
   local rest, quotient, remainder = cost - each * whole_lots, 0, 0
   if rest * part <= MAX_INT then
-    return each * part + math.floor(rest * part / whole_lots)
+    return each * part + floor(rest * part / whole_lots)
   end
   -- rest x part / whole_lots by long multiplication, a bit of part at a time.
   for bit = 52, 0, -1 do
-    local add = math.floor(part / 2 ^ bit) % 2 == 1 and rest or 0
+    local add = floor(part / 2 ^ bit) % 2 == 1 and rest or 0
     quotient = quotient * 2
     for _, term in ipairs({ remainder, add }) do
       remainder = remainder - (whole_lots - term)
@@ -52,29 +53,28 @@ local function share(cost, part, whole_lots)
   return each * part + quotient
 end
 
--- apply_fill(position, fill) -> nil when applied, else why not, the position unchanged.
--- The cost of the open lots shrinks in proportion when a fill closes some (average cost).
-local function apply_fill(position, fill)
-  if not fill.seq then
+-- apply_fill(position, fill_id, seq, signed, price) -> nil when applied, else why not, the position
+-- unchanged. The cost of the open lots shrinks in proportion when a fill closes some (average cost).
+local function apply_fill(position, fill_id, seq, signed, price)
+  local held, version = position.net, position.version + 1
+  if not seq then
     return 'not a fill record'
-  elseif fill.seq ~= position.version + 1 then
-    return 'sequence: expected ' .. text(position.version + 1) .. ' got ' .. text(fill.seq)
+  elseif seq ~= text(version) then
+    return 'sequence: expected ' .. text(version) .. ' got ' .. seq
   end
-  local net = position.net + fill.signed
-  local traded = fill.signed * fill.price
-  local cash, cost = position.cash - traded, net * fill.price
-  if position.net * fill.signed >= 0 then
+  local net, traded = held + signed, signed * price
+  local cash, cost = position.cash - traded, net * price
+  if held * signed >= 0 then
     cost = position.cost + traded
-  elseif net * position.net > 0 then
-    local open = share(math.abs(position.cost), math.abs(net), math.abs(position.net))
+  elseif net * held > 0 then
+    local open = share(abs(position.cost), abs(net), abs(held))
     cost = net > 0 and open or -open
   end
-  if math.max(math.abs(net), math.abs(traded), math.abs(cash), math.abs(cost)) > MAX_INT then
+  if max(abs(net), abs(traded), abs(cash), abs(cost)) > MAX_INT then
     return 'overflow: a number would exceed 2^53 - 1'
   end
   position.net, position.cash, position.cost = net, cash, cost
-  position.version, position.last_id, position.last_price = fill.seq, fill.id, fill.price
-  position.changed = true
+  position.version, position.last_id, position.last_price = version, fill_id, price
   return nil
 end
 

@@ -1,19 +1,32 @@
--- Snippet: reports gathered by client.
+-- Snippet: reports gathered by client, since a client's reports are a stream.
 
--- add_report(reports, client, id, line) adds a record to the client's list of entries, where a
--- name stands once an entry: a second record of it begins another.
-local function add_report(reports, client, id, line)
-  local chunks = reports[client]
-  if not chunks then
-    chunks = { { records = {}, names = {} } }
-    reports[client] = chunks
+-- add_report(reports, client, id, line, apart) adds a record to what the client gets, in the order of
+-- its orders. One that is `apart` has an entry to itself: the entry before may name its id already.
+local function add_report(reports, client, id, line, apart)
+  local entries = reports[client]
+  if not entries then
+    entries = { open = {}, count = 0 }
+    reports[client] = entries
   end
-  local chunk = chunks[#chunks]
-  if chunk.names[id] then
-    chunk = { records = {}, names = {} }
-    chunks[#chunks + 1] = chunk
+  if apart then
+    entries[#entries + 1] = entries.open
+    entries[#entries + 1] = { id, line }
+    entries.open, entries.count = {}, 0
+  else
+    local open, count = entries.open, entries.count
+    open[count + 1], open[count + 2] = id, line
+    entries.count = count + 2
   end
-  chunk.names[id] = true
-  chunk.records[#chunk.records + 1] = id
-  chunk.records[#chunk.records + 1] = line
+end
+
+-- send_reports(prefix, reports, keep, idle_ms) appends them: a name stands once in an entry.
+local function send_reports(prefix, reports, keep, idle_ms)
+  for client, entries in pairs(reports) do
+    local stream = prefix .. client
+    for _, records in ipairs(entries) do
+      append(stream, records, keep)
+    end
+    append(stream, entries.open, keep)
+    redis.call('PEXPIRE', stream, idle_ms)
+  end
 end

@@ -8,10 +8,9 @@ local function first_outcomes(prefix, bucket, keys)
     if #keys > 0 and redis.call('EXISTS', hash) == 1 then
       for from = 1, #keys, 4000 do
         local to = math.min(from + 3999, #keys)
-        for i, outcome in ipairs(redis.call('HMGET', hash, unpack(keys, from, to))) do
-          if outcome then
-            seen[keys[from + i - 1]] = outcome
-          end
+        local outcomes = redis.call('HMGET', hash, unpack(keys, from, to))
+        for i = from, to do
+          seen[keys[i]] = outcomes[i - from + 1] or nil
         end
       end
     end

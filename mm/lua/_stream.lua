@@ -2,23 +2,26 @@
 
 -- next_entries(stream, cursor, most) -> list of {id, flat fields}, number of records, more.
 -- Takes entries while they hold at most `most` records together, the first one always; `more`
--- says that the stream may hold further entries.
+-- says that the stream may hold further entries. Reads two first, then more and more: entries may
+-- be of one record or of a thousand, and what is read in vain costs as much as what is used.
 local function next_entries(stream, cursor, most)
-  local entries, records, last = {}, 0, cursor
+  local entries, count, records, last, ask = {}, 0, 0, cursor, 2
   while true do
-    local chunk = redis.call('XRANGE', stream, '(' .. last, '+', 'COUNT', 100)
-    for _, entry in ipairs(chunk) do
-      local size = #entry[2] / 2
+    local chunk = redis.call('XRANGE', stream, '(' .. last, '+', 'COUNT', ask)
+    for i = 1, #chunk do
+      local size = #chunk[i][2] / 2
       if records > 0 and records + size > most then
         return entries, records, true
       end
-      entries[#entries + 1] = entry
+      count = count + 1
+      entries[count] = chunk[i]
       records = records + size
-      last = entry[1]
     end
-    if #chunk < 100 then
+    if #chunk < ask then
       return entries, records, false
     end
+    last = entries[count][1]
+    ask = math.max(1, math.min(4 * ask, 200, math.ceil((most - records) * count / records)))
   end
 end
 

@@ -11,6 +11,7 @@
 -- EMITS  positions; quotes (withdrawn) and deadletter on a halt
 
 -- INCLUDE _base
+-- INCLUDE _count
 -- INCLUDE _damage
 -- INCLUDE _stream
 -- INCLUDE _expiry
@@ -30,27 +31,32 @@ end
 local entries, count, more = next_entries(fills_key, cursor[1], tonumber(ARGV[1]))
 
 local positions, touched, halts, dead, applied = {}, {}, {}, {}, 0
-for _, entry in ipairs(entries) do
-  local fields = entry[2]
+for n = 1, #entries do
+  local fields = entries[n][2]
   for i = 1, #fields, 2 do
-    local fill = parse_fill(fields[i], fields[i + 1])
-    local position = fill.symbol and positions[fill.symbol]
-    if position == nil then
-      position = fill.symbol and load_position(symbol_prefix, position_prefix, fill.symbol)
-      if position then
-        positions[fill.symbol] = position
-        touched[#touched + 1] = fill.symbol
-      end
+    local fill_id = fields[i]
+    local symbol, seq, signed, price = parse_fill(fill_id, fields[i + 1])
+    local position = positions[symbol or '']
+    if position == nil and symbol then
+      position = load_position(symbol_prefix, position_prefix, symbol)
+      positions[symbol] = position
+      touched[#touched + 1] = position and symbol or nil
     end
-    local why = not position and 'no such symbol' or position.halted and 'symbol is halted'
-      or apply_fill(position, fill)
+    local why
+    if not position then
+      why = 'no such symbol'
+    elseif position.halted then
+      why = 'symbol is halted'
+    else
+      why = apply_fill(position, fill_id, seq, signed, price)
+    end
     if not why then
       applied = applied + 1
     else
-      dead[#dead + 1] = { entry = entry[1], reason = why, raw = fields[i] .. ' ' .. fields[i + 1] }
+      dead[#dead + 1] = { entry = entries[n][1], reason = why, raw = fill_id .. ' ' .. fields[i + 1] }
       if position and not position.halted then
         position.halted = why
-        halts[#halts + 1] = fill.symbol
+        halts[#halts + 1] = symbol
         halts[#halts + 1] = why
       end
     end
@@ -66,7 +72,7 @@ end
 local updates = {}
 for _, symbol in ipairs(touched) do
   local position = positions[symbol]
-  if position.changed then
+  if position.last_id then
     updates[#updates + 1] = symbol
     updates[#updates + 1] = store_position(position_prefix, symbol, position, now)
     committed[#committed + 1] = symbol

@@ -21,7 +21,7 @@ for i = 5, #ARGV, 2 do
   fields[#fields + 1] = ARGV[i + 1]
 end
 if old[1] and now > tonumber(old[1]) then
-  rate = math.max(0, count - tonumber(old[2])) * 1000 / (now - tonumber(old[1]))
+  rate = math.floor(math.max(0, count - tonumber(old[2])) * 1000 / (now - tonumber(old[1])))
 end
 
 -- Writes start here.

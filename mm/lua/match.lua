@@ -8,6 +8,7 @@
 -- EMITS  fills, reports:<client_id>, deadletter
 
 -- INCLUDE _base
+-- INCLUDE _count
 -- INCLUDE _damage
 -- INCLUDE _stream
 -- INCLUDE _order
@@ -31,42 +32,56 @@ if gone then
   return damaged(gone)
 end
 local entries, count, more = next_entries(orders_key, cursor[1], tonumber(ARGV[1]))
-local orders, asked = parse_orders(entries)
+local asked = order_keys(entries)
 -- The bucket never goes back, so a clock that is set back forgets no order.
 local bucket = math.max(newest or 0, math.floor(now / window))
 local seen = first_outcomes(seen_prefix, bucket, asked)
 
-local books, fills, reports, first, dead, duplicates, rejected = {}, {}, {}, {}, {}, 0, 0
-for _, order in ipairs(orders) do
-  local outcome = order.key and seen[order.key]
-  local again, fault = outcome and '1' or '0', order.fault
-  if outcome then
-    duplicates = duplicates + 1
-  else
-    if fault then
-      outcome = 'rejected ' .. fault .. ' 0 - - -'
+local books, fills, reports, first, dead = {}, {}, {}, {}, {}
+local number, filled, known, duplicates, rejected = 0, 0, 0, 0, 0
+local first_end, again_end = ' 0 ' .. text(now), ' 1 ' .. text(now)
+for n = 1, #entries do
+  local fields = entries[n][2]
+  for i = 1, #fields, 2 do
+    number = number + 1
+    local name = fields[i]
+    local fault, client, named, symbol, side, lots, limit = read_order(name, fields[i + 1])
+    local key = named and asked[number]
+    local outcome = key and seen[key]
+    local again = outcome
+    if again then
+      duplicates = duplicates + 1
     else
-      local symbol = order.symbol
-      if books[symbol] == nil then
-        books[symbol] = load_book(keys, symbol, notional)
+      local book, fill_id, fill = books[symbol or '']
+      if book == nil and not fault then
+        book = load_book(keys, symbol, notional, now)
+        books[symbol] = book
       end
-      fault = not books[symbol] and 'unknown_symbol' or nil
-      outcome = execute(books[symbol], order, now, fills)
+      if book then
+        outcome, fill_id, fill = execute(book, client, name, side, lots, limit)
+      else
+        fault = fault or 'unknown_symbol'
+        outcome = 'rejected ' .. fault .. ' 0 - - -'
+        rejected = rejected + 1
+      end
+      if fill then
+        fills[filled + 1], fills[filled + 2] = fill_id, fill
+        filled = filled + 2
+      end
+      if key then
+        seen[key] = outcome
+        first[known + 1], first[known + 2] = key, outcome
+        known = known + 2
+      end
     end
-    rejected = rejected + (fault and 1 or 0)
-    if order.key then
-      seen[order.key] = outcome
-      first[#first + 1] = order.key
-      first[#first + 1] = outcome
+    if fault then
+      dead[#dead + 1] = { entry = entries[n][1], reason = fault, raw = name .. ' ' .. fields[i + 1] }
     end
-  end
-  if fault then
-    dead[#dead + 1] = { entry = order.entry, reason = fault, raw = order.id .. ' ' .. order.line }
-  end
-  if order.client then
-    -- An order whose id breaks the rule for ids is answered too, under the name "-".
-    add_report(reports, order.client, order.key and order.id or '-',
-      table.concat({ outcome, again, text(now) }, ' '))
+    if client then
+      -- An order whose id breaks the rule for ids is answered too, under the name "-".
+      add_report(reports, client, key and name or '-', outcome .. (again and again_end or first_end),
+        again or not key)
+    end
   end
 end
 local next_expiry = redis.call('ZRANGE', expiry_key, 0, 0, 'WITHSCORES')[2]
@@ -78,30 +93,14 @@ if count == 0 then
 end
 
 -- Writes start here.
-local freed_bid, freed_ask = 0, 0
-for symbol, book in pairs(books) do
-  if book and book.bid.filled + book.ask.filled > 0 then
-    local bid, ask = book.bid, book.ask
-    redis.call('HSET', keys.quote .. symbol, 'bid_lots', text(bid.lots), 'ask_lots', text(ask.lots))
-    redis.call('HSET', keys.reservation .. symbol,
-      'bid_units', text(bid.lots * bid.unit), 'ask_units', text(ask.lots * ask.unit))
-    redis.call('HSET', keys.symbol .. symbol, 'fill_seq', text(book.seq))
-    freed_bid = freed_bid + bid.filled * bid.unit
-    freed_ask = freed_ask + ask.filled * ask.unit
-  end
-end
+local freed_bid, freed_ask = store_books(keys, books)
 append(fills_key, fills, nil)
 if #fills > 0 then
   redis.call('HINCRBY', exposure_key, 'bid_units', text(-freed_bid))
   redis.call('HINCRBY', exposure_key, 'ask_units', text(-freed_ask))
 end
 remember(seen_prefix, bucket, window, first)
-for client, chunks in pairs(reports) do
-  for _, chunk in ipairs(chunks) do
-    append(reports_prefix .. client, chunk.records, config[5])
-  end
-  redis.call('PEXPIRE', reports_prefix .. client, config[3])
-end
+send_reports(reports_prefix, reports, config[5], config[3])
 for _, one in ipairs(dead) do
   redis.call('XADD', deadletter_key, 'MAXLEN', '~', config[6], '*', 'source', 'orders',
     'entry_id', one.entry, 'reason', one.reason, 'raw', one.raw)

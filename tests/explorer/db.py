@@ -64,6 +64,11 @@ def flattened(entries: Sequence[Entry]) -> tuple[Any, ...]:
     return tuple(w for name, words in entries for w in (name, len(words), *words))
 
 
+def raw_reply(entries: Sequence[Entry]) -> list[list[Any]]:
+    """Entries as the server gives them."""
+    return [[name.encode(), [word.encode("latin-1") for word in words]] for name, words in entries]
+
+
 def entries_reply(entries: Sequence[Entry]) -> list[tuple[bytes, dict[bytes, bytes]]]:
     """Entries as redis-py gives them."""
     reply = []

@@ -23,6 +23,7 @@ from explorer.system import System, TableHost
 from explorer.wire import Call
 from mm.keys import Keys
 from mm.scripts import Scripts, execute, text
+from mm.wire import together
 
 CLOCK = "{mm}:explorer-clock"
 _CLOCKED = """
@@ -84,7 +85,11 @@ class ServerHost:
             elif words[0] == "XADD" and self._clock:
                 words = (*words[:2], self._next_id(db, words[1]), *words[3:])
             try:
-                reply = execute(self.client, *words)
+                reply = (
+                    together(self.client, [words])[0]
+                    if words[0] == "XREAD"
+                    else execute(self.client, *words)
+                )
             except (NoScriptError, ResponseError) as error:
                 reply = error
         after = self._read(loaded)

@@ -27,7 +27,6 @@ from mm.state import State
 _SILENT = logging.getLogger("mm.explorer")
 _SILENT.disabled = True
 #: The two streams that a maker listens to.
-HEARD = ("positions", "quotes")
 
 
 class TableHost(Table):
@@ -61,7 +60,6 @@ class System:
         for process in self._processes.values():
             process.log = _SILENT
         self.names = list(self._processes)
-        self.heard = tuple(Keys().named(name) for name in HEARD)
         self.script_of = {self.scripts._words(name, ())[0]: name for name in script_names()}
 
     def _make(self) -> Iterator[Process]:
@@ -160,42 +158,33 @@ class System:
             process.reconcile_s = math.inf
             process._known = None if self.spec.presence else self.spec.config
             if heard is not None:
-                process._heard_ids = {stream: one for one, stream in self._heard(heard) if one}
+                process._heard_id = heard
                 process._next_reconcile = 0.0 if proc.mode == "reconcile" else math.inf
 
     def _save(self, process: Process) -> tuple[Any, ...]:
         peers = tuple(process.peers)
         if not isinstance(process, Maker):
             return (peers,)
-        ids = process._heard_ids
-        heard = None if ids is None else tuple(ids.get(stream) for stream in self.heard)
-        return (heard, peers)
+        return (process._heard_id, peers)
 
-    def listen(self, db: Db, last: tuple[str | None, ...]) -> tuple[Any, ...]:
-        """What a maker that has heard up to ``last`` would hear now, by its own code.
-
-        A stream of which it does not know the end yet counts as heard.
-        """
+    def listen(self, db: Db, last: str) -> tuple[Any, ...]:
+        """What a maker that has heard up to ``last`` would hear now, by its own code."""
         key = ("listen", last)
         if key not in db.memo:
-            ends = [_end(db, stream) if one is None else one for one, stream in self._heard(last)]
             maker = self._processes["maker-1"]
             assert isinstance(maker, Maker)
             maker.attach(self.scripts)
-            maker._heard_ids = dict(zip(self.heard, ends, strict=True))
+            maker._heard_id = last
             self.wire.begin(())
             try:
                 maker._listen(0)
             except Suspended as wish:
                 self.wire.begin((self.host.run(db, wish.calls[0])[0],))
-            heard, freed, more = maker._listen(0)
-            known = tuple(one is not None for one in last)
-            db.memo[key] = (known, tuple(sorted(heard)), freed, more)
+            maker._heard_id = last
+            heard, more, _ = maker._listen(0)
+            db.memo[key] = (tuple(sorted(heard)), more)
         found: tuple[Any, ...] = db.memo[key]
         return found
-
-    def _heard(self, last: tuple[str | None, ...]) -> Iterator[tuple[str | None, str]]:
-        return zip(last, self.heard, strict=True)
 
     # moves of one process
 
@@ -275,8 +264,3 @@ class System:
         if call[0] == "EVALSHA":
             return self.script_of[call[1]], [str(word) for word in call[3 + call[2] :]]
         return str(call[0]), [str(word) for word in call[1:]]
-
-
-def _end(db: Db, stream: str) -> str:
-    entries = db.get(stream, ())
-    return str(entries[-1][0]) if entries else "0-0"

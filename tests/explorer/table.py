@@ -13,7 +13,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError, ResponseError
 
-from explorer.db import Db, Entry, Stream, entries_reply, flattened, stream_id, within
+from explorer.db import Db, Entry, Stream, entries_reply, flattened, raw_reply, stream_id, within
 
 _HARNESS = """
 local flat, scalar, streams = ...
@@ -174,7 +174,7 @@ class Table:
         found = []
         for key, cursor in zip(keys, after, strict=True):
             if entries := self._xrange(key, f"({cursor}", "+", "COUNT", count):
-                found.append([key.encode(), entries_reply(entries)])
+                found.append([key.encode(), raw_reply(entries)])
         return found
 
     # reading and copying

@@ -41,6 +41,7 @@ class Wire:
         self._ask = ask
         self._replies: Sequence[Any] = ()
         self._next = 0
+        self._queue: tuple[Call, ...] = ()
         self.connection_pool = self
 
     def begin(self, replies: Sequence[Any]) -> None:
@@ -61,7 +62,11 @@ class Wire:
 
     def execute_command(self, *words: Any) -> Any:
         """One command; an error reply is raised."""
-        reply = self.call(words)
+        return self.execute_calls(words)
+
+    def execute_calls(self, *calls: Call) -> Any:
+        """The reply to the first call; an error reply is raised."""
+        reply = self.call(*calls)
         if isinstance(reply, Exception):
             raise reply
         return reply
@@ -71,9 +76,33 @@ class Wire:
         return self.execute_command("SCRIPT LOAD", source)
 
     def pipeline(self, transaction: bool = True) -> Pipeline:
-        """Calls in one round trip; each of them is a place where the world may turn."""
+        """Questions for constants, in one round trip."""
         assert not transaction
         return Pipeline(self)
+
+    # what a connection of its pool has, for calls in one round trip: each of them is a place where
+    # the world may turn
+
+    def get_connection(self) -> Wire:
+        """The only connection."""
+        return self
+
+    def release(self, connection: Wire) -> None:
+        """It is free again."""
+        self._queue = ()
+
+    def pack_commands(self, calls: Sequence[Call]) -> Sequence[Call]:
+        """Calls stay what they are."""
+        return calls
+
+    def send_packed_command(self, calls: Sequence[Call]) -> None:
+        """The calls whose replies are read next."""
+        self._queue = tuple(calls)
+
+    def read_response(self) -> Any:
+        """The reply to the next call; an error reply is raised."""
+        calls, self._queue = self._queue, self._queue[1:]
+        return self.execute_calls(*calls)
 
     def hgetall(self, key: str) -> Any:
         """The configuration, a constant."""
@@ -100,23 +129,16 @@ class Wire:
 
 
 class Pipeline:
-    """Several calls that go out together and are executed one by one."""
+    """Several questions for constants that go out together."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._calls: list[Call] = []
-
-    def execute_command(self, *words: Any) -> None:
-        """Add a command."""
-        self._calls.append(words)
+        self._keys: list[str] = []
 
     def hgetall(self, key: str) -> None:
         """Add a question for a constant."""
-        self._calls.append(("HGETALL", key))
+        self._keys.append(key)
 
-    def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """The replies to all calls; error replies stand among them."""
-        if all(call[0] == "HGETALL" for call in self._calls):
-            return [self._wire.hgetall(call[1]) for call in self._calls]
-        assert not raise_on_error
-        return [self._wire.call(*self._calls[i:]) for i in range(len(self._calls))]
+    def execute(self) -> list[Any]:
+        """The answers."""
+        return [self._wire.hgetall(key) for key in self._keys]

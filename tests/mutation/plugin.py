@@ -22,7 +22,7 @@ from typing import IO, Any
 import pytest
 
 from mutation.apply import apply_to_modules
-from mutation.catalogue import mutants
+from mutation.catalogue import known, mutants, survivors
 from mutation.edit import Mutant
 from mutation.reach import Lines, Reach
 from mutation.suites import LEVELS, level_of, rank
@@ -71,6 +71,7 @@ class Mutation:
         items = {level: [i for i in session.items if level_of(i) == level] for level in LEVELS}
         wanted = set(self.job["mutants"])
         left = [one for one in mutants(self.root) if one.number in wanted]
+        listed = survivors()
         for level in self.levels:
             if left and items[level]:
                 if self.job["baseline"]:
@@ -78,7 +79,9 @@ class Mutation:
                 slow = [i for i in items[level] if self.cpu_s.get(i.nodeid, 0) > SLOW_S]
                 quick = [i for i in items[level] if i not in slow]
                 for tests in filter(None, (quick, slow)):  # what is slow is tried over few
-                    left = self._over(level, tests, left)
+                    alive = self._over(level, tests, left)
+                    # Of those that are listed as survivors one look is enough.
+                    left = [one for one in alive if not known(one, listed)]
         return True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

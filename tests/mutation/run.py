@@ -172,6 +172,15 @@ def _summary(chosen: Sequence[Mutant], outcome: Outcome, listed: Sequence[Surviv
     return unlisted
 
 
+def _listing(listed: Sequence[Survivor]) -> str:
+    """The known survivors as Markdown: each reason, and the changes that it holds for."""
+    by_reason: dict[str, list[str]] = {}
+    for one in listed:
+        change = f"- `{Path(one.file).name}`: `{one.was}` → `{one.becomes}`"
+        by_reason.setdefault(one.reason, []).append(change)
+    return "\n\n".join(f"{why}\n\n" + "\n".join(lines) for why, lines in by_reason.items())
+
+
 def _stale(found: Sequence[Mutant], listed: Sequence[Survivor]) -> None:
     keys = {(one.file, one.was, one.becomes) for one in found}
     for survivor in listed:
@@ -183,6 +192,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; 1 when a mutant survives that is not listed in survivors.toml."""
     parser = argparse.ArgumentParser(prog="scripts/mutate", description=__doc__)
     parser.add_argument("--list", action="store_true", help="print the mutants and run nothing")
+    parser.add_argument(
+        "--survivors", action="store_true", help="print the known survivors as Markdown"
+    )
     parser.add_argument("--only", help="FILE, FILE:LINE or #NUMBER")
     parser.add_argument("--lua", action="store_true", help="the scripts only")
     parser.add_argument("--python", action="store_true", help="the step code only")
@@ -193,6 +205,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--verbose", action="store_true", help="tell who killed each")
     options = parser.parse_args(arguments)
+    if options.survivors:
+        say(_listing(survivors()))
+        return 0
     with copied(ROOT) as copy:
         found = mutants(copy)
         listed = survivors()

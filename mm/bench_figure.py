@@ -1,0 +1,87 @@
+"""What a benchmark finds: figures with their spread, and what they are held against."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured quantity: ``values`` has one item a repeat, in ``unit``.
+
+    ``target`` is what the median should reach: at least, or at most if ``at_most``.
+    """
+
+    section: str
+    name: str
+    unit: str
+    values: tuple[float, ...]
+    target: float | None = None
+    at_most: bool = False
+    note: str = ""
+
+    @property
+    def median(self) -> float:
+        """The median over the repeats."""
+        return statistics.median(self.values)
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the median reaches the target; None without one."""
+        if self.target is None:
+            return None
+        return self.median <= self.target if self.at_most else self.median >= self.target
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figure for ``--json``."""
+        return {
+            "section": self.section,
+            "name": self.name,
+            "unit": self.unit,
+            "median": self.median,
+            "min": min(self.values),
+            "max": max(self.values),
+            "repeats": len(self.values),
+            "target": self.target,
+            "target_is": None if self.target is None else "at most" if self.at_most else "at least",
+            "met": self.met,
+            "note": self.note,
+        }
+
+
+@dataclass
+class Result:
+    """Everything one run of ``mm bench`` found.
+
+    ``machine`` says where, ``notes`` what was left out and why, ``problems`` what must not be:
+    violated invariants, failed checks. ``series`` are the points of the sustained run.
+    """
+
+    machine: dict[str, str] = field(default_factory=dict)
+    figures: list[Figure] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    audits: int = 0
+    series: list[dict[str, float]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result for ``--json``."""
+        return {
+            "machine": self.machine,
+            "figures": [figure.as_dict() for figure in self.figures],
+            "notes": self.notes,
+            "problems": self.problems,
+            "audits": self.audits,
+            "series": self.series,
+        }
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The nearest-rank percentile of the values, which need not be sorted; at least one."""
+    ordered = sorted(values)
+    rank = math.ceil(percent / 100 * len(ordered))
+    return ordered[max(rank, 1) - 1]

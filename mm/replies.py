@@ -1,0 +1,66 @@
+"""What the scripts reply, as :class:`mm.scripts.Scripts` returns it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Matched:
+    """What one matching step did; ``cursor`` is the last order entry processed."""
+
+    cursor: str
+    orders: int
+    fills: int
+    duplicates: int
+    rejected: int
+    more: bool
+    now_ms: int
+    next_expiry_ms: int
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What one committing step did: new position versions and new halts, by symbol."""
+
+    cursor: str
+    fills: int
+    more: bool
+    now_ms: int
+    versions: dict[str, int]
+    halts: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Expired:
+    """What one expiring step released."""
+
+    quote_ids: list[str]
+    more: bool
+    now_ms: int
+    next_expiry_ms: int
+
+
+@dataclass(frozen=True)
+class SurveyRow:
+    """One symbol as a maker sees it; ``quote_position_version`` is -1 without a live quote."""
+
+    symbol: str
+    fill_seq: int
+    quote_version: int
+    halted: bool
+    position_version: int
+    net_lots: int
+    last_price_ticks: int
+    waiting: bool
+    quote_position_version: int
+    quote_expires_ms: int
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The surveyed rows by symbol, and the waiting symbols that can be served, in order."""
+
+    now_ms: int
+    rows: dict[str, SurveyRow]
+    servable: list[str]
