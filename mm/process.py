@@ -14,7 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import FrameType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import redis
 from redis.exceptions import RedisError
@@ -27,6 +27,7 @@ from mm.keys import Keys
 from mm.model import check_id
 from mm.scripts import Scripts
 from mm.snapshot import read_config
+from mm.wire import Armed
 
 #: Silence after which the others count a process as dead.
 LIVE_MS = 2_000
@@ -183,6 +184,47 @@ class Process(ABC):
             self.log.warning("stopped without a farewell: %s", error)
         self.close()
         self.log.info("stopped count=%d", self.count)
+
+
+class Consumer(Process):
+    """A process whose step is one script over the next records of a stream.
+
+    It waits by having the script wait in the server (:class:`~mm.wire.Armed`). It keeps no state:
+    its cursor only says from where to wait, the one that counts is in the keys.
+    """
+
+    #: The script, the stream that it reads, and records a step at most.
+    script: ClassVar[str]
+    stream: ClassVar[str]
+    batch: ClassVar[int]
+    _cursor = "0-0"
+    _more = False
+    _armed: Armed | None = None
+
+    def attach(self, scripts: Scripts) -> None:
+        """Take up a connection: whatever waits on an earlier one is not heard of again."""
+        super().attach(scripts)
+        self._armed = None
+        self._more = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a call of the script waits in the server."""
+        return self._armed is not None and self._armed.pending > 0
+
+    def await_replies(self, wait_ms: int, second: bool = False) -> list[Any]:
+        """The replies of the script as the stream gets entries; empty after ``wait_ms``.
+
+        ``second``: another call waits behind the first, so that an entry that comes while this
+        process still reads the first one's reply need not wait for it.
+        """
+        if self._armed is None:
+            self._armed = self.scripts.armed(self.script, self.stream, WAIT_MS, self.batch)
+        if not self._armed.pending:
+            self._armed.arm(self._cursor)
+        if second and self._armed.pending == 1:
+            self._armed.arm_second()
+        return self._armed.take(wait_ms / 1000 if wait_ms < WAIT_MS else None)
 
 
 def stop_on_signals() -> threading.Event:

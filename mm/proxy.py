@@ -30,6 +30,8 @@ Kind = Literal["request", "reply", "connection", "delay"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _CHUNK = 65536
+#: In the command that has no reply and takes the next command's away.
+_SILENT = b"\r\nSKIP\r\n"
 
 
 def message_end(data: bytes | bytearray, start: int = 0) -> int:
@@ -109,6 +111,7 @@ class Link:
         writer: asyncio.StreamWriter,
         awaited: deque[Fault | None],
     ) -> None:
+        silent, later = 0, None
         async for message in _messages(reader):
             fault = self.strike(message)
             if fault is not None and fault.kind == "request":
@@ -119,7 +122,13 @@ class Link:
                 await asyncio.sleep(fault.hold_s)
                 self._told(fault.ident)
                 fault = None
-            awaited.append(fault)
+            # A request without a reply hands its fault on to the next one that has some.
+            silent, later = (2 if _SILENT in message else silent), fault or later
+            if silent:
+                silent -= 1
+            else:
+                awaited.append(later)
+                later = None
             writer.write(message)
             await writer.drain()
 

@@ -22,7 +22,7 @@ from mm.errors import ConfigDiffers, ForeignKeys, ProposalRefused
 from mm.keys import Keys
 from mm.model import Placement, Proposal
 from mm.replies import Committed, Expired, Matched, Survey, SurveyRow
-from mm.wire import together
+from mm.wire import Armed, together
 
 _INCLUDE = re.compile(r"^-- INCLUDE (_\w+)$", re.MULTILINE)
 _KEYS = re.compile(r"^-- KEYS +(.*)$", re.MULTILINE)
@@ -132,27 +132,6 @@ class Scripts:
                 results[i] = result
         return results
 
-    def call_after(
-        self, name: str, stream: str, cursor: str, wait_ms: int, *args: str | int, most: int = 1
-    ) -> tuple[Any, Any]:
-        """Run a script as soon as ``stream`` has an entry after ``cursor``, or ``wait_ms`` passed.
-
-        The blocking read and the script go out together, so that the server starts the script
-        itself when the entry arrives: no round trip lies between the two, and one fsync serves
-        both. Returns the reply of the read, of up to ``most`` entries, and that of the script.
-        """
-        where = ("BLOCK", wait_ms, "STREAMS", self.keys.named(stream), cursor)
-        read = ("XREAD", "COUNT", most, *where)
-        script = ("EVALSHA", *self._words(name, args))
-        entries, result = together(self.client, [read, script])
-        if isinstance(entries, Exception):
-            raise entries
-        if isinstance(result, NoScriptError):
-            return entries, self.call(name, *args)
-        if isinstance(result, Exception):
-            raise result
-        return entries, result
-
     def setup(self, config: Config) -> str:
         """Create the keys or check them: ``created`` or ``matched``; ConfigDiffers, ForeignKeys."""
         args: list[str] = []
@@ -180,20 +159,28 @@ class Scripts:
                 ) from error
             raise
 
-    def _call_when(self, name: str, stream: str, cursor: str, wait_ms: int, most: int) -> Any:
-        if wait_ms <= 0:
-            return self.call(name, most)
-        return self.call_after(name, stream, cursor, wait_ms, most)[1]
+    def armed(self, name: str, stream: str, wait_ms: int, most: int) -> Armed:
+        """A way to have the script called by the server itself as ``stream`` gets entries."""
+        script = ("EVALSHA", *self._words(name, [most]))
+        return Armed(self.client, self.keys.named(stream), wait_ms, script)
 
-    def match(self, most: int, cursor: str = "0-0", wait_ms: int = 0) -> Matched:
-        """Match up to ``most`` orders, after waiting up to ``wait_ms`` for one after ``cursor``."""
-        reply = self._call_when("match", "orders", cursor, wait_ms, most)
+    def _done(self, name: str, reply: Any, *args: str | int) -> Any:
+        # The reply of a call that was sent ahead: the server may not know the script.
+        if isinstance(reply, NoScriptError):
+            return self.call(name, *args)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def match(self, most: int, reply: Any = None) -> Matched:
+        """Match up to ``most`` orders; or what an armed call that replied ``reply`` has matched."""
+        reply = self.call("match", most) if reply is None else self._done("match", reply, most)
         done, orders, fills, duplicates, rejected, more, now, next_expiry = reply
         return Matched(text(done), orders, fills, duplicates, rejected, more == 1, now, next_expiry)
 
-    def commit(self, most: int, cursor: str = "0-0", wait_ms: int = 0) -> Committed:
-        """Apply up to ``most`` fills, after waiting up to ``wait_ms`` for one after ``cursor``."""
-        reply = self._call_when("commit", "fills", cursor, wait_ms, most)
+    def commit(self, most: int, reply: Any = None) -> Committed:
+        """Apply up to ``most`` fills; or what an armed call that replied ``reply`` has applied."""
+        reply = self.call("commit", most) if reply is None else self._done("commit", reply, most)
         done, fills, more, now, versions, halts = reply
         by_symbol = {symbol: int(version) for symbol, version in pairs(versions).items()}
         return Committed(text(done), fills, more == 1, now, by_symbol, pairs(halts))
@@ -241,9 +228,16 @@ class Scripts:
     def survey_after(
         self, cursor: str, wait_ms: int, most: int, symbols: Sequence[str]
     ) -> tuple[Any, Survey]:
-        """Up to ``most`` committed updates after ``cursor``, and a survey as they are there."""
-        heard = self.call_after("survey", "positions", cursor, wait_ms, *symbols, most=most)
-        return heard[0], self._surveyed(heard[1])
+        """Up to ``most`` committed updates after ``cursor``, and a survey as they are there.
+
+        The blocking read and the script go out together: no round trip lies between the two.
+        """
+        where = ("BLOCK", wait_ms, "STREAMS", self.keys.named("positions"), cursor)
+        script = ("EVALSHA", *self._words("survey", symbols))
+        heard, reply = together(self.client, [("XREAD", "COUNT", most, *where), script])
+        if isinstance(heard, Exception):
+            raise heard
+        return heard, self._surveyed(self._done("survey", reply, *symbols))
 
     @staticmethod
     def _surveyed(reply: Any) -> Survey:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from mm.process import Process
+from mm.process import Consumer
+from mm.replies import Committed
 
 #: Fills applied in one atomic step at most.
 BATCH = 1_000
@@ -13,23 +14,31 @@ BATCH = 1_000
 FEW, REST_AFTER_FEW_S = 50, 0.02
 
 
-class State(Process):
-    """Runs ``commit.lua`` as fills arrive. It keeps no state; any number may run at once."""
+class State(Consumer):
+    """Runs ``commit.lua`` as fills arrive. Any number may run at once."""
 
     kind: ClassVar[str] = "state"
-    _cursor = "0-0"
+    script: ClassVar[str] = "commit"
+    stream: ClassVar[str] = "fills"
+    batch: ClassVar[int] = BATCH
 
     def step(self, wait_ms: int = 0) -> bool:
         """Commit the next fills, waiting up to ``wait_ms`` for one."""
-        done = self.scripts.commit(BATCH, self._cursor, wait_ms)
-        self._cursor = done.cursor
+        if wait_ms <= 0 or self._more:
+            self._note(self.scripts.commit(BATCH))
+        else:
+            for reply in self.await_replies(wait_ms):
+                self._note(self.scripts.commit(BATCH, reply))
+        return self._more
+
+    def _note(self, done: Committed) -> None:
+        self._cursor, self._more = done.cursor, done.more
         self.count += done.fills
         if done.versions:
             versions = " ".join(f"{symbol}={version}" for symbol, version in done.versions.items())
             self.log.info("committed fills=%d cursor=%s %s", done.fills, done.cursor, versions)
         for symbol, why in done.halts.items():
             self.log.error("HALTED symbol=%s integrity error: %s", symbol, why)
-        return done.more
 
     def rest_s(self, done: int, more: bool) -> float:
         """A moment for the next fills to gather, unless they have."""
