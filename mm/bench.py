@@ -17,7 +17,7 @@ from mm.errors import MMError
 from mm.server import allocator, default_binary, identify
 
 #: Quotes of the live sections: about a tenth of a second of one side's flow at full load.
-SIZE_LOTS = 1_000
+SIZE_LOTS = 1_250
 SYMBOLS = 20
 
 

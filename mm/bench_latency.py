@@ -31,7 +31,7 @@ TARGETS = {
     ("half of max", "p99"): 20.0,
 }
 RATE = 500.0
-#: How long before an order is due its sender stops sleeping: a timer wakes it up to that much later.
+#: How long before an order is due its sender stops sleeping: a timer may wake it that much late.
 EARLY_S = 0.000_2
 
 

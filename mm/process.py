@@ -219,7 +219,8 @@ class Consumer(Process):
         process still reads the first one's reply need not wait for it.
         """
         if self._armed is None:
-            self._armed = self.scripts.armed(self.script, self.stream, WAIT_MS, self.batch)
+            block_ms = max(wait_ms, WAIT_MS)
+            self._armed = self.scripts.armed(self.script, self.stream, block_ms, self.batch)
         if not self._armed.pending:
             self._armed.arm(self._cursor)
         if second and self._armed.pending == 1:

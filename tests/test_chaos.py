@@ -117,14 +117,23 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 def through_proxy(fault: Fault, talk: Talk) -> tuple[list[str], list[int]]:
-    """Talk to an echoing server through a link with one fault: what it got, and the hits."""
+    """Talk to an echoing server through a link with one fault: what it got, and the hits.
+
+    SKIP has no reply, nor has the request after it.
+    """
     got: list[str] = []
     hits: list[int] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        silent = 0
         while line := await reader.readline():
-            if line[:1] not in (b"*", b"$"):
-                got.append(line.decode().strip())
+            if line[:1] in (b"*", b"$"):
+                continue
+            got.append(line.decode().strip())
+            silent = 2 if got[-1] == "SKIP" else silent
+            if silent:
+                silent -= 1
+            else:
                 writer.write(b"+" + line)
         writer.close()
 
@@ -169,6 +178,19 @@ def test_the_proxy_loses_what_it_is_told_to(kind: Kind, got: list[str], said: by
         assert answered + await reader.read() == said
 
     assert through_proxy(Fault(9, kind, b"X", 1, 0), talk) == (got, [9])
+
+
+@pytest.mark.parametrize(("only", "said"), [(b"Z", b"+A\r\n+Y\r\n"), (b"X", b"+A\r\n")])
+def test_the_proxy_knows_which_request_has_no_reply(only: bytes, said: bytes) -> None:
+    """X goes without a reply, as asked before it: its fault strikes the next reply, that of Y."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for word in ("A", "SKIP", "X", "Y", "Z"):
+            writer.write(request(word))
+        assert await reader.read() == said
+
+    got, hits = through_proxy(Fault(9, "reply", only, 0, 0), talk)
+    assert (got, hits) == (["A", "SKIP", "X", "Y", "Z"], [9])
 
 
 def test_the_proxy_delivers_late_though_the_sender_is_gone() -> None:
