@@ -510,7 +510,7 @@ class TestBounds:
 
     def test_reports_bounded(self, make_world: MakeWorld) -> None:
         """A client's report stream does not grow without end."""
-        world = make_world(keep_reports=5)
+        world = make_world(keep_reports=5, keep_deadletters=10_000)
         for _ in range(300):
             world.send(world.order())
             world.scripts.match(1)
