@@ -30,7 +30,7 @@ class Exchange(Consumer):
     stream: ClassVar[str] = "orders"
     batch: ClassVar[int] = BATCH
     _to_expiry_ms: int | None = None
-    _last = 0
+    _few = True
 
     def step(self, wait_ms: int = 0) -> bool:
         """Match the next batch; wait for an order until ``wait_ms`` or the next expiry."""
@@ -39,15 +39,17 @@ class Exchange(Consumer):
             return self._more
         if self._to_expiry_ms is not None:
             wait_ms = min(wait_ms, max(self._to_expiry_ms, 1))
-        replies = self.await_replies(wait_ms, second=self._last <= FEW)
+        replies = self.await_replies(wait_ms, second=self._few)
+        before = self.count
         for reply in replies:
             self._note(self.scripts.match(BATCH, reply))
+        self._few = self.count - before <= FEW
         if not replies:
             self._end_expired()
         return self._more
 
     def _note(self, done: Matched) -> None:
-        self._cursor, self._more, self._last = done.cursor, done.more, done.orders
+        self._cursor, self._more = done.cursor, done.more
         self.count += done.orders
         if done.orders:
             self.log.info(

@@ -130,3 +130,19 @@ def test_a_closed_connection_takes_its_calls_along(world: World, armed: Armed) -
     other.start()
     other.join()
     assert world.report(order).status == "filled"
+
+
+def test_after_many_orders_no_second_call_waits(world: World) -> None:
+    """Under load the exchange has nothing waiting while it pauses, and has again when it is quiet."""
+    exchange = world.exchange()
+    exchange.step()
+    waiting, sent = [], 0
+    for size in (1, 1, 3, 3, 1, 1):
+        world.send(*[world.order() for _ in range(size)])
+        sent += size
+        while exchange.count < sent:
+            exchange.step(100)
+        waiting.append(exchange.waiting)
+    # The first step after the three finds the second call of before, and sends no other.
+    assert waiting == [True, True, True, False, False, True]
+    assert [exchange.rest_s(3, False) > 0, exchange.waiting] == [False, True]
