@@ -133,7 +133,7 @@ def test_a_closed_connection_takes_its_calls_along(world: World, armed: Armed) -
 
 
 def test_after_many_orders_no_second_call_waits(world: World) -> None:
-    """Under load the exchange has nothing waiting while it pauses, and has again when it is quiet."""
+    """Under load nothing waits while the exchange pauses, and something does when it is quiet."""
     exchange = world.exchange()
     exchange.step()
     waiting, sent = [], 0
