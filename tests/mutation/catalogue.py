@@ -11,7 +11,7 @@ from mutation import lua, python
 from mutation.edit import Mutant, numbered
 
 #: The step code: what decides, retries and proposes, beside the scripts.
-MODULES = ["exchange", "state", "maker", "process", "strategy", "scripts"]
+MODULES = ["exchange", "state", "maker", "process", "strategy", "scripts", "wire"]
 SURVIVORS = Path(__file__).with_name("survivors.toml")
 
 
