@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from mm.process import Consumer
-from mm.replies import Matched
+from mm.store import Matched
 
 #: Orders matched in one atomic step at most.
 BATCH = 1_000

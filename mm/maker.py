@@ -12,15 +12,10 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from mm import strategy
-from mm.config import Config
 from mm.errors import ProposalRefused, Unavailable
-from mm.model import Placement, Position, Proposal, Trigger
+from mm.market import Config, Placement, Position, Proposal, Trigger, quote_prices
 from mm.process import Process
-from mm.replies import Survey, SurveyRow
-from mm.scripts import Scripts, execute, text
-from mm.snapshot import read_config
-from mm.wire import together
+from mm.store import Scripts, Survey, SurveyRow, execute, read_config, send_pipeline, text
 
 #: Symbols surveyed in one call at most.
 SURVEY = 500
@@ -123,7 +118,7 @@ class Maker(Process):
             reply, seen = self.scripts.survey_after(self._heard_id, wait_ms, LISTEN, ahead)
         else:
             read = ("XREAD", "COUNT", LISTEN, "STREAMS", stream, self._heard_id)
-            (reply,) = together(client, [read])
+            (reply,) = send_pipeline(client, [read])
         if not reply:
             return set(), False, seen
         ((_, entries),) = reply
@@ -160,7 +155,7 @@ class Maker(Process):
 
     def _proposal(self, row: SurveyRow, trigger: Trigger) -> Proposal:
         position = Position(net_lots=row.net_lots, last_price_ticks=row.last_price_ticks)
-        prices = strategy.quote(position, self.config.symbol(row.symbol))
+        prices = quote_prices(position, self.config.symbol(row.symbol))
         return Proposal(
             row.symbol, self.name, trigger, row.position_version, row.quote_version, prices
         )

@@ -19,26 +19,28 @@ from typing import Any, ClassVar
 import redis
 from redis.exceptions import RedisError
 
-from mm import config as configs
-from mm import link
-from mm.config import Config, Durability
 from mm.errors import Unavailable
-from mm.keys import Keys
-from mm.model import check_id
-from mm.scripts import Scripts
-from mm.snapshot import read_config
-from mm.wire import Armed
+from mm.market import LIVE_MS, Config, Durability, check_id, default_config
+from mm.store import Keys, Scripts, WaitingCalls, check_durability, read_config, server_info
 
-#: Silence after which the others count a process as dead.
-LIVE_MS = 2_000
 BEAT_S = 0.5
+
+
 #: Longest wait inside one step, so that heartbeats and a stop are never late.
 WAIT_MS = 250
+
+
 #: Shorter pauses are not made: the system's timer would make them several times longer.
 LEAST_REST_S = 0.0005
+
+
 FIRST_RETRY_S = 0.05
+
+
 #: Short, since what has expired must be released within 1 s once the server is back.
 LAST_RETRY_S = 0.5
+
+
 DURABILITY_CHECK_BEATS = 4
 
 
@@ -88,13 +90,13 @@ class Process(ABC):
     def open(self) -> None:
         """Connect, check durability and configuration, and say that this process lives."""
         client = self._connect()
-        info = link.server_info(client)
+        info = server_info(client)
         scripts = Scripts(client, self.keys)
         stored = read_config(scripts)
         if stored is None and not self.creates:
             raise Unavailable(f"no system under {self.keys.prefix} yet; an exchange makes one")
-        config = self._config or stored or configs.default()
-        link.check_durability(info, self._durability or config.durability)
+        config = self._config or stored or default_config()
+        check_durability(info, self._durability or config.durability)
         scripts.setup(config)
         self.attach(scripts)
         self.log.info("connected server=%s version=%s weak=%s", info.name, info.version, info.weak)
@@ -142,7 +144,7 @@ class Process(ABC):
         stored = self.scripts.client.hget(self.keys.named("config"), "durability")
         if self._durability is None and stored == b"relaxed":
             return
-        link.check_durability(link.server_info(self.scripts.client), "always")
+        check_durability(server_info(self.scripts.client), "always")
 
     def run(self, stop: threading.Event) -> None:
         """Step until ``stop`` is set. Raises SystemRefused; anything that may pass is retried."""
@@ -199,7 +201,7 @@ class Consumer(Process):
     batch: ClassVar[int]
     _cursor = "0-0"
     _more = False
-    _armed: Armed | None = None
+    _armed: WaitingCalls | None = None
 
     def attach(self, scripts: Scripts) -> None:
         """Take up a connection: whatever waits on an earlier one is not heard of again."""

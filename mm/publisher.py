@@ -19,25 +19,27 @@ from typing import ClassVar
 
 import redis
 
-from mm import flow, tape
-from mm.client import Answer, OrderClient
-from mm.config import Config, Durability
 from mm.errors import Unavailable, ValueRefused
-from mm.flow import FlowOptions, Intent
-from mm.journal import Journal
-from mm.keys import Keys
-from mm.model import Order, check_int
+from mm.market import Config, Durability, Order, check_int
+from mm.orders import (
+    Answer,
+    FlowOptions,
+    Intent,
+    Journal,
+    OrderClient,
+    Tape,
+    synthetic_orders,
+    tape_orders,
+)
 from mm.process import Process
-from mm.scripts import Scripts
-from mm.snapshot import read_config
-from mm.tape import Tape
+from mm.store import Keys, Scripts, read_config
 
 #: Orders sent in one round trip at most.
 BATCH = 1_000
 
 
 @dataclass(frozen=True)
-class Options:
+class PublisherOptions:
     """What a publisher sends and for how long; ValueRefused names what cannot be used.
 
     ``tape`` replaces the synthetic ``flow``, at ``speed`` (1 real time, 0 flat out). It ends after
@@ -118,10 +120,10 @@ class Publisher(Process):
         ident: str = "1",
         config: Config | None = None,
         durability: Durability | None = None,
-        options: Options | None = None,
+        options: PublisherOptions | None = None,
     ) -> None:
         super().__init__(connect, keys, ident, config, durability)
-        self.options = options or Options()
+        self.options = options or PublisherOptions()
         self.run_id = secrets.token_hex(4)
         self.over = threading.Event()
         self._stop = threading.Event()
@@ -265,7 +267,7 @@ class Publisher(Process):
             self.over.set()
 
 
-def _intents(config: Config, options: Options) -> Iterator[Intent]:
+def _intents(config: Config, options: PublisherOptions) -> Iterator[Intent]:
     if options.tape is not None:
-        return iter(tape.orders(options.tape, config, options.speed))
-    return flow.synthetic(config.symbols, options.flow)
+        return iter(tape_orders(options.tape, config, options.speed))
+    return synthetic_orders(config.symbols, options.flow)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from mm.process import Consumer
-from mm.replies import Committed
+from mm.store import Committed
 
 #: Fills applied in one atomic step at most.
 BATCH = 1_000
@@ -14,7 +14,7 @@ BATCH = 1_000
 FEW, REST_AFTER_FEW_S = 50, 0.02
 
 
-class State(Consumer):
+class StateService(Consumer):
     """Runs ``commit.lua`` as fills arrive. Any number may run at once."""
 
     kind: ClassVar[str] = "state"

@@ -12,16 +12,29 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
-from mm import audit, link, view
-from mm.config import Config, Durability, default
-from mm.datadir import DataDir, Lock
+from mm.audit import audit
 from mm.errors import SystemRefused, Unavailable
-from mm.keys import Keys
-from mm.scripts import Scripts
-from mm.server import ManagedServer, find_binary
-from mm.snapshot import Snapshot, read_config
-from mm.supervise import FIRST_DELAY_S, LAST_DELAY_S, Supervisor
-from mm.watch import FRAME_S, Reader
+from mm.host import (
+    FIRST_DELAY_S,
+    LAST_DELAY_S,
+    DataDir,
+    Lock,
+    ManagedServer,
+    Supervisor,
+    find_binary,
+)
+from mm.market import Config, Durability, default_config
+from mm.store import Keys, Scripts, Snapshot, check_durability, read_config, server_info
+from mm.terminal import (
+    FRAME_S,
+    History,
+    SnapshotSource,
+    Supervision,
+    audit_table,
+    market_screen,
+    positions_table,
+    status_line,
+)
 
 STATUS_S = 2.0
 #: How long the end of a run waits for all orders and fills to be processed.
@@ -29,7 +42,7 @@ DRAIN_S = 10.0
 
 
 @dataclass(frozen=True)
-class Options:
+class UpOptions:
     """What ``mm up`` is to run; ``rate`` is orders per second over all publishers."""
 
     data_dir: DataDir
@@ -51,7 +64,7 @@ class Options:
 class Up:
     """One run of ``mm up``: build with options, then :meth:`run`."""
 
-    def __init__(self, options: Options, console: Console) -> None:
+    def __init__(self, options: UpOptions, console: Console) -> None:
         self.options = options
         self.console = console
         self.url = options.redis_url or options.data_dir.url
@@ -61,7 +74,7 @@ class Up:
         self.server: ManagedServer | None = None
         self._server_delay = FIRST_DELAY_S
         self._server_due = 0.0
-        self.history = view.History()
+        self.history = History()
 
     def run(self, stop: threading.Event) -> int:
         """Run until ``stop`` is set, the duration is over or the publishers have finished.
@@ -71,7 +84,7 @@ class Up:
         options = self.options
         options.data_dir.prepare()
         with Lock(options.data_dir), self._serving():
-            reader = Reader(self.url, options.keys)
+            reader = SnapshotSource(self.url, options.keys)
             self._set_up(reader.scripts)
             if self.server is not None and self.server.unclean:
                 self._check_loaded(reader.scripts)
@@ -107,9 +120,9 @@ class Up:
 
     def _set_up(self, scripts: Scripts) -> None:
         """Check the server and create the keys, or check that they hold this configuration."""
-        info = link.server_info(scripts.client)
-        config = self.options.config or read_config(scripts) or default()
-        link.check_durability(info, self.options.durability or config.durability)
+        info = server_info(scripts.client)
+        config = self.options.config or read_config(scripts) or default_config()
+        check_durability(info, self.options.durability or config.durability)
         scripts.setup(config)
 
     def _check_loaded(self, scripts: Scripts) -> None:
@@ -120,7 +133,7 @@ class Up:
         self._say("the server was not stopped in order: what it has loaded is audited first")
         while scripts.expire().more:
             pass
-        result = audit.audit(scripts)
+        result = audit(scripts)
         if not result.ok:
             broken = [check for check in result.checks if check.violations]
             raise SystemRefused(
@@ -155,7 +168,7 @@ class Up:
             name = f"publisher-{number}"
             self.supervisor.add(name, "publisher", "--id", str(number), *flow, *where)
 
-    def _watch(self, reader: Reader, stop: threading.Event) -> None:
+    def _watch(self, reader: SnapshotSource, stop: threading.Event) -> None:
         ends = None
         if self.options.duration_s is not None:
             ends = time.monotonic() + self.options.duration_s
@@ -184,24 +197,26 @@ class Up:
         with Live(console=self.console, screen=True, auto_refresh=False) as live:
             yield live
 
-    def _supervision(self, reader: Reader) -> view.Supervision:
+    def _supervision(self, reader: SnapshotSource) -> Supervision:
         notes = tuple(self.supervisor.notes)
         managed = self.server is not None
         return reader.supervision(notes, self.supervisor.restarts, managed)
 
-    def _draw(self, live: Live, reader: Reader, found: Snapshot | None) -> None:
+    def _draw(self, live: Live, reader: SnapshotSource, found: Snapshot | None) -> None:
         if found is None:
             live.update(reader.apology(), refresh=True)
             return
         size = self.console.size
-        shown = view.screen(found, self.history, self._supervision(reader), size.width, size.height)
+        shown = market_screen(
+            found, self.history, self._supervision(reader), size.width, size.height
+        )
         live.update(shown, refresh=True)
 
-    def _print_status(self, reader: Reader, found: Snapshot | None) -> None:
+    def _print_status(self, reader: SnapshotSource, found: Snapshot | None) -> None:
         if found is None:
             line = reader.apology().plain
         else:
-            line = view.status_line(found, self.history, self._supervision(reader))
+            line = status_line(found, self.history, self._supervision(reader))
         self.console.print(line, highlight=False, soft_wrap=True)
 
     def _tick(self) -> None:
@@ -218,7 +233,7 @@ class Up:
             self._server_due = time.monotonic() + self._server_delay
             self._say(f"the server does not start, trying again for ever: {error}")
 
-    def _end_trading(self, reader: Reader) -> None:
+    def _end_trading(self, reader: SnapshotSource) -> None:
         """Stop the publishers, let everything settle, then stop the rest."""
         self.supervisor.stop("publisher")
         deadline = time.monotonic() + DRAIN_S
@@ -231,21 +246,21 @@ class Up:
         for prefix in ("maker", "exchange", "state"):
             self.supervisor.stop(prefix)
 
-    def _tell(self, reader: Reader, elapsed_s: float) -> int:
+    def _tell(self, reader: SnapshotSource, elapsed_s: float) -> int:
         """Say what happened, and audit."""
         console = self.console
         found = reader.snapshot(most=0)
         if found is None:
             raise Unavailable(f"no account of the run can be given: {reader.trouble}")
         self.history.add(found)
-        console.print(view.positions_table(found))
+        console.print(positions_table(found))
         for path in sorted(self.options.data_dir.logs.glob("publisher-*.out")):
             if path.stem in self.supervisor.children:
                 console.print(path.read_text(encoding="utf-8", errors="replace").strip())
         for note in self.supervisor.notes:
             console.print(note, highlight=False, markup=False)
-        result = audit.audit(reader.scripts, quiescent=True)
-        console.print(audit.table(result))
+        result = audit(reader.scripts, quiescent=True)
+        console.print(audit_table(result))
         console.print(
             f"ran {elapsed_s:.0f} s; data and logs in {self.options.data_dir.path}", soft_wrap=True
         )

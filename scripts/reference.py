@@ -16,10 +16,10 @@ import click
 
 from mm.audit import INVARIANTS
 from mm.cli import main as command_line
-from mm.config import TEMPLATE, Config
-from mm.keys import CATALOGUE, FIELDS, RECORDS, Keys
-from mm.model import REASONS
-from mm.scripts import REFUSALS, file_text, key_names, script_names
+from mm.market import REASONS, REFUSALS, TEMPLATE, Config
+from mm.store import Keys, script_names
+from mm.store.keys import CATALOGUE, FIELDS, RECORDS
+from mm.store.lua import key_names, script_text
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
 
@@ -74,8 +74,11 @@ def walk(command: click.Command, path: str) -> Iterator[tuple[str, click.Command
     """The command and those below it, each with the words that call it, in alphabetical order."""
     yield path, command
     if isinstance(command, click.Group):
-        for name in sorted(command.commands):
-            yield from walk(command.commands[name], f"{path} {name}")
+        context = click.Context(command)
+        for name in sorted(command.list_commands(context)):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from walk(found, f"{path} {name}")
 
 
 def value_of(parameter: click.Parameter) -> str:
@@ -199,7 +202,7 @@ def header(name: str) -> tuple[str, dict[str, str]]:
     what: list[str] = []
     parts: dict[str, list[str]] = {}
     current = what
-    for line in file_text(name).splitlines():
+    for line in script_text(name).splitlines():
         if line.startswith("#!"):
             continue
         if not line.startswith("--"):

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import pytest
-from backends import stop_all_when_interrupted
-from kit import Backend, Fake, Real, Server, World, fake_backend, server_binary, small_config
+
+from tests.kit import Backend, Fake, Real, Server, World, fake_backend, server_binary, small_config
+from tests.kit.backends import stop_all_when_interrupted
 
 MakeWorld = Callable[..., World]
 
@@ -104,15 +105,12 @@ def fake_world(fake: Fake) -> World:
     return World(fake, small_config())
 
 
-#: Files that search rather than check a case each: they are not of the unit run.
-SEARCHES = (
-    *("test_explorer.py", "test_fairness.py", "test_fuzz.py", "test_mutation.py"),
-    *("test_rubbish.py", "test_stateful.py"),
-)
+#: Files that search, as all of ``hunts`` does, rather than check a case each: not of the unit run.
+SEARCHES = ("test_fairness.py", "test_rubbish.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the searches as slow."""
     for item in items:
-        if item.path.name in SEARCHES:
+        if item.path.parent.name == "hunts" or item.path.name in SEARCHES:
             item.add_marker(pytest.mark.slow)

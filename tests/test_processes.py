@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 import redis
-from conftest import MakeWorld
-from kit import Backend, Dump, World, assert_sound, fake_backend, small_config, wait_for
 
 from mm.errors import DurabilityRefused, ProposalRefused
 from mm.maker import decide, owner
-from mm.process import LIVE_MS, Process
-from mm.replies import Survey, SurveyRow
-from mm.scripts import Scripts, execute
+from mm.market import LIVE_MS
+from mm.process import Process
+from mm.store import Scripts, Survey, SurveyRow, execute
+from tests.conftest import MakeWorld
+from tests.kit import Backend, Dump, World, assert_sound, fake_backend, small_config, wait_for
 
 Actions = dict[str, Callable[[], object]]
 

@@ -13,27 +13,29 @@ from typing import Any
 
 import pytest
 import redis
-from kit import SEEDS, Fake, Real, World, assert_sound, small_config, wait_for
 
-from mm import config as configs
-from mm import flow, journal, strategy, tape
-from mm.client import Answer
 from mm.errors import Unavailable, UsageError, ValueRefused
-from mm.flow import FlowOptions, Intent
-from mm.journal import Journal
-from mm.keys import Keys
-from mm.model import Order, Position, Report
+from mm.market import Order, Position, Report, default_config, quote_prices
+from mm.orders import (
+    Answer,
+    FlowOptions,
+    Intent,
+    Journal,
+    read_journal,
+    read_tape,
+    synthetic_orders,
+)
 from mm.process import Process
-from mm.publisher import Options, Publisher, Summary
-from mm.scripts import execute
-from mm.wire import together
+from mm.publisher import Publisher, PublisherOptions, Summary
+from mm.store import Keys, execute, send_pipeline
+from tests.kit import SEEDS, Fake, Real, World, assert_sound, small_config, wait_for
 
 FLAT_OUT = FlowOptions(rate_per_s=0)
 
 
 def take(count: int, **changes: Any) -> list[Intent]:
     """The first orders of a flow over the default symbols."""
-    return list(islice(flow.synthetic(configs.default().symbols, FlowOptions(**changes)), count))
+    return list(islice(synthetic_orders(default_config().symbols, FlowOptions(**changes)), count))
 
 
 def words(intents: list[Intent]) -> list[tuple[Any, ...]]:
@@ -76,7 +78,7 @@ class TestFlow:
         sides = Counter(one.side for one in found)
         assert abs(sides["buy"] - sides["sell"]) < 400
         lots = [one.qty_lots for one in found if one.symbol == "AAPL"]
-        mean = configs.default().symbol("AAPL").size_lots // 2
+        mean = default_config().symbol("AAPL").size_lots // 2
         assert sum(lots) / len(lots) == pytest.approx(mean, rel=0.15)
 
     def test_weights(self) -> None:
@@ -111,13 +113,13 @@ class TestFlow:
 
         A maker without delay is modelled round the shipped quote rule.
         """
-        config = configs.default()
+        config = default_config()
         positions = dict.fromkeys((symbol.name for symbol in config.symbols), Position())
         crossed = 0
         count = 40_000
         for one in take(count, seed=seed):
             symbol, position = config.symbol(one.symbol), positions[one.symbol]
-            quote = strategy.quote(position, symbol)
+            quote = quote_prices(position, symbol)
             lots = min(one.qty_lots, symbol.size_lots)
             if one.side == "buy" and one.limit_ticks >= quote.ask_ticks:
                 position = position.apply(-lots, quote.ask_ticks)
@@ -137,7 +139,7 @@ class Market:
     def __init__(self, fake: Fake, symbols: int = 2, **options: Any) -> None:
         config = small_config(symbols, limit=20 * symbols, of_symbol={"skew_ticks": 4})
         self.world = World(fake, config)
-        self.options = Options(**({"flow": FLAT_OUT} | options))
+        self.options = PublisherOptions(**({"flow": FLAT_OUT} | options))
         self.publisher = self.make_publisher()
         self.others: list[Process] = [
             self.world.exchange(),
@@ -150,7 +152,7 @@ class Market:
     def make_publisher(self, **changes: Any) -> Publisher:
         """A publisher of the same name, attached."""
         world = self.world
-        options = Options(**(vars(self.options) | changes))
+        options = PublisherOptions(**(vars(self.options) | changes))
         made = Publisher(world.backend.client, world.keys, durability="relaxed", options=options)
         made.attach(world.make_scripts())
         return made
@@ -188,7 +190,7 @@ class TestPublisher:
             summary.by_reason.get("exhausted", 0) - summary.partially_filled
         )
         fills = {fill.order_id: fill for fill in market.world.fills()}
-        answers = list(journal.read(tmp_path / "journal"))
+        answers = list(read_journal(tmp_path / "journal"))
         assert len({answer.order.order_id for answer in answers}) == 120
         for answer in answers:
             fill = fills.get(answer.order.order_id)
@@ -296,14 +298,14 @@ class TestPublisher:
             if fate < 0.2:
                 lost += 1
                 raise redis.exceptions.ConnectionError("request lost")
-            result = together(*what)
+            result = send_pipeline(*what)
             if fate < 0.4:
                 lost += 1
                 raise redis.exceptions.ConnectionError("reply lost")
             return result
 
         publishing = False
-        monkeypatch.setattr("mm.client.together", together_or_lose)
+        monkeypatch.setattr("mm.orders.client.send_pipeline", together_or_lose)
         while not market.publisher.over.is_set():
             publishing = True
             try:
@@ -352,7 +354,7 @@ class TestPublisher:
         """A tape's trades go out in order as its orders, and end with it."""
         lines = ["1,AAA,buy,1.02,3", "5,BBB,sell,0.90,2", "5,AAA,sell,0.99,20"]
         (tmp_path / "t").write_text("\n".join(["ts_ms,symbol,side,price,qty", *lines]))
-        market = Market(fake, tape=tape.read(tmp_path / "t"), speed=0)
+        market = Market(fake, tape=read_tape(tmp_path / "t"), speed=0)
         summary = market.run()
         sent = [line for _, line in market.world.records("orders")]
         assert sent == [
@@ -365,7 +367,7 @@ class TestPublisher:
     def test_tape_of_unknown_symbols(self, fake: Fake, tmp_path: Path) -> None:
         """A tape that the running system cannot trade is refused before anything is sent."""
         (tmp_path / "t").write_text("ts_ms,symbol,side,price,qty\n1,ZZZ,buy,1,1\n")
-        market = Market(fake, tape=tape.read(tmp_path / "t"))
+        market = Market(fake, tape=read_tape(tmp_path / "t"))
         with pytest.raises(UsageError, match="line 2: symbol 'ZZZ'"):
             market.publisher.step()
         assert market.world.records("orders") == []
@@ -386,7 +388,7 @@ class TestPublisher:
     def test_refused_options(self, options: dict[str, Any]) -> None:
         """Options that cannot be used are refused by name."""
         with pytest.raises(ValueRefused, match=next(iter(options))):
-            Options(**options)
+            PublisherOptions(**options)
 
     def test_summary_text(self) -> None:
         """The summary reads as one line that names every count."""
@@ -421,7 +423,7 @@ class TestJournal:
         written = [answer(1), Answer(answer(2).order, canceled), answer(3)]
         for one in written:
             append(path, one)
-        assert list(journal.read(path)) == written
+        assert list(read_journal(path)) == written
         assert path.read_text().splitlines()[1] == (
             "o2 c1 AAA buy 5 101 canceled no_quote 0 - - - 1 8"
         )
@@ -433,16 +435,16 @@ class TestJournal:
         append(path, answer(1))
         with path.open("ab") as file:
             file.write(b"x" * size)
-        assert list(journal.read(path)) == [answer(1)]
+        assert list(read_journal(path)) == [answer(1)]
         append(path, answer(2))
-        assert list(journal.read(path)) == [answer(1), answer(2)]
+        assert list(read_journal(path)) == [answer(1), answer(2)]
 
     def test_only_a_cut_line(self, tmp_path: Path) -> None:
         """A file that holds nothing but a cut line begins anew."""
         path = tmp_path / "journal"
         path.write_bytes(b"o1 c1")
         append(path, answer(2))
-        assert list(journal.read(path)) == [answer(2)]
+        assert list(read_journal(path)) == [answer(2)]
 
     def test_not_a_journal(self, tmp_path: Path) -> None:
         """A line that is no outcome is refused by its number; so is a file that cannot be made."""
@@ -450,7 +452,7 @@ class TestJournal:
         for line in ("hello\n", "o1 c1 AAA up 5 101 filled - 5 101 A-1 A-1 0 7\n", "\xff\n"):
             path.write_text(line, encoding="latin-1")
             with pytest.raises(ValueRefused, match="line 1: not an order and its report"):
-                list(journal.read(path))
+                list(read_journal(path))
         with pytest.raises(ValueRefused, match="cannot be written"):
             Journal(tmp_path)
 
@@ -464,7 +466,7 @@ class TestJournal:
         book._file = real
         book.write([answer(2)])
         book.close()
-        assert list(journal.read(tmp_path / "journal")) == [answer(1), answer(2)]
+        assert list(read_journal(tmp_path / "journal")) == [answer(1), answer(2)]
 
 
 class _Full:
@@ -484,9 +486,9 @@ class _Full:
 @pytest.mark.server
 def test_over_a_real_server(valkey: Real, tmp_path: Path) -> None:
     """All processes in threads over Valkey, connections killed meanwhile: all is answered."""
-    config = configs.default()
+    config = default_config()
     world = World(valkey, config)
-    options = Options(
+    options = PublisherOptions(
         flow=FlowOptions(rate_per_s=400.0, seed=5),
         orders=400,
         resend_after_s=0.2,
@@ -521,7 +523,7 @@ def test_over_a_real_server(valkey: Real, tmp_path: Path) -> None:
     summary = publisher.summary
     assert not failures
     assert (summary.sent, total(summary), summary.unanswered) == (400, 400, 0)
-    assert {one.report.fill_id for one in journal.read(tmp_path / "journal")} - {""} == {
+    assert {one.report.fill_id for one in read_journal(tmp_path / "journal")} - {""} == {
         fill.fill_id for fill in world.fills()
     }
     assert_sound(world)

@@ -11,14 +11,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from backends import server_binary, wait_for
-from market import Market, alive, run_mm
 
-from mm.datadir import DataDir
-from mm.keys import Keys
-from mm.link import open_client
-from mm.scripts import execute
-from mm.server import ManagedServer, allocator
+from mm.host import DataDir, ManagedServer, allocator
+from mm.store import Keys, execute, open_client
+from tests.kit.backends import server_binary, wait_for
+from tests.kit.market import Market, alive, run_mm
 
 pytestmark = pytest.mark.server
 

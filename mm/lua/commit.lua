@@ -10,12 +10,12 @@
 -- ERRORS DAMAGED (a key that must be there is not); a bad ledger halts a symbol and not the others
 -- EMITS  positions; quotes (withdrawn) and deadletter on a halt
 
--- INCLUDE _base
--- INCLUDE _count
--- INCLUDE _damage
--- INCLUDE _stream
--- INCLUDE _expiry
--- INCLUDE _position
+-- INCLUDE base
+-- INCLUDE count
+-- INCLUDE damage
+-- INCLUDE streams
+-- INCLUDE expiry
+-- INCLUDE position
 local cursors_key, fills_key, positions_key, exposure_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local expiry_key, quotes_key, config_key, deadletter_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local waiting_bid, waiting_ask = KEYS[9], KEYS[10]

@@ -7,9 +7,9 @@
 -- ERRORS DAMAGED (a key that must be there is not)
 -- EMITS  quotes (expired)
 
--- INCLUDE _base
--- INCLUDE _damage
--- INCLUDE _expiry
+-- INCLUDE base
+-- INCLUDE damage
+-- INCLUDE expiry
 local exposure_key, expiry_key = KEYS[1], KEYS[2]
 local keys = { expiry = expiry_key, quotes = KEYS[3], quote = KEYS[5], reservation = KEYS[6] }
 local config_key = KEYS[4]

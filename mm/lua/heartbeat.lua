@@ -8,7 +8,7 @@
 -- ERRORS none
 -- EMITS  nothing
 
--- INCLUDE _base
+-- INCLUDE base
 local processes_key, process_prefix = KEYS[1], KEYS[2]
 local name, kind, live_ms, count = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 

@@ -7,14 +7,14 @@
 -- ERRORS DAMAGED (a key that must be there is not); what cannot be an order is a dead letter
 -- EMITS  fills, reports:<client_id>, deadletter
 
--- INCLUDE _base
--- INCLUDE _count
--- INCLUDE _damage
--- INCLUDE _stream
--- INCLUDE _order
--- INCLUDE _report
--- INCLUDE _seen
--- INCLUDE _book
+-- INCLUDE base
+-- INCLUDE count
+-- INCLUDE damage
+-- INCLUDE streams
+-- INCLUDE order
+-- INCLUDE reports
+-- INCLUDE seen
+-- INCLUDE book
 local cursors_key, orders_key, fills_key, exposure_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local expiry_key, config_key, deadletter_key = KEYS[5], KEYS[6], KEYS[7]
 local keys = { symbol = KEYS[8], quote = KEYS[9], reservation = KEYS[10] }

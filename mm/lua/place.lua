@@ -11,11 +11,11 @@
 -- ERRORS UNKNOWN_SYMBOL, BAD_PROPOSAL, HALTED, STALE_POSITION, UNCOMMITTED_FILLS, STALE_QUOTE, DAMAGED
 -- EMITS  quotes (active or withdrawn; expired for each released)
 
--- INCLUDE _base
--- INCLUDE _damage
--- INCLUDE _expiry
--- INCLUDE _queue
--- INCLUDE _grant
+-- INCLUDE base
+-- INCLUDE damage
+-- INCLUDE expiry
+-- INCLUDE waiting
+-- INCLUDE proposal
 local exposure_key, expiry_key, quotes_key, config_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local waiting = { bid = KEYS[5], ask = KEYS[6] }
 local keys = { expiry = expiry_key, quotes = quotes_key, quote = KEYS[9], reservation = KEYS[10] }

@@ -12,7 +12,7 @@
 -- ERRORS none
 -- EMITS  nothing
 
--- INCLUDE _base
+-- INCLUDE base
 local config_key, exposure_key, cursors_key, expiry_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local waiting_bid, waiting_ask, processes_key = KEYS[5], KEYS[6], KEYS[7]
 local streams = { { 'orders', KEYS[8] }, { 'fills', KEYS[9] }, { 'positions', KEYS[10] },

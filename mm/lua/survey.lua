@@ -10,9 +10,9 @@
 -- ERRORS none: an unknown symbol has no row
 -- EMITS  nothing
 
--- INCLUDE _base
--- INCLUDE _expiry
--- INCLUDE _queue
+-- INCLUDE base
+-- INCLUDE expiry
+-- INCLUDE waiting
 local exposure_key, expiry_key, waiting_bid, waiting_ask = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local symbol_prefix, position_prefix, quote_prefix = KEYS[5], KEYS[6], KEYS[7]
 local reservation_prefix = KEYS[8]

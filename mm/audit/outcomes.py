@@ -1,0 +1,116 @@
+"""The audit's view of outcomes: what the ledger, a report and the memory say of an order."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from mm.audit.fingerprints import Fingerprints, fingerprint
+from mm.audit.tally import digits
+from mm.market import REASONS
+
+_CANCELED = ("no_quote", "expired", "not_crossing", "exhausted", "halted")
+_REJECTED = tuple(reason for reason in REASONS if reason not in _CANCELED)
+_FILLED = re.compile(
+    rb"(filled -|partially_filled exhausted) "
+    rb"(([1-9][0-9]{0,15}) ([0-9]{1,16}) ([A-Z0-9._-]{1,16})-([0-9]{1,16}) \S+)"
+)
+_EMPTY = re.compile(
+    f"(?:canceled (?:{'|'.join(_CANCELED)})|rejected (?:{'|'.join(_REJECTED)})) 0 - - \\S+".encode()
+)
+
+
+@dataclass
+class Executions:
+    """The ledger's fills as the orders see them.
+
+    ``window`` is the deduplication window in ms. ``remembered`` holds by window the fills whose
+    outcomes may still be remembered at ``now_ms``, ``fills`` all, ``orders`` their names.
+    """
+
+    window: int
+    now_ms: int
+    orders: Fingerprints = field(default_factory=Fingerprints)
+    fills: Fingerprints = field(default_factory=Fingerprints)
+    remembered: defaultdict[int, Fingerprints] = field(
+        default_factory=lambda: defaultdict(Fingerprints)
+    )
+
+    def add(
+        self, order: bytes, fill_id: bytes, lots: bytes, price: bytes, quote: bytes, ts_ms: int
+    ) -> None:
+        """One fill of the ledger; ``order`` is client_id/order_id."""
+        self.orders.add(order)
+        mark = fingerprint(order, lots, price, fill_id, quote)
+        self.fills.put(mark)
+        bucket = ts_ms // self.window
+        if (bucket + 2) * self.window > self.now_ms:
+            self.remembered[bucket].put(mark)
+
+
+class Outcome(NamedTuple):
+    """What is remembered or reported of an order; the fields after ``filled`` only if it is."""
+
+    line: bytes
+    filled: bool = False
+    complete: bool = False
+    lots: int = 0
+    price: int = 0
+    symbol: bytes = b""
+    seq: int = 0
+    execution: bytes = b""
+
+    @property
+    def reason(self) -> bytes:
+        """Why it did not fill in full, or ``-``."""
+        return self.line.split(b" ", 2)[1]
+
+    def mark(self, order: bytes) -> int:
+        """The fingerprint of the order's fill, as :class:`Executions` takes it."""
+        return fingerprint(order, self.execution)
+
+
+def parse_outcome(line: bytes) -> Outcome | None:
+    """The outcome that six words say, or None when they contradict each other."""
+    if found := _FILLED.fullmatch(line):
+        word, execution, lots, price, symbol, seq = found.groups()
+        complete = word == b"filled -"
+        return Outcome(line, True, complete, int(lots), int(price), symbol, int(seq), execution)
+    return Outcome(line) if _EMPTY.fullmatch(line) else None
+
+
+class ParsedReport(NamedTuple):
+    """A report's outcome, whether it is marked duplicate, and when it was."""
+
+    outcome: Outcome
+    again: bool
+    ts_ms: int
+
+
+def parse_report(line: bytes) -> ParsedReport | None:
+    """The record of a reports stream, or None when it is not one."""
+    words = line.rsplit(b" ", 2)
+    if len(words) != 3 or words[1] not in (b"0", b"1") or not digits(words[2]):
+        return None
+    outcome = parse_outcome(words[0])
+    return ParsedReport(outcome, words[1] == b"1", int(words[2])) if outcome else None
+
+
+def fits(line: bytes, outcome: Outcome) -> bool:
+    """Whether an order can have had this outcome."""
+    if not outcome.filled:
+        return True
+    words = line.split(b" ")
+    if len(words) != 5 or not (digits(words[3]) and digits(words[4])):
+        return False
+    _, symbol, side, lots, limit = words
+    wanted, worst = int(lots), int(limit)
+    crosses = outcome.price <= worst if side == b"buy" else outcome.price >= worst
+    return (
+        symbol == outcome.symbol
+        and outcome.lots <= wanted
+        and outcome.complete == (outcome.lots == wanted)
+        and crosses
+    )

@@ -1,0 +1,101 @@
+"""``mm bench``: how fast it is, on a throwaway system, with everything that makes it safe on."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from mm.cli.options import Positive
+from mm.host import find_binary
+from mm.lab.bench import (
+    QUICK,
+    SECTIONS,
+    BenchOptions,
+    Size,
+    bench_table,
+    check_picture,
+    draw_picture,
+    run_bench,
+)
+
+USUAL = [name for name in SECTIONS if name != "sustained"]
+
+
+@click.command("bench")
+@click.option("--quick", is_flag=True, help="Small and short: for its form, not for its figures.")
+@click.option(
+    "--repeats",
+    type=click.IntRange(1, 1_000),
+    help="Measurements of each figure.  [default: 3; with --quick 1]",
+)
+@click.option(
+    "--only",
+    "sections",
+    multiple=True,
+    type=click.Choice(list(SECTIONS)),
+    help="A section to measure; may be repeated.  [default: all but sustained]",
+)
+@click.option(
+    "--minutes",
+    type=Positive(),
+    help="Also run at four fifths of the maximum rate for this long, with `mm watch` open.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31),
+    default=1,
+    show_default=True,
+    help="The same seed sends the same orders.",
+)
+@click.option("--server", help="Server program to measure.  [default: the package's Valkey]")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw the result into this .png, .svg or .pdf file.",
+)
+def bench_command(
+    quick: bool,
+    repeats: int | None,
+    sections: tuple[str, ...],
+    minutes: float | None,
+    seed: int,
+    server: str | None,
+    as_json: bool,
+    picture: Path | None,
+) -> None:
+    """Measure throughput, latency and cost; exit status 1 when an invariant did not hold.
+
+    Every figure but those named relaxed is taken with appendfsync always, and all of them with
+    full validation, deduplication, a report for each order and the gate; every system is audited
+    at its end. Shares and multiples are of what the same server did in the same minutes, and can
+    be compared between machines.
+    """
+    if picture is not None:
+        check_picture(picture)
+    chosen = list(sections or USUAL)
+    if minutes is not None or "sustained" in chosen:
+        chosen.append("sustained")
+    told = Console(stderr=True)
+    options = BenchOptions(
+        binary=find_binary(server),
+        repeats=repeats or (1 if quick else 3),
+        seed=seed,
+        sections=chosen,
+        size=QUICK if quick else Size(),
+        minutes=minutes or (0.1 if quick else 10.0),
+        say=lambda name: told.print(f"measuring: {name}", style="dim"),
+    )
+    result = run_bench(options)
+    if as_json:
+        click.echo(json.dumps(result.as_dict(), indent=2))
+    else:
+        # In a file, a table as wide as it needs to be.
+        Console(width=None if sys.stdout.isatty() else 120).print(bench_table(result))
+    if picture is not None:
+        draw_picture(result, picture)
+    sys.exit(1 if result.problems else 0)

@@ -1,0 +1,37 @@
+"""``mm chaos``: real crashes under real load, on a throwaway system."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from rich.console import Console
+
+from mm.host import find_binary
+from mm.lab.chaos import Chaos, ChaosOptions, new_seed
+from mm.process import stop_on_signals
+
+
+@click.command("chaos")
+@click.option(
+    "--rounds",
+    type=click.IntRange(1, 1_000_000),
+    default=42,
+    show_default=True,
+    help="Rounds to run, each with one fault or two.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31),
+    help="The same seed strikes with the same faults.  [default: a new one]",
+)
+@click.option("--server", help="Server program to run.  [default: the package's Valkey]")
+def chaos_command(rounds: int, seed: int | None, server: str | None) -> None:
+    """Crash a throwaway system under load in every way; exit status 1 on any violation.
+
+    Each round kills, stops, cuts off or delays processes or the server, waits until the system
+    has converged, audits every invariant, and compares the publishers' journals with the ledger.
+    Data and logs are kept when something is wrong, and removed otherwise.
+    """
+    options = ChaosOptions(find_binary(server), rounds, new_seed() if seed is None else seed)
+    sys.exit(Chaos(options, Console(), stop_on_signals()).run())

@@ -1,0 +1,99 @@
+"""The command line: finds the command, and turns every error into one clear line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+from redis.exceptions import RedisError
+
+from mm import __version__
+from mm.errors import MMError, UsageError
+
+#: Every command: name -> (module of this package, its first sentence). A module is imported when
+#: its command runs, so that no command waits for what another one needs.
+COMMANDS = {
+    "audit": ("reading", "Check every invariant at one instant; exit status 1 on any violation."),
+    "bench": ("bench", "Measure throughput, latency and cost; exit status 1 when an invariant..."),
+    "chaos": ("chaos", "Crash a throwaway system under load in every way; exit status 1 on any..."),
+    "config": ("config", "Write or judge a configuration file."),
+    "exchange": ("processes", "Run an exchange: match orders against quotes, end expired quotes."),
+    "explain": (
+        "reading",
+        "Tell what happened to a symbol: order, fill, position, quote, and why.",
+    ),
+    "exposure": ("reading", "Show both exposure budgets, the reservations, and who waits."),
+    "maker": ("processes", "Run a market maker; several share the symbols among them."),
+    "order": ("order", "Send an immediate-or-cancel order and show its execution report."),
+    "positions": ("reading", "Show the committed positions."),
+    "publisher": (
+        "publisher",
+        "Send orders through the order API, and say what came of them.",
+    ),
+    "quotes": ("reading", "Show the active quotes."),
+    "state": ("processes", "Run a trading state service: apply fills to positions."),
+    "status": ("reading", "Say in a line how the system does, and show its processes."),
+    "up": ("up", "Start everything, supervise it and show it; Ctrl-C stops in order..."),
+    "watch": ("reading", "Show the live view of a running system; read-only."),
+}
+
+
+class Front(click.Group):
+    """A group whose commands end in one line of explanation, never in a traceback.
+
+    Exit status 2 for a usage error, 1 for anything else that went wrong.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name; imports its module."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"mm.cli.{COMMANDS[cmd_name][0]}")
+        suffix = "group" if cmd_name == "config" else "command"
+        command: click.Command = getattr(module, f"{cmd_name}_{suffix}")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, said) for name, (_, said) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command and translate its errors."""
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            fail(str(error), 2)
+        except MMError as error:
+            fail(str(error), 1)
+        except RedisError as error:
+            fail(f"the server refused or went away: {error}", 1)
+        except BrokenPipeError:
+            # The reader of our output is gone, as in `mm quotes | head`: that is not an error.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        except OSError as error:
+            fail(f"{error.filename or 'the operating system'}: {error.strerror or error}", 1)
+
+
+def fail(text: str, status: int) -> NoReturn:
+    """Print an error line and exit."""
+    click.echo(f"mm: {text}", err=True)
+    sys.exit(status)
+
+
+@click.group(cls=Front, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mm")
+def main() -> None:
+    """A market-maker trading system on Redis that is correct whatever is killed, whenever.
+
+    `mm up` starts everything and shows it. The other commands run one process alone, or read a
+    running system that they find by --data-dir or --redis-url.
+    """

@@ -1,0 +1,115 @@
+"""The reading commands, `mm order` and `mm config`: each a thin way to a module that does it."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from rich.console import Console
+
+from mm.audit import audit
+from mm.cli.options import (
+    json_option,
+    show,
+    system_options,
+)
+from mm.explain import explain
+from mm.facts import exposure_facts, positions_facts, quotes_facts, status_facts
+from mm.host import System
+from mm.market import (
+    check_symbol,
+)
+from mm.process import stop_on_signals
+from mm.store import take_snapshot
+from mm.terminal import (
+    History,
+    SnapshotSource,
+    audit_table,
+    exposure_table,
+    positions_table,
+    processes_table,
+    quotes_table,
+    run_watch,
+    status_line,
+    story_table,
+)
+
+
+@click.command("status")
+@json_option
+@system_options
+def status_command(as_json: bool, system: System) -> None:
+    """Say in a line how the system does, and show its processes."""
+    found = take_snapshot(system.scripts())
+    if as_json:
+        show(Console(), True, status_facts(found), "")
+        return
+    reader = SnapshotSource(system.url, system.keys)
+    reader.snapshot(recent=0, most=1)
+    click.echo(status_line(found, History(), reader.supervision()))
+    Console().print(processes_table(found))
+
+
+@click.command("positions")
+@json_option
+@system_options
+def positions_command(as_json: bool, system: System) -> None:
+    """Show the committed positions."""
+    found = take_snapshot(system.scripts())
+    show(Console(), as_json, positions_facts(found), positions_table(found))
+
+
+@click.command("quotes")
+@json_option
+@system_options
+def quotes_command(as_json: bool, system: System) -> None:
+    """Show the active quotes."""
+    found = take_snapshot(system.scripts())
+    show(Console(), as_json, quotes_facts(found), quotes_table(found))
+
+
+@click.command("exposure")
+@json_option
+@system_options
+def exposure_command(as_json: bool, system: System) -> None:
+    """Show both exposure budgets, the reservations, and who waits."""
+    found = take_snapshot(system.scripts())
+    show(Console(), as_json, exposure_facts(found), exposure_table(found))
+
+
+@click.command("audit")
+@click.option("--quiescent", is_flag=True, help="Also require that nothing waits to be processed.")
+@json_option
+@system_options
+def audit_command(quiescent: bool, as_json: bool, system: System) -> None:
+    """Check every invariant at one instant; exit status 1 on any violation."""
+    result = audit(system.scripts(), quiescent=quiescent)
+    show(Console(), as_json, result.facts(), audit_table(result))
+    if not result.ok:
+        sys.exit(1)
+
+
+@click.command("explain")
+@click.argument("symbol")
+@click.option(
+    "--last",
+    type=click.IntRange(1, 10_000),
+    default=10,
+    show_default=True,
+    help="How many of the newest events to tell.",
+)
+@json_option
+@system_options
+def explain_command(symbol: str, last: int, as_json: bool, system: System) -> None:
+    """Tell what happened to a symbol: order, fill, position, quote, and why."""
+    check_symbol(symbol)
+    story = explain(system.scripts(), symbol, last=last)
+    show(Console(), as_json, story.facts(), story_table(story))
+
+
+@click.command("watch")
+@system_options
+def watch_command(system: System) -> None:
+    """Show the live view of a running system; read-only."""
+    stop = stop_on_signals()
+    run_watch(SnapshotSource(system.url, system.keys), Console(), stop)

@@ -1,0 +1,177 @@
+"""The causal story of a symbol, told from the streams alone.
+
+order -> fill -> committed position version -> the quote that it led to, granted, reduced or
+omitted and why, and what became of that quote. The streams are read backwards from their ends, no
+further than the story needs, and not beyond a bound, which the story then says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from mm.explain.past import Past, Quote
+from mm.explain.words import Step, commit_step, end_step, fill_step, placement_step, seconds, signed
+from mm.market import Fill, Symbol
+from mm.store import Scripts, StreamReader, take_snapshot
+
+
+@dataclass(frozen=True)
+class Story:
+    """A symbol's past, oldest first, and how it stands at ``now_ms``.
+
+    ``now`` is the last sentence with its facts; ``notes`` say what could not be told.
+    """
+
+    symbol: Symbol
+    now_ms: int
+    steps: tuple[Step, ...]
+    now: Step
+    notes: tuple[str, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """The story for ``--json``: decimals as strings, ``after_ms`` since the step before."""
+        told = []
+        for step, after in self._timed():
+            told.append({"kind": step.kind, "ts_ms": step.ts_ms, "after_ms": after} | step.facts)
+        return {
+            "symbol": self.symbol.name,
+            "now_ms": self.now_ms,
+            "steps": told,
+            "now": self.now.facts,
+            "notes": list(self.notes),
+        }
+
+    def _timed(self) -> Iterator[tuple[Step, int | None]]:
+        before: int | None = None
+        for step in self.steps:
+            yield step, None if before is None else step.ts_ms - before
+            before = step.ts_ms
+
+    def rows(self) -> Iterator[tuple[str, Step]]:
+        """Each step and at last how the symbol stands, with the time since the one before."""
+        before = None
+        for step, after in self._timed():
+            yield _when(step.ts_ms, after), step
+            before = step.ts_ms
+        yield _when(self.now_ms, None if before is None else self.now_ms - before), self.now
+
+    def lines(self) -> list[str]:
+        """The story as plain lines: each with its time since the one before."""
+        told = [f"{when}  {step.text}" for when, step in self.rows()]
+        return [f"{self.symbol.name}, oldest first", *(f"({note})" for note in self.notes), *told]
+
+
+def _when(ts_ms: int, after: int | None) -> str:
+    if after is not None:
+        return ("+" if after >= 0 else "") + seconds(after)
+    moment = datetime.fromtimestamp(ts_ms / 1000, tz=UTC)
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def explain(scripts: Scripts, symbol: str, last: int = 10) -> Story:
+    """The story of the symbol's last ``last`` placements.
+
+    ValueRefused when the symbol is not configured, SystemRefused when the keys hold no system.
+    """
+    found = take_snapshot(scripts)
+    if symbol not in found.symbols:
+        found.config.symbol(symbol)
+    past = Past(StreamReader(scripts), found, found.symbols[symbol])
+    past.read_quotes(last)
+    past.read_fills()
+    past.read_commits()
+    past.read_orders()
+    placed = sum(quote.placed for quote in past.quotes)
+    steps = _steps(past, skip_first=placed > last)
+    return Story(past.symbol, found.now_ms, steps, _now(past), tuple(past.notes))
+
+
+def _steps(past: Past, skip_first: bool) -> tuple[Step, ...]:
+    """All steps in causal order: by the quote that stood, then by time.
+
+    The order of quotes, fills and versions needs no clock; it only sorts what one quote saw.
+    """
+    symbol, config, nets = past.symbol, past.found.config, past.nets()
+    told: list[tuple[tuple[int, int, int, int], Step]] = []
+    standing: Quote | None = None
+    ended: dict[str, Any] = {}
+    for quote in past.quotes:
+        end = {"how": quote.event, "by": None, "ts_ms": quote.ts_ms}
+        if quote.placed:
+            if standing is not None and quote.event == "active":
+                end["how"] = "replaced"
+            if standing is not None:
+                ended["end"] = end | {"by": quote.quote_id}
+            replaced = (standing, past.filled(standing)) if standing else None
+            step = placement_step(config, symbol, quote, nets.get(quote.fill_seq), replaced)
+            ended = step.facts
+            # The first one at hand only tells from where on the fills are known.
+            if not (skip_first and quote is past.quotes[0]):
+                told.append(((quote.version, -1, 0, 0), step))
+            standing = quote if quote.event == "active" else None
+        else:
+            ended["end"] = end
+            placed_ms = standing.ts_ms if standing else None
+            step = end_step(symbol, quote, placed_ms, past.filled(quote))
+            told.append(((quote.version, quote.ts_ms, quote.fill_seq, 2), step))
+            standing = None
+    for seq, fill in past.fills.items():
+        order = past.orders.get((fill.client_id, fill.order_id))
+        told.append(((_version(fill), fill.ts_ms, seq, 0), fill_step(symbol, fill, order)))
+    before = past.quotes[0].fill_seq if past.all_commits else None
+    for commit in reversed(past.commits):
+        last = past.fills.get(commit.version)
+        if last is not None:
+            step = commit_step(symbol, commit, before)
+            told.append(((_version(last), commit.ts_ms, commit.version, 1), step))
+        before = commit.version
+    return tuple(step for _, step in sorted(told, key=lambda one: one[0]))
+
+
+def _version(fill: Fill) -> int:
+    number = fill.quote_id.rpartition("-")[2]
+    return int(number) if number.isdigit() else 0
+
+
+def _now(past: Past) -> Step:
+    """How the symbol stands."""
+    symbol, state, now_ms = past.symbol, past.state, past.found.now_ms
+    position = state.position
+    quote = state.live_quote(now_ms)
+    waiting = {
+        "bid": symbol.name in past.found.waiting_bid,
+        "ask": symbol.name in past.found.waiting_ask,
+    }
+    facts: dict[str, Any] = {
+        "quote_id": quote.get("quote_id"),
+        "position_version": position.position_version,
+        "net": symbol.quantity(position.net_lots),
+        "uncommitted_fills": state.fill_seq - position.position_version,
+        "halted": state.halted or None,
+        "waits_for": [side for side, waits in waiting.items() if waits],
+    }
+    said = f"Now: position version {position.position_version}, net "
+    said += signed(symbol, position.net_lots) + "; "
+    if quote:
+        sides = [
+            f"{side} {symbol.price(int(quote[f'{side}_ticks']))} with"
+            f" {symbol.quantity(int(quote[f'{side}_lots']))} of"
+            f" {symbol.quantity(int(quote[f'{side}_size_lots']))} left"
+            for side in ("bid", "ask")
+        ]
+        left = int(quote["expires_ms"]) - now_ms
+        facts["expires_in_ms"] = left
+        said += f"{quote['quote_id']} stands, {sides[0]} and {sides[1]}, for {seconds(left)} more"
+    else:
+        said += "no quote stands"
+    if facts["waits_for"]:
+        said += f"; it waits for exposure to quote more of its {' and '.join(facts['waits_for'])}"
+    if facts["uncommitted_fills"]:
+        count = facts["uncommitted_fills"]
+        said += f"; {count} fill{' is' if count == 1 else 's are'} not committed yet"
+    if state.halted:
+        said += f"; the symbol is HALTED: {state.halted}"
+    return Step("now", now_ms, said + ".", facts)

@@ -1,0 +1,227 @@
+"""The words of a story: what each event of a symbol's past says to a person, and its facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mm.explain.past import Commit, Quote, SentOrder, Side
+from mm.market import Config, Fill, Symbol
+
+_TRIGGERS = {
+    "position": "position version {version} was committed",
+    "refresh": "the quote before it was about to expire",
+    "expired": "the quote before it had expired",
+    "bootstrap": "the symbol had no quote yet",
+    "capacity": "exposure that it waited for had become free",
+}
+_BUDGETS = {"bid": "long", "ask": "short"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One event of the story: its kind, its time, what it says, and its facts."""
+
+    kind: str
+    ts_ms: int
+    text: str
+    facts: dict[str, Any]
+
+
+def signed(symbol: Symbol, lots: int) -> str:
+    """A net quantity with its sign, as exact decimal text."""
+    return ("+" if lots > 0 else "") + symbol.quantity(lots)
+
+
+def seconds(ms: int) -> str:
+    """Milliseconds as seconds with three decimals."""
+    sign = "-" if ms < 0 else ""
+    return f"{sign}{abs(ms) // 1000}.{abs(ms) % 1000:03d} s"
+
+
+def left_text(symbol: Symbol, quote: Quote, filled: tuple[int, int]) -> str:
+    """What was left of a quote's two sides."""
+    bid, ask = quote.bid.lots, quote.ask.lots
+    return (
+        f"{symbol.quantity(bid - filled[0])} of {symbol.quantity(bid)} bid and"
+        f" {symbol.quantity(ask - filled[1])} of {symbol.quantity(ask)} ask"
+    )
+
+
+def fill_step(symbol: Symbol, fill: Fill, order: SentOrder | None) -> Step:
+    """Tell order -> fill."""
+    price, quantity = symbol.price(fill.price_ticks), symbol.quantity(fill.qty_lots)
+    did = "bought" if fill.side == "buy" else "sold"
+    facts: dict[str, Any] = {
+        "fill_id": fill.fill_id,
+        "client_id": fill.client_id,
+        "order_id": fill.order_id,
+        "side": fill.side,
+        "quantity": quantity,
+        "price": price,
+        "quote_id": fill.quote_id,
+        "order": None,
+    }
+    done = f"{did} {quantity} at {price} against {fill.quote_id}: fill {fill.fill_id}"
+    if order is None:
+        said = (
+            f"Order {fill.order_id} of {fill.client_id} {done}. (Told from the fill: the order"
+            " is trimmed, or further back than was looked.)"
+        )
+        return Step("fill", fill.ts_ms, said, facts)
+    before = max(0, fill.ts_ms - order.sent_ms)
+    facts["order"] = {
+        "quantity": symbol.quantity(order.qty_lots),
+        "limit_price": symbol.price(order.limit_ticks),
+        "sent_ms": order.sent_ms,
+    }
+    rest = order.qty_lots - fill.qty_lots
+    ordered, limit = symbol.quantity(order.qty_lots), symbol.price(order.limit_ticks)
+    said = (
+        f"{fill.client_id} sent order {fill.order_id}, {fill.side} {ordered} at {limit} or better;"
+    )
+    said += f" {seconds(before)} later it {done}."
+    if rest > 0:
+        said += f" The remaining {symbol.quantity(rest)} found nothing and were canceled."
+    return Step("fill", fill.ts_ms, said, facts)
+
+
+def commit_step(symbol: Symbol, commit: Commit, before: int | None) -> Step:
+    """Tell fill -> committed position version; ``before`` is the one before, None if unknown."""
+    last = commit.version
+    if before is None:
+        names = f"All fills up to {symbol.name}-{last} were"
+    elif before + 1 < last:
+        names = f"Fills {symbol.name}-{before + 1} to {symbol.name}-{last} were"
+    else:
+        names = f"Fill {symbol.name}-{last} was"
+    said = (
+        f"{names} committed: position version {commit.version}, net"
+        f" {signed(symbol, commit.net_lots)}, last price {symbol.price(commit.last_price_ticks)}."
+    )
+    facts = {
+        "position_version": commit.version,
+        "version_before": before,
+        "net": symbol.quantity(commit.net_lots),
+        "cash": symbol.money(commit.cash_ticks),
+        "last_price": symbol.price(commit.last_price_ticks),
+    }
+    return Step("commit", commit.ts_ms, said, facts)
+
+
+def size_reasons(
+    config: Config, symbol: Symbol, side: Side, net_lots: int | None
+) -> list[tuple[str, str]]:
+    """Why a side got less than was asked for: (word, sentence) each; empty when it got all."""
+    if side.lots >= side.asked:
+        return []
+    reasons = []
+    most, budget = side.asked, _BUDGETS[side.name]
+    if net_lots is None:
+        reasons.append(("unknown", "the position limit or the exposure limit left no more"))
+        return reasons
+    room = symbol.position_limit_lots + (net_lots if side.name == "ask" else -net_lots)
+    if room < most:
+        most = max(0, room)
+        limit = symbol.quantity(symbol.position_limit_lots)
+        reasons.append(
+            (
+                "position_limit",
+                f"with net {signed(symbol, net_lots)} the position limit of {limit} leaves room"
+                f" for {symbol.quantity(most)}",
+            )
+        )
+    unit = side.ticks * symbol.multiplier if config.exposure_mode == "notional" else 1
+    if config.limit_units // unit < most:
+        most = config.limit_units // unit
+        reasons.append(
+            (
+                "exposure_limit",
+                f"the whole limit of {config.limit_units} {budget} units holds no more than"
+                f" {symbol.quantity(most)}",
+            )
+        )
+    if side.lots < most:
+        reasons.append(
+            (
+                "exposure",
+                f"the exposure limit of {config.limit_units} {budget} units had room for"
+                f" {symbol.quantity(side.lots)} left, the rest being reserved by other quotes or"
+                " claimed by symbols that began to wait earlier",
+            )
+        )
+    return reasons
+
+
+def _side_text(symbol: Symbol, side: Side) -> str:
+    of = f" of {symbol.quantity(side.asked)} asked for" if side.lots < side.asked else ""
+    return f"{side.name} {symbol.price(side.ticks)} for {symbol.quantity(side.lots)}{of}"
+
+
+def _side_facts(symbol: Symbol, side: Side, reasons: list[tuple[str, str]]) -> dict[str, Any]:
+    return {
+        "price": symbol.price(side.ticks),
+        "quantity": symbol.quantity(side.lots),
+        "requested": symbol.quantity(side.asked),
+        "reduced_by": [word for word, _ in reasons],
+    }
+
+
+def placement_step(
+    config: Config,
+    symbol: Symbol,
+    quote: Quote,
+    net_lots: int | None,
+    replaced: tuple[Quote, tuple[int, int]] | None,
+) -> Step:
+    """Tell committed position version -> quote, or the omission of one.
+
+    ``net_lots`` is the net position at the version, None if unknown; ``replaced`` the quote that
+    stood until then, with the lots filled of its two sides.
+    """
+    cause = _TRIGGERS.get(quote.trigger, quote.trigger).format(version=quote.fill_seq)
+    sides = " and ".join(_side_text(symbol, side) for side in (quote.bid, quote.ask))
+    net = "" if net_lots is None else f", net {signed(symbol, net_lots)}"
+    based = f"based on position version {quote.fill_seq}{net}"
+    if quote.outcome == "omitted":
+        said = f"{quote.quote_id} was omitted, nothing could be quoted ({sides}): {quote.maker}"
+        said += f" asked because {cause}, {based}."
+    else:
+        said = f"{quote.quote_id} {quote.outcome} to {quote.maker}: {sides}, because {cause}"
+        said += f", {based}."
+    facts: dict[str, Any] = {
+        "quote_id": quote.quote_id,
+        "outcome": quote.outcome,
+        "trigger": quote.trigger,
+        "maker_id": quote.maker,
+        "position_version": quote.fill_seq,
+        "net": None if net_lots is None else symbol.quantity(net_lots),
+        "expires_ms": quote.expires_ms or None,
+        "replaces": None,
+        "end": None,
+    }
+    for side in (quote.bid, quote.ask):
+        reasons = size_reasons(config, symbol, side, net_lots)
+        facts[side.name] = _side_facts(symbol, side, reasons)
+        if reasons:
+            said += f" Why the {side.name}: " + "; ".join(sentence for _, sentence in reasons) + "."
+    if replaced is not None:
+        before, filled = replaced
+        did = "withdrew" if quote.outcome == "omitted" else "replaced"
+        said += f" It {did} {before.quote_id} after {seconds(quote.ts_ms - before.ts_ms)},"
+        said += f" with {left_text(symbol, before, filled)} left."
+        facts["replaces"] = before.quote_id
+    return Step("omitted" if quote.outcome == "omitted" else "quote", quote.ts_ms, said, facts)
+
+
+def end_step(symbol: Symbol, end: Quote, placed_ms: int | None, filled: tuple[int, int]) -> Step:
+    """The end of a quote that nothing replaced: its expiry, or its withdrawal at a halt."""
+    why = "expired" if end.event == "expired" else "was withdrawn, the symbol being halted,"
+    lived = "" if placed_ms is None else f" {seconds(end.ts_ms - placed_ms)} after it was placed"
+    said = f"{end.quote_id} {why}{lived}, with {left_text(symbol, end, filled)} left."
+    facts = {
+        "quote_id": end.quote_id,
+        "bid_left": symbol.quantity(end.bid.lots - filled[0]),
+        "ask_left": symbol.quantity(end.ask.lots - filled[1]),
+    }
+    return Step(end.event, end.ts_ms, said, facts)

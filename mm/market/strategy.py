@@ -1,0 +1,21 @@
+"""The quote rule: a pure function of committed position and symbol parameters (rule R6)."""
+
+from __future__ import annotations
+
+from mm.market.model import Position, Prices, Symbol
+from mm.market.numbers import MAX_INT
+
+
+def quote_prices(position: Position, symbol: Symbol) -> Prices:
+    """The two-sided quote to ask for, in integer ticks and lots.
+
+    The fair price is the last committed trade price, or the reference before any trade. Inventory
+    leans it: at the full position limit by ``skew_ticks``, proportionally below, rounded towards
+    no lean, down when long so that the next fill is more likely a sale. The spread is laid round
+    it, and both sides ask for the symbol's full size; the placing script clamps the sizes.
+    """
+    fair = position.last_price_ticks or symbol.reference_ticks
+    lean = abs(position.net_lots) * symbol.skew_ticks // symbol.position_limit_lots
+    middle = fair - lean if position.net_lots > 0 else fair + lean
+    bid = min(max(middle - symbol.spread_ticks // 2, 1), MAX_INT - symbol.spread_ticks)
+    return Prices(bid, symbol.size_lots, bid + symbol.spread_ticks, symbol.size_lots)

@@ -1,0 +1,276 @@
+"""The order API for Python programs: send orders, wait for their reports, lose none.
+
+An order that has no report after a while is sent again under the same order_id. That is safe, since
+the exchange never executes an order twice and answers the second sending with the first outcome,
+marked duplicate. So a caller needs to know nothing of lost connections: what was given to
+:meth:`OrderClient.send` stays unanswered until its report has been read.
+
+::
+
+    client = OrderClient.connect("unix:///path/to/socket", "c1")
+    report = client.submit(Order("c1", "o1", "AAPL", "buy", 10, 18760))
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
+
+from mm.errors import SystemRefused, TimedOut, Unavailable, ValueRefused
+from mm.market import Order, Report, check_id
+from mm.orders.unanswered import Outstanding, Unanswered
+from mm.store import Keys, execute, open_client, send_pipeline, text
+
+#: Longest blocking read; well below any usual socket timeout.
+LONGEST_WAIT_MS = 1_000
+#: Entries of the reports stream read at once.
+READ = 1_000
+#: Orders sent again in one round trip at most.
+RESEND = 1_000
+FIRST_RETRY_S = 0.02
+LAST_RETRY_S = 0.5
+
+_STATUSES = ("filled", "partially_filled", "canceled", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An order and its one report."""
+
+    order: Order
+    report: Report
+
+
+def _key(entry_id: str) -> tuple[int, int]:
+    ms, _, seq = entry_id.partition("-")
+    return int(ms), int(seq or "0")
+
+
+def _entries(orders: Iterable[Order], bulk: int) -> list[list[str]]:
+    """The words of each entry: up to ``bulk`` fields of order_id and line."""
+    lines = [(order.order_id, order.wire()) for order in orders]
+    chunks = (lines[start : start + bulk] for start in range(0, len(lines), bulk))
+    return [[word for line in chunk for word in line] for chunk in chunks]
+
+
+class OrderClient:
+    """Sends one client's orders and reads its reports; for one thread.
+
+    ``client`` is a connection as :func:`mm.link.open_client` makes it: it must not retry by
+    itself, and must leave replies as bytes. ``clock`` gives seconds, for the timeouts alone.
+    ``resent`` counts orders sent again, ``duplicates`` reports marked duplicate, ``unknown``
+    reports of orders that this object did not send or that had been answered, and ``malformed``
+    records that are no reports. Errors: ValueRefused for an order that is not this client's;
+    Unavailable when the server cannot be reached (the orders stay unanswered, and the next
+    :meth:`poll` sends them again); SystemRefused when it refuses for good.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        keys: Keys,
+        client_id: str,
+        resend_after_s: float = 2.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not 0 < resend_after_s < 1e6:
+            raise ValueRefused(f"resend_after_s {resend_after_s}: it must be above 0 seconds")
+        self.client_id = check_id("client_id", client_id)
+        self.resent = self.duplicates = self.unknown = self.malformed = 0
+        self._client = client
+        self._clock = clock
+        self._orders_key = keys.named("orders")
+        self._reports_key = keys.member("reports:*", client_id)
+        self._outstanding = Outstanding(resend_after_s, clock)
+        self._cursor: str | None = None
+        self._ready: list[Answer] = []
+
+    @property
+    def unanswered(self) -> Mapping[str, Unanswered]:
+        """The orders that have no report yet, by order_id."""
+        return self._outstanding.orders
+
+    @classmethod
+    def connect(
+        cls, url: str, client_id: str, keys: Keys | None = None, resend_after_s: float = 2.0
+    ) -> OrderClient:
+        """A client for the server at ``url`` (``redis://...`` or ``unix:///...``)."""
+        return cls(open_client(url), keys or Keys(), client_id, resend_after_s)
+
+    def reconnect(self, client: redis.Redis) -> None:
+        """Go on over another connection; what is unanswered stays so."""
+        self._client = client
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._client.close()
+
+    def send(self, orders: Iterable[Order]) -> None:
+        """Send each order as an entry of its own, all in one round trip; waits for no report."""
+        self._send(list(orders), 1)
+
+    def send_bulk(self, orders: Iterable[Order]) -> None:
+        """Send all orders in one entry, a field each; waits for no report."""
+        batch = list(orders)
+        self._send(batch, len(batch))
+
+    def poll(self, wait_ms: int = 0) -> list[Report]:
+        """Reports that answered orders since the last poll, one an order.
+
+        Waits up to ``wait_ms`` (1 s at most) for the first, and sends again what is overdue.
+        """
+        return [answer.report for answer in self.trade([], wait_ms)]
+
+    def trade(self, orders: Sequence[Order], wait_ms: int = 0, bulk: int = 1) -> list[Answer]:
+        """Send orders, ``bulk`` an entry, and read reports as :meth:`poll` does: one round trip."""
+        self._accept(orders)
+        self._round(orders, 0 if self._ready else wait_ms, bulk)
+        self._resend()
+        answers, self._ready = self._ready, []
+        return answers
+
+    def submit(self, order: Order, timeout_s: float = 5.0) -> Report:
+        """Send one order and wait for its report, over lost connections too.
+
+        Raises TimedOut; the order then stays unanswered and a later :meth:`poll` goes on with it.
+        Reports of other orders that come meanwhile are kept for the next poll.
+        """
+        self._accept([order])
+        deadline = self._clock() + timeout_s
+        new, delay, trouble = [order], FIRST_RETRY_S, ""
+        while True:
+            left_s = deadline - self._clock()
+            try:
+                wait_ms = int(min(max(0.0, left_s * 1000), LONGEST_WAIT_MS))
+                self._round(new, wait_ms, 1)
+                new, delay, trouble = [], FIRST_RETRY_S, ""
+                self._resend()
+            except Unavailable as error:
+                new, trouble = [], f" ({error})"
+                time.sleep(max(0.0, min(delay, left_s)))
+                delay = min(2 * delay, LAST_RETRY_S)
+            for answer in self._ready:
+                if answer.order.order_id == order.order_id:
+                    self._ready.remove(answer)
+                    return answer.report
+            if left_s <= 0:
+                raise TimedOut(
+                    f"order {order.order_id}: no report within {timeout_s:g} s{trouble}. It may"
+                    " still be executed: send it again under the same order_id to learn more."
+                )
+
+    def _send(self, orders: Sequence[Order], bulk: int) -> None:
+        self._accept(orders)
+        if orders:
+            self._round(orders, None, bulk)
+
+    def _accept(self, orders: Sequence[Order]) -> None:
+        """Check the orders, then count them as unanswered before anything can go wrong."""
+        names = set()
+        for order in orders:
+            if order.client_id != self.client_id:
+                raise ValueRefused(
+                    f"client_id {order.client_id!r}: it must be this client's, {self.client_id!r}"
+                )
+            pending = self.unanswered.get(order.order_id)
+            if order.order_id in names or (pending and pending.order != order):
+                raise ValueRefused(
+                    f"order_id {order.order_id!r}: another order of this id is being sent; it must"
+                    " be unique for the client"
+                )
+            names.add(order.order_id)
+        self.resent += sum([self._outstanding.sent(order) for order in orders])
+
+    def _round(self, orders: Sequence[Order], wait_ms: int | None, bulk: int) -> None:
+        """One round trip: send the orders, and read reports unless ``wait_ms`` is None."""
+        try:
+            if self._cursor is None:
+                # Before the first order is sent, so that its report cannot be missed.
+                self._cursor = self._end()
+            commands: list[tuple[str | int, ...]] = [
+                ("XADD", self._orders_key, "*", *words) for words in _entries(orders, bulk)
+            ]
+            if wait_ms is not None:
+                block = self._block_ms(wait_ms)
+                options: tuple[str | int, ...] = ("BLOCK", block) if block > 0 else ()
+                stream = (self._reports_key, self._cursor)
+                commands.append(("XREAD", "COUNT", READ, *options, "STREAMS", *stream))
+            results = send_pipeline(self._client, commands)
+        except (RedisError, OSError) as error:
+            self._outstanding.lost(orders)
+            raise _trouble(error) from error
+        failed = [result for result in results if isinstance(result, Exception)]
+        if wait_ms is not None and not isinstance(results[-1], Exception):
+            self._read(results[-1])
+        if failed:
+            self._outstanding.lost(orders)
+            raise _trouble(failed[0]) from failed[0]
+
+    def _block_ms(self, wait_ms: int) -> int:
+        due_s = self._outstanding.due_in_s()
+        if due_s is not None:
+            wait_ms = min(wait_ms, int(1000 * due_s) + 1)
+        return min(wait_ms, LONGEST_WAIT_MS)
+
+    def _end(self) -> str:
+        """The id of the newest report, or ``0-0``."""
+        last = execute(self._client, "XREVRANGE", self._reports_key, "+", "-", "COUNT", 1)
+        return text(last[0][0]) if last else "0-0"
+
+    def _read(self, reply: Any) -> None:
+        for _, entries in reply or []:
+            for entry_id, fields in entries:
+                self._cursor = text(entry_id)
+                for order_id, line in zip(fields[::2], fields[1::2], strict=True):
+                    self._record(text(order_id), text(line))
+
+    def _record(self, order_id: str, line: str) -> None:
+        try:
+            report = Report.parse(order_id, line)
+            if report.status not in _STATUSES:
+                raise ValueError(report.status)
+        except ValueError:
+            self.malformed += 1
+            return
+        self.duplicates += report.duplicate
+        order = self._outstanding.answered(order_id)
+        if order is None:
+            self.unknown += not report.duplicate
+        else:
+            self._ready.append(Answer(order, report))
+
+    def _resend(self) -> None:
+        """Send again what is overdue."""
+        orders = self._outstanding.overdue(RESEND)
+        if orders:
+            self.resent += len(orders)
+            self._rewind()
+            self._round(orders, 0, 1)
+
+    def _rewind(self) -> None:
+        """Start over when the reports stream has ended before the cursor.
+
+        It expires when idle. If the server's clock has been set back since, the new ids are below
+        the old ones, and only reading from the start finds the reports.
+        """
+        try:
+            if self._cursor and _key(self._end()) < _key(self._cursor):
+                self._cursor = "0-0"
+        except (RedisError, OSError) as error:
+            raise _trouble(error) from error
+
+
+def _trouble(error: Exception) -> Unavailable | SystemRefused:
+    """The error as this package's: whether waiting may help."""
+    wrong_type = isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE")
+    if wrong_type or isinstance(error, NoPermissionError):
+        return SystemRefused(
+            f"the server refuses the order API: {error}. Its keys must be this system's streams,"
+            " and the user must be allowed to use them."
+        )
+    return Unavailable(f"no answer from the server: {type(error).__name__}: {error}")

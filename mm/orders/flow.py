@@ -1,0 +1,124 @@
+"""Synthetic order flow: seeded, deterministic, and integers wherever there is money.
+
+The same options and symbols give the same orders on any machine; the rate changes only when they
+are sent. Each symbol has a fundamental value of its own, a random walk that is drawn back to the
+reference price, and every order's limit lies a few ticks beyond it. So most orders cross the
+market maker's quote but not all, the side that the maker has pushed away stops trading, and
+prices stay near the reference however long the flow lasts.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from mm.errors import ValueRefused
+from mm.market import Order, Side, Symbol, check_int
+
+#: How slowly the fundamental returns: each order of the symbol takes 1/256 of the distance back.
+REVERSION = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An order that has no id yet: what to send, and when, in seconds after the start."""
+
+    at_s: float
+    symbol: str
+    side: Side
+    qty_lots: int
+    limit_ticks: int
+
+    def order(self, client_id: str, order_id: str) -> Order:
+        """The order under an id."""
+        return Order(client_id, order_id, self.symbol, self.side, self.qty_lots, self.limit_ticks)
+
+
+@dataclass(frozen=True)
+class FlowOptions:
+    """How the flow looks; ValueRefused names what cannot be used.
+
+    ``rate_per_s`` is the mean number of orders a second (Poisson arrivals; 0: all at once).
+    ``size_percent`` is the mean order size in percent of the symbol's quoted size.
+    ``aggressiveness_percent`` says how far beyond the fundamental value the limits lie on
+    average, in percent of the symbol's spread: at 50 about half of the orders cross.
+    ``weights`` gives symbols their share of the orders; those that it does not name get none,
+    and without it all get the same.
+    """
+
+    rate_per_s: float = 100.0
+    seed: int = 1
+    size_percent: int = 25
+    aggressiveness_percent: int = 150
+    weights: Mapping[str, int] | None = None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.rate_per_s) and 0 <= self.rate_per_s <= 10_000_000):
+            raise ValueRefused(
+                f"rate {self.rate_per_s}: it must be from 0 (flat out) to 10000000 orders/s"
+            )
+        check_int("seed", self.seed, low=0)
+        check_int("size_percent", self.size_percent, low=1, high=10_000)
+        check_int("aggressiveness_percent", self.aggressiveness_percent, low=0, high=10_000)
+        for name, weight in (self.weights or {}).items():
+            check_int(f"weight of symbol {name}", weight, low=0, high=1_000_000)
+
+
+class _Source:
+    """Orders of one symbol, each from the same random numbers as all others."""
+
+    def __init__(self, symbol: Symbol, options: FlowOptions) -> None:
+        self.symbol = symbol
+        self._value = symbol.reference_ticks
+        self._stride = max(1, symbol.spread_ticks // 4)
+        mean = max(1, symbol.size_lots * options.size_percent // 100)
+        self._largest = 4 * mean - 3
+        self._reach = 2 * symbol.spread_ticks * options.aggressiveness_percent // 100
+
+    def next(self, at_s: float, rng: random.Random) -> Intent:
+        """The symbol's next order."""
+        reference = self.symbol.reference_ticks
+        away = self._value - reference
+        pull, rest = divmod(abs(away), REVERSION)
+        pull += rng.randrange(REVERSION) < rest
+        step = rng.randint(-self._stride, self._stride)
+        self._value += step - pull if away > 0 else step + pull
+        self._value = min(max(self._value, 1), 2 * reference)
+        # Many small orders and few large ones, up to four times the mean.
+        lots = rng.randint(1, rng.randint(1, self._largest))
+        beyond = rng.randint(0, self._reach)
+        side: Side = "buy" if rng.getrandbits(1) else "sell"
+        limit = self._value + (beyond if side == "buy" else -beyond)
+        return Intent(at_s, self.symbol.name, side, lots, max(limit, 1))
+
+
+def synthetic_orders(symbols: Sequence[Symbol], options: FlowOptions) -> Iterator[Intent]:
+    """An endless flow over the symbols; ValueRefused when the weights fit none of them."""
+    sources = [_Source(symbol, options) for symbol in symbols]
+    weights = [1] * len(sources)
+    if options.weights is not None:
+        known = {symbol.name for symbol in symbols}
+        if unknown := sorted(set(options.weights) - known):
+            raise ValueRefused(f"weight of symbol {unknown[0]!r}: it must be a configured one")
+        weights = [options.weights.get(symbol.name, 0) for symbol in symbols]
+    if not sum(weights):
+        raise ValueRefused("weights: at least one symbol must have a weight above 0")
+    return _endless(sources, list(accumulate(weights)), options)
+
+
+def _endless(
+    sources: Sequence[_Source], bounds: Sequence[int], options: FlowOptions
+) -> Iterator[Intent]:
+    # Two sequences of random numbers, so that the times do not touch the orders.
+    orders = random.Random(f"{options.seed}/orders")
+    arrivals = random.Random(f"{options.seed}/arrivals")
+    at_s = 0.0
+    while True:
+        if options.rate_per_s:
+            at_s += arrivals.expovariate(options.rate_per_s)
+        source = sources[bisect_right(bounds, orders.randrange(bounds[-1]))]
+        yield source.next(at_s, orders)

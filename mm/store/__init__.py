@@ -1,0 +1,44 @@
+"""The only door to Redis: keys, connection, scripts, snapshots."""
+
+from mm.store.calls import WaitingCalls, execute, pairs, send_pipeline, text
+from mm.store.connection import ServerInfo, check_durability, open_client, server_info, socket_url
+from mm.store.keys import DEFAULT_PREFIX, Keys
+from mm.store.lua import script_names
+from mm.store.raw import Raw, RawSymbol, read_raw
+from mm.store.replies import Committed, Expired, Matched, Survey, SurveyRow
+from mm.store.scripts import Scripts
+from mm.store.snapshot import Event, Snapshot, SymbolState, read_config, take_snapshot
+from mm.store.streams import StreamReader, is_stream_id, stream_id_order
+
+__all__ = [
+    "DEFAULT_PREFIX",
+    "Committed",
+    "Event",
+    "Expired",
+    "Keys",
+    "Matched",
+    "Raw",
+    "RawSymbol",
+    "Scripts",
+    "ServerInfo",
+    "Snapshot",
+    "StreamReader",
+    "Survey",
+    "SurveyRow",
+    "SymbolState",
+    "WaitingCalls",
+    "check_durability",
+    "execute",
+    "is_stream_id",
+    "open_client",
+    "pairs",
+    "read_config",
+    "read_raw",
+    "script_names",
+    "send_pipeline",
+    "server_info",
+    "socket_url",
+    "stream_id_order",
+    "take_snapshot",
+    "text",
+]

@@ -1,0 +1,119 @@
+"""The connection to the server: pinned client settings, and the check of its durability.
+
+redis-py retries by itself unless told otherwise, and would run a script twice when only its reply
+was lost; here nothing is retried below the process that knows whether it may be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from mm.errors import DurabilityRefused, SystemRefused, Unavailable, ValueRefused, shown
+from mm.market import Durability
+
+#: A socket read may last this much longer than the server was asked to block.
+SOCKET_TIMEOUT_S = 10.0
+
+#: Setting -> values that keep "acknowledged means on disk" true.
+NEEDED_SETTINGS = {
+    "appendonly": ("yes",),
+    "appendfsync": ("always",),
+    "no-appendfsync-on-rewrite": ("no",),
+    "maxmemory-policy": ("noeviction",),
+}
+
+
+#: What may stand behind the ``?`` of a server's URL; anything else could undo the pinned settings.
+URL_SETTINGS = (
+    *("db", "username", "password", "client_name"),
+    *("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"),
+)
+
+
+@dataclass(frozen=True)
+class ServerInfo:
+    """What a server says of itself: ``name`` is redis or valkey."""
+
+    name: str
+    version: str
+    settings: dict[str, str]
+
+    @property
+    def weak(self) -> list[str]:
+        """The settings that do not keep an acknowledged write on disk, as ``name value``."""
+        return [
+            f"{name} {self.settings.get(name, 'unknown')}"
+            for name, good in NEEDED_SETTINGS.items()
+            if self.settings.get(name) not in good
+        ]
+
+
+def socket_url(path: Path) -> str:
+    """The URL of a server's Unix socket."""
+    return f"unix://{path.resolve()}"
+
+
+def open_client(url: str) -> redis.Redis:
+    """A client for the URL, not yet connected; replies stay bytes and nothing is retried.
+
+    Raises ValueRefused when the URL is not one.
+    """
+    try:
+        for name in parse_qs(urlsplit(url).query, keep_blank_values=True):
+            if name not in URL_SETTINGS:
+                raise ValueError(f"{name!r} is none of the settings {' '.join(URL_SETTINGS)}")
+        client: redis.Redis = redis.Redis.from_url(
+            url,
+            protocol=2,
+            legacy_responses=True,
+            decode_responses=False,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=SOCKET_TIMEOUT_S,
+            socket_connect_timeout=SOCKET_TIMEOUT_S,
+        )
+        # Settings that this kind of connection does not know are found only when one is made.
+        client.connection_pool.make_connection()
+    except (ValueError, TypeError) as error:
+        raise ValueRefused(
+            f"server URL {shown(url)}: it must be redis://HOST:PORT/DB or unix:///PATH ({error})"
+        ) from error
+    return client
+
+
+def server_info(client: redis.Redis) -> ServerInfo:
+    """Ask the server what it is and how it persists; Unavailable when it does not answer."""
+    try:
+        info = client.info("server")
+        settings = client.config_get(*NEEDED_SETTINGS)
+    except redis.exceptions.ConnectionError as error:
+        raise Unavailable(f"no server answers: {error}") from error
+    except RedisError as error:
+        raise SystemRefused(
+            f"the server does not tell its settings ({error}): INFO and CONFIG GET must be allowed,"
+            " since every process checks that acknowledged writes are on disk"
+        ) from error
+    name = "valkey" if "valkey_version" in info else "redis"
+    decoded = {_plain(key): _plain(value) for key, value in settings.items()}
+    return ServerInfo(name, str(info.get(f"{name}_version", "unknown")), decoded)
+
+
+def check_durability(info: ServerInfo, durability: Durability) -> None:
+    """Raise DurabilityRefused when the settings are weaker than ``durability`` asks for."""
+    if durability == "always" and info.weak:
+        needed = ", ".join(f"{name} {good[0]}" for name, good in NEEDED_SETTINGS.items())
+        raise DurabilityRefused(
+            f"{info.name} {info.version} does not put every acknowledged write on disk: found"
+            f" {', '.join(info.weak)}; needed: {needed}. Change the settings (CONFIG SET, and the"
+            " server's configuration file), or accept the risk with --durability relaxed."
+        )
+
+
+def _plain(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,135 @@
+"""The whole system at one instant as the keys hold it: texts, of which nothing is assumed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from mm.errors import SystemRefused
+from mm.store.calls import execute, pairs, text
+from mm.store.keys import CATALOGUE
+from mm.store.scripts import Scripts
+
+_CURSOR = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A stream's length and its first and last entry ids (``0-0`` when empty)."""
+
+    length: int
+    first_id: str
+    last_id: str
+
+
+@dataclass(frozen=True)
+class RawSymbol:
+    """One symbol's hashes as stored; an empty one does not exist."""
+
+    state: dict[str, str]
+    position: dict[str, str]
+    quote: dict[str, str]
+    reservation: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Everything at one instant as stored: hashes as text, sorted sets as member -> score text.
+
+    ``pending`` maps a consumer to the ms of the oldest entry after its cursor, 0 for none;
+    ``fills`` and ``events`` are stream entries, newest first.
+    """
+
+    now_ms: int
+    config: dict[str, str]
+    exposure: dict[str, str]
+    cursors: dict[str, str]
+    expiry: dict[str, str]
+    waiting_bid: dict[str, str]
+    waiting_ask: dict[str, str]
+    processes: dict[str, dict[str, str]]
+    symbols: dict[str, RawSymbol]
+    streams: dict[str, Stream]
+    pending: dict[str, int]
+    fills: list[Any]
+    events: list[Any]
+
+
+def damage(name: str, found: str) -> SystemRefused:
+    """The error for keys that are not what this system writes."""
+    return SystemRefused(
+        f"{name}: {found}. A foreign program may have changed it; restore the data from a backup."
+    )
+
+
+def _wrong_keys(scripts: Scripts) -> list[str]:
+    """What is wrong with the keys that the snapshot reads: those of another type, a bad cursor."""
+    client, keys = scripts.client, scripts.keys
+    listed = client.hget(keys.named("config"), "symbols") if _typed(scripts, "config") else None
+    expected = {keys.named(name): kind for name, (kind, _) in CATALOGUE.items() if "*" not in name}
+    for symbol in text(listed or b"").split():
+        for family in ("symbol:*", "position:*", "quote:*", "reservation:*"):
+            expected[keys.member(family, symbol)] = CATALOGUE[family][0]
+    if _typed(scripts, "processes"):
+        for name in execute(client, "ZRANGE", keys.named("processes"), 0, -1):
+            expected[keys.member("process:*", text(name))] = CATALOGUE["process:*"][0]
+    wrong = []
+    for key, kind in expected.items():
+        found = text(execute(client, "TYPE", key))
+        if found not in (kind, "none"):
+            wrong.append(f"{key} holds a {found}, it must hold a {kind}")
+    if wrong or not _typed(scripts, "cursors"):
+        return wrong
+    cursors = client.hmget(keys.named("cursors"), ["exchange", "state"])
+    return [
+        f"{keys.named('cursors')} {name} {text(value)!r}: it must be a stream id"
+        for name, value in zip(("exchange", "state"), cursors, strict=True)
+        if value is not None and not _CURSOR.fullmatch(text(value))
+    ]
+
+
+def _typed(scripts: Scripts, name: str) -> bool:
+    return text(execute(scripts.client, "TYPE", scripts.keys.named(name))) == CATALOGUE[name][0]
+
+
+def read_raw(scripts: Scripts, recent: int = 0, most: int = 0) -> Raw:
+    """Everything as stored, in one script call.
+
+    SystemRefused when the keys hold no system, or naming the key that holds another type.
+    """
+    try:
+        raw = scripts.snapshot(recent, most)
+    except ResponseError as error:
+        wrong = _wrong_keys(scripts)
+        if not wrong:
+            raise
+        raise damage("; ".join(wrong), "the state cannot be read") from error
+    stored = pairs(raw["config"])
+    if not stored:
+        raise SystemRefused(
+            f"no system runs under the key prefix {scripts.keys.prefix} of this server:"
+            f" {scripts.keys.named('config')} does not exist. Start one with `mm up`, or name the"
+            " right --data-dir or --redis-url."
+        )
+    since = (pairs(one).popitem() for one in raw["pending"])
+    return Raw(
+        now_ms=int(raw["now_ms"]),
+        config=stored,
+        exposure=pairs(raw["exposure"]),
+        cursors=pairs(raw["cursors"]),
+        expiry=pairs(raw["expiry"]),
+        waiting_bid=pairs(raw["waiting_bid"]),
+        waiting_ask=pairs(raw["waiting_ask"]),
+        processes={text(name): pairs(fields) for name, fields in raw["process"]},
+        symbols={text(row[0]): RawSymbol(*map(pairs, row[1:])) for row in raw["symbols"]},
+        streams={
+            text(name): Stream(length, text(first), text(last))
+            for name, length, first, last in raw["streams"]
+        },
+        pending={consumer: int(ms) for consumer, ms in since},
+        fills=raw["fills"],
+        events=raw["events"],
+    )

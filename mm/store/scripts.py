@@ -1,0 +1,233 @@
+"""Loads the Lua scripts and calls them: one thin typed method a script.
+
+A script file is assembled from its own text and the snippets (``_*.lua``) that its ``-- INCLUDE``
+lines name, and gets exactly the keys that its ``-- KEYS`` header line names. Nothing here decides
+anything: what a transition does is in ``mm/lua/<method>.lua`` alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import redis
+from redis.exceptions import NoScriptError, ResponseError
+
+from mm.errors import ConfigDiffers, ForeignKeys, ProposalRefused
+from mm.market import REFUSALS, Config, Placement, Proposal, symbol_fields
+from mm.store.calls import WaitingCalls, execute, pairs, send_pipeline, text
+from mm.store.keys import Keys
+from mm.store.lua import assembled, key_names
+from mm.store.replies import Committed, Expired, Matched, Survey, SurveyRow
+
+
+class Scripts:
+    """The scripts, bound to one client and one set of keys.
+
+    ``client`` must not decode replies and must not retry by itself: a script whose reply is lost
+    may have run, and only the caller knows whether running it again is right. ``shebang=False``
+    sends the scripts without their ``#!lua`` line, for servers that do not know it.
+    """
+
+    def __init__(self, client: redis.Redis, keys: Keys, shebang: bool = True) -> None:
+        self.client = client
+        self.keys = keys
+        self._shebang = shebang
+        self._sha: dict[str, str] = {}
+
+    def source(self, name: str) -> str:
+        """The text sent to the server for this script."""
+        source = assembled(name)
+        return source if self._shebang else source.partition("\n")[2]
+
+    def _words(self, name: str, args: Iterable[str | int]) -> list[str | int]:
+        if name not in self._sha:
+            digest = hashlib.sha1(self.source(name).encode(), usedforsecurity=False)
+            self._sha[name] = digest.hexdigest()
+        names = [self.keys.named(key) for key in key_names(name)]
+        return [self._sha[name], len(names), *names, *args]
+
+    def call(self, name: str, *args: str | int) -> Any:
+        """Run a script once; loads it and runs it then if the server does not know it.
+
+        Raises redis errors as they are: after a ConnectionError the script may have run.
+        """
+        words = self._words(name, args)
+        try:
+            return execute(self.client, "EVALSHA", *words)
+        except NoScriptError:
+            self.client.script_load(self.source(name))
+            return execute(self.client, "EVALSHA", *words)
+
+    def call_many(self, name: str, calls: Sequence[Sequence[str | int]]) -> list[Any]:
+        """Run a script once for each argument list in one round trip; errors stand as results."""
+        if not calls:
+            return []
+        commands = [("EVALSHA", *self._words(name, args)) for args in calls]
+        results = send_pipeline(self.client, commands)
+        if any(isinstance(result, NoScriptError) for result in results):
+            self.client.script_load(self.source(name))
+            redo = [i for i, result in enumerate(results) if isinstance(result, NoScriptError)]
+            for i, result in zip(redo, self.call_many(name, [calls[i] for i in redo]), strict=True):
+                results[i] = result
+        return results
+
+    def setup(self, config: Config) -> str:
+        """Create the keys or check them: ``created`` or ``matched``; ConfigDiffers, ForeignKeys."""
+        args: list[str] = []
+        stored = config.store_fields()
+        args += [str(len(stored)), *(word for item in stored.items() for word in item)]
+        for symbol in config.symbols:
+            parameters = symbol_fields(symbol)
+            args += [symbol.name, str(len(parameters))]
+            args += [word for item in parameters.items() for word in item]
+        try:
+            return text(self.call("setup", *args))
+        except ResponseError as error:
+            code, _, detail = str(error).partition(" ")
+            if code == "CONFIG_DIFFERS":
+                raise ConfigDiffers(
+                    f"the keys under {self.keys.prefix} hold a system with another configuration:"
+                    f" {detail}. Use the configuration it was made with, another data directory,"
+                    " or another key prefix."
+                ) from error
+            if code == "FOREIGN_KEYS":
+                raise ForeignKeys(
+                    f"{detail} exists, but {self.keys.named('config')} does not: these keys are not"
+                    " a complete system of this program. Use another key prefix or another server,"
+                    " or restore the data from a backup."
+                ) from error
+            raise
+
+    def armed(self, name: str, stream: str, wait_ms: int, most: int) -> WaitingCalls:
+        """A way to have the script called by the server itself as ``stream`` gets entries."""
+        script = ("EVALSHA", *self._words(name, [most]))
+        return WaitingCalls(self.client, self.keys.named(stream), wait_ms, script)
+
+    def _done(self, name: str, reply: Any, *args: str | int) -> Any:
+        # The reply of a call that was sent ahead: the server may not know the script.
+        if isinstance(reply, NoScriptError):
+            return self.call(name, *args)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def match(self, most: int, reply: Any = None) -> Matched:
+        """Match up to ``most`` orders; or what an armed call that replied ``reply`` has matched."""
+        reply = self.call("match", most) if reply is None else self._done("match", reply, most)
+        done, orders, fills, duplicates, rejected, more, now, next_expiry = reply
+        return Matched(text(done), orders, fills, duplicates, rejected, more == 1, now, next_expiry)
+
+    def commit(self, most: int, reply: Any = None) -> Committed:
+        """Apply up to ``most`` fills; or what an armed call that replied ``reply`` has applied."""
+        reply = self.call("commit", most) if reply is None else self._done("commit", reply, most)
+        done, fills, more, now, versions, halts = reply
+        by_symbol = {symbol: int(version) for symbol, version in pairs(versions).items()}
+        return Committed(text(done), fills, more == 1, now, by_symbol, pairs(halts))
+
+    def place_many(self, proposals: Sequence[Proposal]) -> list[Placement | ProposalRefused]:
+        """Place each proposal, in turn and in one round trip; a refusal stands as its result."""
+        results: list[Placement | ProposalRefused] = []
+        for reply in self.call_many("place", [_place_args(one) for one in proposals]):
+            if isinstance(reply, ResponseError):
+                code, _, detail = str(reply).partition(" ")
+                if code not in REFUSALS:
+                    raise reply
+                results.append(ProposalRefused(code, detail))
+            elif isinstance(reply, Exception):
+                raise reply
+            else:
+                outcome, quote_id, bid_lots, ask_lots, expires_ms = reply
+                results.append(
+                    Placement(
+                        text(outcome),  # type: ignore[arg-type]  # the script writes only the three
+                        text(quote_id),
+                        bid_lots,
+                        ask_lots,
+                        expires_ms,
+                    )
+                )
+        return results
+
+    def place(self, proposal: Proposal) -> Placement:
+        """Place one proposal; raises ProposalRefused."""
+        result = self.place_many([proposal])[0]
+        if isinstance(result, ProposalRefused):
+            raise result
+        return result
+
+    def expire(self) -> Expired:
+        """Release and announce what is past its deadline."""
+        quote_ids, more, now, next_expiry = self.call("expire")
+        return Expired([text(one) for one in quote_ids], more == 1, now, next_expiry)
+
+    def survey(self, symbols: Sequence[str]) -> Survey:
+        """What a maker needs to know of these symbols, and which waiting ones can be served."""
+        return self._surveyed(self.call("survey", *symbols))
+
+    def survey_after(
+        self, cursor: str, wait_ms: int, most: int, symbols: Sequence[str]
+    ) -> tuple[Any, Survey]:
+        """Up to ``most`` committed updates after ``cursor``, and a survey as they are there.
+
+        The blocking read and the script go out together: no round trip lies between the two.
+        """
+        where = ("BLOCK", wait_ms, "STREAMS", self.keys.named("positions"), cursor)
+        script = ("EVALSHA", *self._words("survey", symbols))
+        heard, reply = send_pipeline(self.client, [("XREAD", "COUNT", most, *where), script])
+        if isinstance(heard, Exception):
+            raise heard
+        return heard, self._surveyed(self._done("survey", reply, *symbols))
+
+    @staticmethod
+    def _surveyed(reply: Any) -> Survey:
+        now, rows, servable = reply
+        result: dict[str, SurveyRow] = {}
+        for row in rows:
+            symbol, seq, version, halted, committed, net, price, waits, based, expires = row
+            result[text(symbol)] = SurveyRow(
+                text(symbol),
+                int(seq),
+                int(version),
+                halted == 1,
+                int(committed or -1),
+                int(net or 0),
+                int(price or 0),
+                waits == 1,
+                int(based),
+                int(expires),
+            )
+        return Survey(now, result, [text(one) for one in servable])
+
+    def heartbeat(
+        self, name: str, kind: str, live_ms: int, count: int, fields: dict[str, str]
+    ) -> tuple[int, list[str]]:
+        """Say that a process lives; the server's time in ms, and the live names of its kind."""
+        words = [word for item in fields.items() for word in item]
+        now, live = self.call("heartbeat", name, kind, live_ms, count, *words)
+        return now, [text(one) for one in live]
+
+    def farewell(self, name: str) -> None:
+        """Say that a process stops in order."""
+        self.call("farewell", name)
+
+    def snapshot(self, recent: int = 0, most: int = 0) -> dict[str, Any]:
+        """The raw reply of ``snapshot.lua`` by name; :mod:`mm.snapshot` makes records of it."""
+        reply = self.call("snapshot", recent, most)
+        return dict(zip((text(name) for name in reply[::2]), reply[1::2], strict=True))
+
+
+def _place_args(proposal: Proposal) -> list[str | int]:
+    prices = proposal.prices
+    return [
+        proposal.symbol,
+        proposal.maker_id,
+        proposal.trigger,
+        proposal.position_version,
+        proposal.quote_version,
+        prices.bid_ticks,
+        prices.bid_lots,
+        prices.ask_ticks,
+        prices.ask_lots,
+    ]

@@ -1,0 +1,23 @@
+"""Everything that draws on a terminal."""
+
+from mm.terminal.audit_table import audit_table
+from mm.terminal.screen import History, Supervision, market_screen, status_line
+from mm.terminal.story_table import story_table
+from mm.terminal.tables import exposure_table, positions_table, processes_table, quotes_table
+from mm.terminal.watch import FRAME_S, SnapshotSource, run_watch
+
+__all__ = [
+    "FRAME_S",
+    "History",
+    "SnapshotSource",
+    "Supervision",
+    "audit_table",
+    "exposure_table",
+    "market_screen",
+    "positions_table",
+    "processes_table",
+    "quotes_table",
+    "run_watch",
+    "status_line",
+    "story_table",
+]

@@ -1,0 +1,153 @@
+"""The lower panes of the live view: processes, the latest fills, notable quote events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+
+from rich.text import Text
+
+from mm.facts import number, process_rows
+from mm.market import Fill
+from mm.store import Event, Snapshot
+from mm.terminal.draw import (
+    QUIET,
+    WARN,
+    Column,
+    beside,
+    clock,
+    cut,
+    fitted,
+    plain,
+    rule,
+    short_count,
+)
+from mm.terminal.tables import lag_text, none, restarts_text, state_text
+
+#: From these widths on there is room for roomier processes, and for three panes side by side.
+MIDDLE, WIDE = 100, 150
+#: Below this width only the processes are shown.
+NARROW = 72
+#: From this width on a fill's line says whose order it was.
+ROOMY = 50
+
+
+def processes_pane(
+    snapshot: Snapshot, restarts: Mapping[str, int], width: int, height: int
+) -> list[Text]:
+    """The processes, one a line, under a line of titles; where not all fit, silent ones first."""
+    shown = rows = process_rows(snapshot, restarts)
+    if len(rows) > height - 1:
+        shown = sorted(rows, key=lambda row: row.state != "silent")[: max(height - 2, 0)]
+    rates = [
+        none() if row.rate_per_s is None else Text(short_count(row.rate_per_s)) for row in shown
+    ]
+    pids = [Text(plain(row.pid), QUIET) if row.pid else none() for row in shown]
+    restarted = "restarts" if width >= 54 else "rst"
+    columns = [
+        Column("process", [Text(plain(row.name)) for row in shown], right=False),
+        Column("pid", pids, 2),
+        Column("state", [state_text(row) for row in shown], 1, right=False),
+        Column(restarted, [restarts_text(row) for row in shown], 4),
+        Column("rate/s", rates, 5),
+        Column("lag", [lag_text(row) for row in shown], 3),
+    ]
+    lines = fitted(columns, width, most_gap=2)
+    if len(rows) > len(shown):
+        lines.append(cut(Text(f"and {len(rows) - len(shown)} more", "italic"), width))
+    return lines
+
+
+def fill_line(snapshot: Snapshot, fill: Fill, width: int) -> Text:
+    """A fill from the maker's side: what was bought or sold, and in wide panes to whom."""
+    state = snapshot.symbols.get(fill.symbol)
+    bought = fill.signed_lots > 0
+    price = state.symbol.price(fill.price_ticks) if state else f"{fill.price_ticks} ticks"
+    line = Text.assemble(
+        (clock(fill.ts_ms), QUIET), f" {fill.symbol if width < ROOMY else fill.fill_id} "
+    )
+    line.append("bought" if bought else "sold", "green" if bought else "red")
+    line.append(f" {fill.qty_lots} @ {price}")
+    if width >= ROOMY:
+        line.append(f" order {fill.client_id}/{fill.order_id}", QUIET)
+    return cut(line, width)
+
+
+def notable(event: Event) -> bool:
+    """Whether a quote event is more than a quote granted in full."""
+    fields = event.fields
+    return fields.get("event") != "active" or fields.get("outcome") != "granted"
+
+
+def event_line(event: Event, width: int) -> Text:
+    """A quote event: what was reduced, omitted, withdrawn or expired."""
+    fields = event.fields
+    what, outcome = fields.get("event", ""), fields.get("outcome", "")
+    symbol, version = fields.get("symbol", "-"), fields.get("quote_id", "-")
+    line = Text.assemble((clock(number(fields, "ts_ms")), QUIET), f" {plain(symbol)} ")
+    if what == "active":
+        to, of = (" ", "/") if width < 40 else (" to ", " of ")
+        asked = f"{fields.get('requested_bid_lots', '-')}x{fields.get('requested_ask_lots', '-')}"
+        given = f"{fields.get('bid_lots', '-')}x{fields.get('ask_lots', '-')}"
+        line.append(plain(outcome), WARN).append(plain(f"{to}{given}{of}{asked}"))
+    elif what == "withdrawn" and outcome == "omitted":
+        line.append("omitted", "magenta").append(", nothing fits")
+    else:
+        line.append(plain(what), "magenta").append(plain(f" quote {version}"))
+    return cut(line, width)
+
+
+def fills_lines(snapshot: Snapshot, width: int, height: int) -> list[Text]:
+    """The newest fills, as many as fit."""
+    lines = [fill_line(snapshot, fill, width) for fill in islice(snapshot.fills, max(height, 0))]
+    return lines or [cut(Text("no fills yet", QUIET), width)][: max(height, 0)]
+
+
+def events_lines(snapshot: Snapshot, width: int, height: int) -> list[Text]:
+    """The newest notable quote events, as many as fit."""
+    found = islice(filter(notable, snapshot.events), max(height, 0))
+    lines = [event_line(event, width) for event in found]
+    return lines or [cut(Text("all recent quotes granted", QUIET), width)][: max(height, 0)]
+
+
+def _parts(width: int) -> list[int]:
+    """The widths of the panes, two cells apart."""
+    if width < NARROW:
+        return [width]
+    if width < MIDDLE:
+        return [44, width - 46]
+    if width < WIDE:
+        return [54, width - 56]
+    rest = width - 58
+    return [54, rest // 2, rest - rest // 2]
+
+
+def bottom_pane(
+    snapshot: Snapshot, restarts: Mapping[str, int], width: int, height: int
+) -> list[Text]:
+    """Processes, fills and quote events side by side, or the last two stacked, each with a rule.
+
+    It takes ``height`` lines at most, which must be 4 at least.
+    """
+    parts, inner = _parts(width), height - 1
+    panes = [[rule("processes", parts[0]), *processes_pane(snapshot, restarts, parts[0], inner)]]
+    if len(parts) == 3:
+        panes.append([rule("fills", parts[1]), *fills_lines(snapshot, parts[1], inner)])
+        panes.append([rule("quote events", parts[2]), *events_lines(snapshot, parts[2], inner)])
+    elif len(parts) == 2:
+        events = (height - 2) // 2
+        fills = height - 2 - events
+        panes.append(
+            [
+                rule("fills", parts[1]),
+                *fills_lines(snapshot, parts[1], fills),
+                rule("quote events", parts[1]),
+                *events_lines(snapshot, parts[1], events),
+            ]
+        )
+    return beside(panes, parts, 2)
+
+
+def bottom_lines(snapshot: Snapshot, restarts: Mapping[str, int]) -> int:
+    """How many lines the pane would like for the processes: a rule, titles, one for each."""
+    return 2 + max(len(process_rows(snapshot, restarts)), 3)

@@ -1,0 +1,265 @@
+"""The story of a symbol: what happened, in order, and why each quote has its size."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from mm.errors import SystemRefused, ValueRefused
+from mm.explain import explain
+from mm.explain.story import Story
+from mm.market import Order
+from mm.store import execute
+from mm.terminal import story_table
+from tests.kit import Fake, World, small_config
+
+TTL = 30_000
+
+
+def placed(world: World, symbol: str = "AAA", **changes: Any) -> str:
+    """Place a quote a millisecond later; its id."""
+    world.advance(1)
+    return world.propose(symbol, **changes).quote_id
+
+
+def traded(world: World, *orders: Order, match_ms: int = 2, commit_ms: int = 3) -> None:
+    """Send orders, match them and commit the fills, each a little later."""
+    for order in orders:
+        world.send(order)
+    world.advance(match_ms)
+    world.scripts.match(100)
+    world.advance(commit_ms)
+    world.scripts.commit(100)
+
+
+@pytest.fixture
+def told(fake: Fake) -> World:
+    """Three symbols of 10 lots, a limit of 25 units, a position limit of 12 lots."""
+    return World(fake, small_config(3, limit=25, of_symbol={"position_limit_lots": 12}))
+
+
+def kinds(story: Story) -> list[str]:
+    """The kinds of the steps, in order."""
+    return [step.kind for step in story.steps]
+
+
+def test_story_of_a_fill(told: World) -> None:
+    """Order, fill, committed version, the quote it led to and why its size, in this order."""
+    placed(told)
+    traded(told, told.order("sell", qty=4, limit=98, order_id="o7"))
+    placed(told, trigger="position")
+    story = explain(told.scripts, "AAA")
+    assert kinds(story) == ["quote", "fill", "commit", "quote"]
+    facts = story.facts()
+    first, fill, commit, second = facts["steps"]
+    assert first["trigger"] == "bootstrap"
+    assert first["end"] == {"how": "replaced", "by": "AAA-2", "ts_ms": second["ts_ms"]}
+    assert fill["order"]["quantity"] == "4"
+    assert fill["order"]["limit_price"] == "0.98"
+    assert (fill["order_id"], fill["quote_id"], fill["price"]) == ("o7", "AAA-1", "0.99")
+    assert fill["ts_ms"] - fill["order"]["sent_ms"] == 2
+    assert commit["after_ms"] == 3
+    assert (commit["position_version"], commit["net"], commit["cash"]) == (1, "4", "-3.96")
+    assert (second["trigger"], second["position_version"]) == ("position", 1)
+    assert second["replaces"] == "AAA-1"
+    assert second["bid"]["reduced_by"] == ["position_limit"]
+    assert (second["bid"]["requested"], second["bid"]["quantity"]) == ("10", "8")
+    assert second["ask"]["reduced_by"] == []
+    assert second["end"] is None
+    lines = "\n".join(story.lines())
+    assert "c1 sent order o7, sell 4 at 0.98 or better; 0.002 s later it sold 4 at 0.99" in lines
+    assert "+0.003 s  Fill AAA-1 was committed: position version 1, net +4" in lines
+    assert "because position version 1 was committed" in lines
+    assert "with net +4 the position limit of 12 leaves room for 8" in lines
+    assert "replaced AAA-1 after 0.006 s, with 6 of 10 bid and 10 of 10 ask left" in lines
+    assert "AAA-2 stands, bid 0.99 with 8 of 8 left" in lines
+
+
+def test_story_on_every_server(world: World) -> None:
+    """The streams read backwards alike on each server."""
+    world.propose("AAA")
+    world.trade(world.order("sell", qty=4))
+    world.drain()
+    world.propose("AAA", trigger="position")
+    assert kinds(explain(world.scripts, "AAA")) == ["quote", "fill", "commit", "quote"]
+    assert kinds(explain(world.scripts, "AAA", last=1)) == ["fill", "commit", "quote"]
+
+
+def test_story_of_an_expiry(told: World) -> None:
+    """A quote that nobody renewed expires, and the next one says that this is why it came."""
+    placed(told)
+    told.advance(TTL)
+    told.scripts.expire()
+    placed(told, trigger="expired")
+    story = explain(told.scripts, "AAA")
+    assert kinds(story) == ["quote", "expired", "quote"]
+    first, end, second = story.facts()["steps"]
+    assert first["end"] == {"how": "expired", "by": None, "ts_ms": end["ts_ms"]}
+    assert end["after_ms"] == TTL
+    assert second["replaces"] is None
+    lines = "\n".join(story.lines())
+    assert "AAA-1 expired 30.000 s after it was placed, with 10 of 10 bid" in lines
+    assert "because the quote before it had expired" in lines
+
+
+def test_story_of_reduction_omission_and_capacity(told: World) -> None:
+    """Exposure that others hold reduces a quote, then none is left, then some becomes free."""
+    told.propose("AAA")
+    told.propose("BBB")
+    placed(told, "CCC")
+    story = explain(told.scripts, "CCC")
+    [reduced] = story.facts()["steps"]
+    assert reduced["outcome"] == "reduced"
+    assert reduced["bid"]["quantity"] == reduced["ask"]["quantity"] == "5"
+    assert reduced["bid"]["reduced_by"] == reduced["ask"]["reduced_by"] == ["exposure"]
+    assert "limit of 25 long units had room for 5 left" in "\n".join(story.lines())
+    assert story.now.facts["waits_for"] == ["bid", "ask"]
+
+
+def test_story_of_an_omission(fake: Fake) -> None:
+    """A symbol for which nothing is free is omitted, loses its quote, and is told to wait."""
+    world = World(fake, small_config(2, limit=10))
+    world.propose("AAA")
+    placed(world, "BBB")
+    story = explain(world.scripts, "BBB")
+    [omitted] = story.facts()["steps"]
+    assert (omitted["kind"], omitted["outcome"]) == ("omitted", "omitted")
+    assert "nothing could be quoted" in story.lines()[1]
+    assert "no quote stands; it waits for exposure" in story.lines()[-1]
+    world.advance(TTL)
+    world.scripts.expire()
+    placed(world, "BBB", trigger="capacity")
+    story = explain(world.scripts, "BBB")
+    assert kinds(story) == ["omitted", "quote"]
+    assert "because exposure that it waited for had become free" in "\n".join(story.lines())
+
+
+def test_story_of_a_withdrawal_by_omission(fake: Fake) -> None:
+    """A quote that is replaced by nothing is told as withdrawn, with what was left of it."""
+    world = World(fake, small_config(1, of_symbol={"position_limit_lots": 4}))
+    placed(world)
+    traded(world, world.order("sell", qty=4))
+    world.advance(1)
+    world.propose("AAA", ask_lots=0, trigger="position")
+    story = explain(world.scripts, "AAA")
+    assert kinds(story) == ["quote", "fill", "commit", "omitted"]
+    first, last = story.facts()["steps"][0], story.facts()["steps"][-1]
+    assert (first["end"]["how"], last["replaces"]) == ("withdrawn", "AAA-1")
+    assert "It withdrew AAA-1" in story.steps[-1].text
+    assert "leaves room for 0" in story.steps[-1].text
+
+
+def test_story_of_a_halt(told: World) -> None:
+    """A halted symbol's withdrawal is told, and the story ends with why it stands still."""
+    placed(told)
+    execute(told.client, "XADD", told.keys.named("fills"), "*", "AAA-7", "buy 1 1 c o AAA-1 1")
+    told.advance(5)
+    told.scripts.commit(100)
+    story = explain(told.scripts, "AAA")
+    assert kinds(story) == ["quote", "withdrawn"]
+    assert "HALTED: sequence: expected 1 got 7" in story.lines()[-1]
+
+
+def test_notional_units_explain_the_whole_limit(fake: Fake) -> None:
+    """Where even the whole limit holds less than was asked for, the story says that."""
+    world = World(fake, small_config(1, limit=505, mode="notional"))
+    placed(world)
+    [step] = explain(world.scripts, "AAA").steps
+    assert step.facts["ask"]["reduced_by"] == ["exposure_limit"]
+    assert "the whole limit of 505 short units holds no more than 5" in step.text
+
+
+def test_several_fills_in_one_commit(told: World) -> None:
+    """Fills that were committed together are told one by one, and then as one version."""
+    placed(told)
+    traded(told, *(told.order("buy", qty=2) for _ in range(3)), told.order("buy", qty=9))
+    story = explain(told.scripts, "AAA")
+    assert kinds(story) == ["quote", "fill", "fill", "fill", "fill", "commit"]
+    assert "The remaining 5 found nothing and were canceled" in story.steps[4].text
+    assert "Fills AAA-1 to AAA-4 were committed: position version 4, net -10" in story.steps[5].text
+
+
+def test_uncommitted_fills_are_told(told: World) -> None:
+    """A fill that waits for its commit is there, and the last line says that it waits."""
+    placed(told)
+    told.trade(told.order())
+    story = explain(told.scripts, "AAA")
+    assert kinds(story) == ["quote", "fill"]
+    assert "1 fill is not committed yet" in story.lines()[-1]
+
+
+def test_last_bounds_the_story_and_other_symbols_stay_out(told: World) -> None:
+    """Only the last placements are told, with the fills that led to the first of them."""
+    for _ in range(6):
+        placed(told, trigger="position")
+        placed(told, "BBB", trigger="position")
+        traded(told, told.order("sell"), told.order("buy"), told.order(symbol="BBB"))
+    story = explain(told.scripts, "AAA", last=2)
+    traded_on = ["fill", "fill", "commit"]
+    assert kinds(story) == [*traded_on, "quote", *traded_on, "quote", *traded_on]
+    quotes = [step.facts["quote_id"] for step in story.steps if step.kind == "quote"]
+    assert quotes == ["AAA-5", "AAA-6"]
+    assert not story.notes
+    assert "BBB" not in "\n".join(story.lines())
+
+
+def test_what_retention_took_is_said(told: World) -> None:
+    """Where orders, updates and quotes have been trimmed, the rest is told, and so is the gap."""
+    for _ in range(4):
+        placed(told, trigger="position")
+        traded(told, told.order("sell"), told.order("buy"))
+    for name, keep in (("orders", 0), ("positions", 1), ("quotes", 2)):
+        execute(told.client, "XTRIM", told.keys.named(name), "MAXLEN", "=", keep)
+    story = explain(told.scripts, "AAA")
+    assert kinds(story) == ["quote", "fill", "fill", "quote", "fill", "fill", "commit"]
+    assert story.notes == ("Quotes before AAA-3 are no longer at hand.",)
+    assert all(step.facts["order"] is None for step in story.steps if step.kind == "fill")
+    assert "All fills up to AAA-8 were committed" in story.steps[-1].text
+    net = [step.facts["net"] for step in story.steps if step.kind == "quote"]
+    assert net == ["0", "0"], "the net comes from the fills, not from the trimmed updates"
+
+
+def test_look_back_is_bounded_and_said(told: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A story that lies too far back is not read for ever, and says where it stopped."""
+    placed(told)
+    for _ in range(10):
+        placed(told, "BBB", trigger="refresh")
+    monkeypatch.setattr("mm.explain.past.LOOK_BACK", 5)
+    story = explain(told.scripts, "AAA")
+    assert not story.steps
+    assert "Looked back over 5 entries" in story.notes[0]
+
+
+def test_unknown_symbol_and_missing_system_are_refused(told: World, fake: Fake) -> None:
+    """A wrong symbol names the right ones; keys without a system are said to be so."""
+    with pytest.raises(ValueRefused, match="AAA BBB CCC"):
+        explain(told.scripts, "ZZZ")
+    told.client.flushall()
+    with pytest.raises(SystemRefused, match="no system runs"):
+        explain(told.scripts, "AAA")
+
+
+def test_foreign_entries_do_not_stop_the_story(told: World) -> None:
+    """Rubbish on the streams is passed over."""
+    placed(told)
+    traded(told, told.order("sell"))
+    for name in ("quotes", "positions", "orders"):
+        for words in (("x", "y"), ("symbol", "AAA"), ("AAA", "1 2"), ("o", "c AAA buy x y")):
+            execute(told.client, "XADD", told.keys.named(name), "*", *words)
+    assert kinds(explain(told.scripts, "AAA")) == ["quote", "fill", "commit"]
+
+
+def test_facts_are_json_and_the_story_renders(told: World) -> None:
+    """Facts survive JSON; the console shows each line of the story."""
+    placed(told)
+    traded(told, told.order("sell"))
+    story = explain(told.scripts, "AAA")
+    assert json.loads(json.dumps(story.facts())) == story.facts()
+    console = Console(width=80, record=True)
+    console.print(story_table(story))
+    shown = " ".join(console.export_text().split())
+    for step in story.steps:
+        assert " ".join(step.text.split())[:40] in shown

@@ -1,0 +1,343 @@
+"""The house, held by tests: sizes, keys, words, clocks, documents.
+
+The bands are in ``test_bands``, the scripts' headers and bodies in ``test_scripts``.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import runpy
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from mm.market import REASONS, REFUSALS, TEMPLATE, Config
+from mm.market.config import parse_config
+from mm.store import script_names
+from mm.store.keys import CATALOGUE, FIELDS, RECORDS
+from mm.store.lua import include_names, key_names
+from tests.house.test_bands import MODULES, band_of, imported, module_name, tree
+from tests.kit import Fake, World, small_config
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = script_names()
+LUA = sorted((ROOT / "mm" / "lua").rglob("*.lua"))
+
+MODULE_LINES, FUNCTION_LINES, SCRIPT_LINES = 300, 60, 120
+#: Files that may be longer: how long, and why they are one thing all the same.
+LONGER = {
+    "demo.py": (390, "scenes in the order in which they are played"),
+    "place.lua": (130, "the gate, the grant and the activation must be one script"),
+}
+
+#: Modules that may use what is otherwise banned: (module, what) -> why it decides nothing.
+CLOCKS_AND_CHANCE = {
+    ("host.supervise", "time.strftime"): "the time of day beside a note for people",
+    ("host.supervise", "time.gmtime"): "the time of day beside a note for people",
+    (
+        "orders.flow",
+        "random",
+    ): "the flow: the same seed gives the same orders",
+    ("lab.chaos.plan", "random"): "the faults: seeded, so that the same seed strikes alike",
+    ("lab.bench.load", "random"): "the benchmark's orders: each run sends the same",
+    ("lab.bench.rivals.common", "random"): "the alternatives' orders: each run sends the same",
+    (
+        "lab.bench.sections.latency",
+        "random",
+    ): "the instants of a Poisson process: seeded",
+    ("publisher", "secrets"): "order ids that no earlier run has used",
+    ("cli.order", "secrets"): "an order id that no earlier `mm order` has used",
+}
+BANNED_MODULES = {"random", "uuid", "secrets"}
+BANNED_CALLS = {
+    *["time.time", "time.time_ns", "time.strftime", "time.localtime", "time.gmtime"],
+    *["datetime.now", "datetime.utcnow", "datetime.today", "date.today"],
+    *["os.urandom", "os.times"],
+}
+
+
+# --- sizes
+
+
+def test_sizes() -> None:
+    """Modules, functions and scripts stay within the house's sizes."""
+    too_long = []
+    for path in [*MODULES, *LUA]:
+        usual = SCRIPT_LINES if path.suffix == ".lua" else MODULE_LINES
+        most, _ = LONGER.get(path.name, (usual, ""))
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        if lines > most:
+            too_long.append(f"{path.name}: {lines} lines, at most {most}")
+    for path in MODULES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > FUNCTION_LINES:
+                    too_long.append(f"{path.name}: {node.name} {lines} lines")
+    assert not too_long, "\n".join(too_long)
+
+
+def test_longer_files_still_are() -> None:
+    """The list of longer files names only files that need it."""
+    for name, (most, _) in LONGER.items():
+        path = next(path for path in [*MODULES, *LUA] if path.name == name)
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        usual = SCRIPT_LINES if name.endswith(".lua") else MODULE_LINES
+        assert usual < lines <= most, f"{name} has {lines} lines: take it off the list"
+
+
+# --- keys and words
+
+
+def constants(path: Path) -> Iterator[tuple[int, str]]:
+    """The string constants of a Python file, docstrings aside, with their lines."""
+    parsed = tree(path)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    docs = {
+        id(node.body[0].value)
+        for node in ast.walk(parsed)
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.lineno, node.value
+
+
+def test_keys_are_built_in_one_place() -> None:
+    """No key is spelled outside mm/store/keys.py."""
+    names = "|".join(re.escape(name.removesuffix(":*")) for name in CATALOGUE)
+    for path in MODULES:
+        if module_name(path) != "mm.store.keys":
+            for line, text in constants(path):
+                spelled = re.search(rf"\{{mm\}}:|^:({names})(:|$)", text)
+                assert not spelled, f"mm/{path.name}:{line}: {text!r}"
+
+
+def test_every_key_is_used_and_known() -> None:
+    """Each catalogue name stands on a KEYS line, and each name that Python asks for is in it."""
+    assert {name for script in SCRIPTS for name in key_names(script)} == set(CATALOGUE)
+    for path in MODULES:
+        source = path.read_text(encoding="utf-8")
+        for name in re.findall(r"\.(?:named|member)\(\s*\"([^\"]+)\"", source):
+            assert name in CATALOGUE, f"mm/{path.name}: {name}"
+
+
+def sample_story(world: World) -> None:
+    """Let every kind of record and field come to be."""
+    world.propose("AAA", ask_lots=1)
+    world.propose("BBB", bid_lots=0, ask_lots=20)
+    world.trade(world.order(), world.order(symbol="NONE"))
+    world.scripts.commit(100)
+    world.client.xadd(world.keys.named("fills"), {"BBB-7": "buy 1 101 c1 o9 BBB-1 1"})
+    world.scripts.commit(100)
+    world.scripts.heartbeat("maker-1", "maker", 1000, 0, {"pid": "1", "restarts": "0"})
+
+
+def test_documented_fields_are_those_stored(fake: Fake) -> None:
+    """The fields of every hash and stream, and the words of every record, are the documented."""
+    world = World(fake, small_config(keep_orders=1))
+    sample_story(world)
+    stored: dict[str, set[str]] = {}
+    for key, (kind, content, _) in world.dump().items():
+        local = key.removeprefix(world.keys.prefix + ":")
+        name = local if local in CATALOGUE else local.partition(":")[0] + ":*"
+        assert CATALOGUE[name][0] == kind, key
+        if kind == "hash":
+            stored.setdefault(name, set()).update(field.decode() for field in content)
+        elif kind == "stream":
+            for _, record in content:
+                pairs = record.items() if isinstance(record, dict) else []
+                for field, value in pairs:
+                    if name in RECORDS:
+                        words = RECORDS[name][1].split()
+                        assert len(value.decode().split(" ")) == len(words), (key, value)
+                    else:
+                        stored.setdefault(name, set()).add(field.decode())
+    assert set(stored) - set(FIELDS) == {"config", "seen:*"}
+    assert stored["config"] == {"schema", "symbols", *market_fields()}
+    for name, line in FIELDS.items():
+        assert stored[name] == set(line.split()), name
+
+
+# --- clocks and chance
+
+
+def dotted(node: ast.AST) -> str:
+    """The last two names of an attribute, as in ``time.time`` or ``datetime.now``, else nothing."""
+    if not isinstance(node, ast.Attribute):
+        return ""
+    owner = node.value
+    name = owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")
+    return f"{name}.{node.attr}"
+
+
+def clocks_and_chance(path: Path) -> set[tuple[str, str]]:
+    """What a module uses of what is banned."""
+    found = {name for name in imported(path) if name.partition(".")[0] in BANNED_MODULES}
+    for node in ast.walk(tree(path)):
+        if dotted(node) in BANNED_CALLS:
+            found.add(dotted(node))
+        if isinstance(node, ast.ImportFrom) and node.module in ("time", "os"):
+            found.update(f"{node.module}.{a.name}" for a in node.names)
+    name = module_name(path)
+    if name != "mm" and band_of(name) <= band_of("mm.store"):
+        found.update(one for one in imported(path) if one == "time")
+    return {(name.removeprefix("mm."), used) for used in found}
+
+
+def test_no_stray_clocks_or_chance() -> None:
+    """No process clock and no random number, a short list with reasons aside."""
+    found = set[tuple[str, str]]().union(*map(clocks_and_chance, MODULES))
+    assert found == set(CLOCKS_AND_CHANCE)
+
+
+# --- documents and texts
+
+
+def documents() -> list[Path]:
+    """All text files that the repository holds."""
+    suffixes = {".py", ".lua", ".md", ".toml", ".sh", ".yml", ""}
+    found = [path for path in ROOT.iterdir() if path.suffix in {".md", ".toml"}]
+    for folder in ("mm", "scripts", "tests", "docs", ".ci"):
+        found += [path for path in (ROOT / folder).rglob("*") if path.suffix in suffixes]
+    return [path for path in found if path.is_file() and path.name != "mm.toml"]
+
+
+def market_fields() -> list[str]:
+    """The configuration's fields, symbols aside."""
+    return [field.name for field in fields(Config) if field.name != "symbols"]
+
+
+@cache
+def reference() -> dict[str, Any]:
+    """What scripts/reference.py defines."""
+    return runpy.run_path(str(ROOT / "scripts" / "reference.py"))
+
+
+def test_reference_is_fresh() -> None:
+    """docs/reference.md is what scripts/reference writes now."""
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert text == reference()["render"](), "stale: run scripts/reference"
+
+
+def test_every_command_and_option_is_documented() -> None:
+    """Each command has a heading there and a help text, each option its name and a help text."""
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    for path, command in reference()["walk"](reference()["command_line"], "mm"):
+        assert f"\n### {path}\n" in text
+        assert command.help, f"{path} has no help text"
+        for option in command.params:
+            if isinstance(option, click.Option):
+                assert f"`{option.opts[0]}`" in text, f"{path} {option.opts[0]}"
+                assert option.help, f"{path} {option.opts[0]} has no help text"
+
+
+def prose() -> list[Path]:
+    """The Markdown files."""
+    return [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors of a Markdown file's headings, as code forges make them."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    plain = (re.sub(r"[^\w -]", "", heading.lower()) for heading in headings)
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+def test_links_resolve() -> None:
+    """Each link of a document to a file or a heading of this repository finds it."""
+    for path in prose():
+        for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+            if not target.startswith("http"):
+                name, _, anchor = target.partition("#")
+                file = path.parent / name if name else path
+                assert file.exists(), f"{path.name}: {target}"
+                assert not anchor or anchor in anchors(file), f"{path.name}: {target}"
+
+
+def test_documents_name_commands_and_options_that_exist() -> None:
+    """Each `mm ...` of a document is a command, and each --option of it one of its options."""
+    known = dict(reference()["walk"](reference()["command_line"], "mm"))
+    for path in prose():
+        text = path.read_text(encoding="utf-8").replace("\n", " \n")
+        for line in re.findall(r"(?:`|^)mm ([a-z][^`\n]*)", text, re.MULTILINE):
+            words = line.split()
+            name = f"mm {words[0]}"
+            if len(words) > 1 and f"{name} {words[1]}" in known:
+                name += f" {words[1]}"
+            assert name in known, f"{path.name}: mm {line}"
+            options = {opt for one in known[name].params for opt in one.opts} | {"--help"}
+            given = {word for word in words if word.startswith("--")}
+            assert given <= options, f"{path.name}: mm {line}"
+
+
+def test_documents_name_scripts_and_modules_that_exist() -> None:
+    """Each `NAME.lua`, `mm/...`, `tests/...` and `scripts/...` of a document is there."""
+    for path in prose():
+        text = path.read_text(encoding="utf-8")
+        for name in re.findall(r"`([a-z]+)\.lua`", text):
+            assert name in {*SCRIPTS, *include_names()}, f"{path.name}: {name}.lua"
+        for name in re.findall(r"`((?:mm|tests|scripts|docs)/[a-z_./]+)[` ]", text):
+            assert (ROOT / name).exists(), f"{path.name}: {name}"
+
+
+def test_every_word_is_documented() -> None:
+    """Each key, script, reason, refusal and configuration field stands in the reference."""
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    for word in [*REASONS, *REFUSALS, *market_fields()]:
+        assert f"| `{word}` |" in text
+    for name in CATALOGUE:
+        assert f"`{{mm}}:{name.removesuffix('*')}" in text
+    for name in SCRIPTS:
+        assert f"\n### {name}.lua\n" in text
+
+
+def test_the_template_has_every_field_with_its_default() -> None:
+    """mm/default.toml names each field of the configuration, and its values are the defaults."""
+    config = parse_config(TEMPLATE)
+    for field in fields(Config):
+        if field.name != "symbols":
+            assert re.search(rf"^{field.name} = ", TEMPLATE, re.MULTILINE), field.name
+            assert getattr(config, field.name) == field.default
+
+
+def test_texts_are_clean() -> None:
+    """No unfinished work, no machine's path and no long dash in any file."""
+    # In pieces, so that this file does not find itself.
+    banned = [r"\bTO" r"DO\b", r"\bFIX" r"ME\b", r"\bXX" r"X\b", "\u2014", "\u2013"]
+    banned += [rf"(?<![\w.])/{root}/\w" for root in ("work", "home", "root", "Users")]
+    for path in documents():
+        text = path.read_text(encoding="utf-8")
+        for pattern in banned:
+            found = re.search(pattern, text)
+            assert not found, f"{path.relative_to(ROOT)}: {found and found[0]!r}"
+
+
+def test_exceptions_from_the_checkers_are_single_and_explained() -> None:
+    """Each exception granted to a checker names one rule; its line or the one above says why."""
+    mark = "|".join(("type: " + "ignore", "no" + "qa"))
+    for path in [*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "scripts").glob("*.py")]:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines):
+            if re.search(rf"# ({mark})", line):
+                found = re.search(rf"# ({mark})(\[[a-z-]+\]|: [A-Z]+[0-9]+)( +# \S.*)?$", line)
+                above = lines[number - 1].strip()
+                why = found and (found[3] or above.startswith("#") or above.endswith('"""'))
+                assert why, f"{path.name}:{number + 1}: {line.strip()}"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "tests").rglob("test_*.py")), ids=lambda path: path.stem
+)
+def test_every_test_says_what_it_shows(path: Path) -> None:
+    """Each test function has a docstring of a sentence."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            text = ast.get_docstring(node) or ""
+            assert re.match(r"\S.*\.", text, re.DOTALL), f"{path.name}:{node.lineno}: {node.name}"

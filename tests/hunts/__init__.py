@@ -1,0 +1,1 @@
+"""Searches for bugs: explorer, mutation, fuzzing, cut logs. Never shipped."""

@@ -1,0 +1,129 @@
+"""The contract's invariants, judged of what a call changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.hunts.explorer.db import Db
+from tests.hunts.explorer.invariants import SIDES, check_state, demand, ledger
+from tests.hunts.explorer.parts import Spec
+from tests.hunts.explorer.system import System
+from tests.hunts.explorer.wire import Call
+
+
+def check_call(system: System, call: Call, before: Db, after: Db) -> None:
+    """Judge a call that was not refused: the keys after it, and what it changed."""
+    if after is not before:
+        check_state(system, after)
+        check_fills(system.spec, before, after)
+        check_events(system.spec, before, after)
+    name, args = system.describe(call)
+    if name == "place":
+        check_gate(system.spec, args, before)
+        for side in SIDES:
+            check_turn(system.spec, side, args, before, after)
+
+
+def check_gate(spec: Spec, args: list[str], before: Db) -> None:
+    """A placed proposal names the committed position and the quote that it replaces (R5)."""
+    symbol, _, _, position_version, quote_version = args[:5]
+    position = before.get(spec.key("position:*", symbol), {})
+    state = before.get(spec.key("symbol:*", symbol), {})
+    demand(
+        position_version == position["position_version"] == state["fill_seq"]
+        and quote_version == state["quote_version"],
+        f"gate-kept: placed {args} at position {position}, {state}",
+    )
+
+
+def check_turn(spec: Spec, side: str, args: list[str], before: Db, after: Db) -> None:
+    """A placement takes nothing that symbols which began to wait earlier could have (R11)."""
+    symbol, trigger = args[0], args[2]
+    queue = before.get(spec.key(f"waiting:{side}"), {})
+    mine = int(queue.get(symbol, 2**53))
+    claims = 0
+    for other in queue:
+        if int(queue[other]) < mine:
+            held = after.get(spec.key("reservation:*", other), {})
+            most = int(held[f"{side}_wanted_lots"]) * int(held[f"{side}_lot_units"])
+            claims += max(0, most - int(held[f"{side}_units"]))
+    units = int(after.get(spec.key("reservation:*", symbol), {})[f"{side}_units"])
+    # A top-up may keep what the symbol has, whoever waits.
+    kept = int(before.get(spec.key("reservation:*", symbol), {})[f"{side}_units"])
+    free = spec.config.limit_units - int(after.get(spec.key("exposure"), {})[f"{side}_units"])
+    demand(
+        free >= claims or units <= (kept if trigger == "capacity" else 0),
+        f"out of turn: {symbol} {side} got {units} units, {free} are left for claims of {claims}",
+    )
+
+
+def check_fills(spec: Spec, before: Db, after: Db) -> None:
+    """Each new fill was executed against the quote that stood, as its order allowed."""
+    key = spec.key("fills")
+    sent = {f"{line.split(' ')[0]}/{name}": line for name, line in _sent(spec)}
+    left: dict[tuple[str, str], int] = {}
+    for fill in ledger(spec, after, len(before.get(key, ()))):
+        quote = before.get(spec.key("quote:*", fill.symbol), {})
+        side = "ask" if fill.side == "buy" else "bid"
+        demand(
+            bool(quote)
+            and quote["quote_id"] == fill.quote_id
+            and int(quote["expires_ms"]) > fill.ts
+            and int(quote[f"{side}_ticks"]) == fill.price,
+            f"fills-within-quote: {fill} against {quote}",
+        )
+        remaining = left.get((fill.symbol, side), int(quote[f"{side}_lots"]))
+        _, symbol, taker, lots, limit = sent[fill.order].split(" ")
+        crosses = fill.price <= int(limit) if taker == "buy" else fill.price >= int(limit)
+        demand(
+            (symbol, taker) == (fill.symbol, fill.side)
+            and crosses
+            and fill.lots == min(int(lots), remaining),
+            f"fills-within-quote: {fill} of the order {sent[fill.order]}, {remaining} remaining",
+        )
+        left[fill.symbol, side] = remaining - fill.lots
+
+
+def _sent(spec: Spec) -> list[tuple[str, str]]:
+    return [pair for words in spec.orders for pair in zip(words[::2], words[1::2], strict=True)]
+
+
+def check_events(spec: Spec, before: Db, after: Db) -> None:
+    """Each new quote event says what happened, and its gate was kept."""
+    key = spec.key("quotes")
+    for _, words in after.get(key, ())[len(before.get(key, ())) :]:
+        event = dict(zip(words[::2], words[1::2], strict=True))
+        name = event["symbol"]
+        state = before.get(spec.key("symbol:*", name), {})
+        quote = before.get(spec.key("quote:*", name), {})
+        if event["event"] == "active":
+            _check_placed(spec, before, event)
+        elif event["event"] == "expired":
+            ended = before.get(spec.key("expiry"), {}).get(name, after.now + 1)
+            demand(ended <= after.now, f"expired before its time: {event}, {quote}")
+        else:
+            halted = after.get(spec.key("symbol:*", name), {}).get("halted")
+            omitted = int(event["quote_version"]) == int(state["quote_version"]) + 1
+            demand(bool(halted) or omitted, f"withdrawn without a reason: {event}")
+
+
+def _check_placed(spec: Spec, before: Db, event: dict[str, Any]) -> None:
+    name = event["symbol"]
+    state = before.get(spec.key("symbol:*", name), {})
+    position = before.get(spec.key("position:*", name), {})
+    demand(
+        event["position_version"] == event["fill_seq"] == state["fill_seq"]
+        and event["fill_seq"] == position["position_version"],
+        f"gate-kept: {event} placed at fill_seq {state['fill_seq']}, position {position}",
+    )
+    demand("halted" not in state, f"gate-kept: {name} is halted and was quoted: {event}")
+    demand(
+        int(event["quote_version"]) == int(state["quote_version"]) + 1,
+        f"one-quote: {event['quote_id']} follows version {state['quote_version']}",
+    )
+    demand(
+        0 < int(event["bid_ticks"]) < int(event["ask_ticks"])
+        and all(int(event[f"{s}_lots"]) <= int(event[f"requested_{s}_lots"]) for s in SIDES)
+        and int(event["expires_ms"]) == int(event["ts_ms"]) + spec.config.quote_ttl_ms,
+        f"one-quote: {event} is no quote",
+    )

@@ -1,0 +1,205 @@
+"""The contract's invariants, judged of one state of the keys and of each call that changed them.
+
+Written for the explorer alone: it shares nothing with the audit or with the scripts.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import NamedTuple
+
+from tests.hunts.explorer.db import Db
+from tests.hunts.explorer.parts import Spec, Violation
+from tests.hunts.explorer.system import System
+
+SIDES = ("bid", "ask")
+
+
+class Filled(NamedTuple):
+    """A record of the ledger; ``signed`` is the maker's change in lots."""
+
+    symbol: str
+    seq: int
+    side: str
+    lots: int
+    price: int
+    order: str
+    quote_id: str
+    ts: int
+
+    @property
+    def signed(self) -> int:
+        """The maker's change in lots."""
+        return self.lots if self.side == "sell" else -self.lots
+
+
+def demand(holds: bool, text: str) -> None:
+    """Raise a Violation of that text unless it holds."""
+    if not holds:
+        raise Violation(text)
+
+
+def records(db: Db, key: str, skip: int = 0) -> list[tuple[str, str]]:
+    """The records of a stream's entries after the first ``skip``, in order."""
+    found: list[tuple[str, str]] = []
+    for _, words in db.get(key, ())[skip:]:
+        found += zip(words[::2], words[1::2], strict=True)
+    return found
+
+
+def ledger(spec: Spec, db: Db, skip: int = 0) -> list[Filled]:
+    """The fills of the ledger, the record of the foreign hand aside."""
+    found = []
+    for name, line in records(db, spec.key("fills"), skip):
+        if (name, line) != spec.rogue:
+            symbol, _, seq = name.rpartition("-")
+            side, lots, price, client, order, quote, ts = line.split(" ")
+            found.append(
+                Filled(
+                    symbol,
+                    int(seq),
+                    side,
+                    int(lots),
+                    int(price),
+                    f"{client}/{order}",
+                    quote,
+                    int(ts),
+                )
+            )
+    return found
+
+
+def check_state(system: System, db: Db) -> None:
+    """Judge a state of the keys by itself."""
+    spec = system.spec
+    fills = ledger(spec, db)
+    by_symbol: dict[str, list[Filled]] = defaultdict(list)
+    for fill in fills:
+        by_symbol[fill.symbol].append(fill)
+    _check_exposure(spec, db)
+    for symbol in spec.config.symbols:
+        own = by_symbol.pop(symbol.name, [])
+        _check_position(spec, db, symbol.name, own)
+        _check_room(spec, db, symbol.name, symbol.position_limit_lots, own)
+    demand(not by_symbol, f"ledger-dense: fills of unknown symbols {sorted(by_symbol)}")
+    _check_orders(spec, db, fills)
+
+
+def unit(spec: Spec, symbol: str, ticks: int) -> int:
+    """Exposure units of one lot at a price."""
+    if spec.config.exposure_mode == "lots":
+        return 1
+    return ticks * spec.config.symbol(symbol).multiplier
+
+
+def _check_exposure(spec: Spec, db: Db) -> None:
+    totals = db.get(spec.key("exposure"), {})
+    due = db.get(spec.key("expiry"), {})
+    for side in SIDES:
+        total, reserved = int(totals[f"{side}_units"]), 0
+        for symbol in spec.config.symbols:
+            name = symbol.name
+            held = db.get(spec.key("reservation:*", name), {})
+            quote = db.get(spec.key("quote:*", name), {})
+            units = int(held[f"{side}_units"])
+            reserved += units
+            if quote and int(quote["expires_ms"]) > db.now:
+                remaining = int(quote[f"{side}_lots"])
+                each = unit(spec, name, int(quote[f"{side}_ticks"]))
+                demand(
+                    units == remaining * each
+                    and held["quote_id"] == quote["quote_id"]
+                    and held["state"] == "active",
+                    f"exposure-exact: {name} {side} {held} for {quote}",
+                )
+                demand(
+                    due.get(name) == int(quote["expires_ms"]),
+                    f"exposure-exact: {name} is not in the expiry set with its quote's deadline",
+                )
+            elif units:
+                demand(
+                    due.get(name, db.now + 1) <= db.now,
+                    f"exposure-exact: {name} {side} holds {units} units, no quote, no deadline",
+                )
+        demand(total == reserved, f"exposure-exact: {side} total {total}, reservations {reserved}")
+        demand(
+            0 <= total <= spec.config.limit_units,
+            f"exposure-bounded: {side} {total} of {spec.config.limit_units}",
+        )
+
+
+def _check_position(spec: Spec, db: Db, name: str, fills: list[Filled]) -> None:
+    state = db.get(spec.key("symbol:*", name), {})
+    position = db.get(spec.key("position:*", name), {})
+    sequence, version = int(state["fill_seq"]), int(position["position_version"])
+    demand(
+        [fill.seq for fill in fills] == list(range(1, sequence + 1)),
+        f"ledger-dense: {name} has {[fill.seq for fill in fills]}, fill_seq {sequence}",
+    )
+    demand(version <= sequence, f"position-exact: {name} version {version} of {sequence} fills")
+    applied = fills[:version]
+    net, cash = sum(f.signed for f in applied), -sum(f.signed * f.price for f in applied)
+    found = int(position["net_lots"]), int(position["cash_ticks"])
+    demand(found == (net, cash), f"position-exact: {name} {found}, its ledger says {(net, cash)}")
+    last = applied[-1].price if applied else 0
+    demand(int(position["last_price_ticks"]) == last, f"position-exact: {name} last price")
+
+
+def _check_room(spec: Spec, db: Db, name: str, limit: int, fills: list[Filled]) -> None:
+    state = db.get(spec.key("symbol:*", name), {})
+    quote = db.get(spec.key("quote:*", name), {})
+    net = 0
+    for fill in fills:
+        net += fill.signed
+        demand(abs(net) <= limit, f"position-limited: {name} at {net} of {limit}")
+    if not quote:
+        return
+    newest = state["quote_version"]
+    demand(
+        quote["quote_version"] == newest and quote["quote_id"] == f"{name}-{newest}",
+        f"one-quote: {name} shows {quote['quote_id']}, its newest version is {newest}",
+    )
+    bid, ask = int(quote["bid_lots"]), int(quote["ask_lots"])
+    demand(
+        net + bid <= limit and net - ask >= -limit,
+        f"position-limited: {name} at {net} quotes {bid}x{ask}, limit {limit}",
+    )
+    for side, taker in (("bid", "sell"), ("ask", "buy")):
+        used = sum(f.lots for f in fills if f.quote_id == quote["quote_id"] and f.side == taker)
+        demand(
+            int(quote[f"{side}_lots"]) + used == int(quote[f"{side}_size_lots"]),
+            f"fills-within-quote: {quote['quote_id']} {side} {quote}, filled {used}",
+        )
+
+
+def _check_orders(spec: Spec, db: Db, fills: list[Filled]) -> None:
+    filled: dict[str, int] = defaultdict(int)
+    for fill in fills:
+        filled[fill.order] += fill.lots
+    first: dict[str, tuple[list[str], int]] = {}
+    reported: dict[str, int] = defaultdict(int)
+    prefix = spec.key("reports:*")
+    for key in db.keys:
+        if not key.startswith(prefix):
+            continue
+        for order_id, line in records(db, key):
+            *outcome, duplicate, ts = line.split(" ")
+            order = f"{key.removeprefix(prefix)}/{order_id}"
+            known = first.get(order)
+            if duplicate == "1":
+                demand(
+                    known is not None and outcome == known[0],
+                    f"order-once: {order} again {outcome}, first {known}",
+                )
+            elif order_id != "-":
+                demand(
+                    known is None or int(ts) - known[1] >= spec.config.dedup_window_ms,
+                    f"order-once: {order} has two outcomes, {known} and {outcome}",
+                )
+                first[order] = outcome, int(ts)
+                reported[order] += int(outcome[2])
+    for order in {*filled, *first}:
+        demand(
+            reported[order] == filled[order],
+            f"order-once: {order} reports {reported[order]} lots, the ledger {filled[order]}",
+        )

@@ -1,0 +1,166 @@
+"""Every action that a state enables, by name, so that a trace reads as text and plays again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mm.market import LIVE_MS
+from tests.hunts.explorer.changes import check_call
+from tests.hunts.explorer.db import Db
+from tests.hunts.explorer.parts import Position, Proc
+from tests.hunts.explorer.system import System
+from tests.hunts.explorer.wire import Call
+
+
+class Moves:
+    """The actions of a world. Each call's effect is judged as it happens, once for each state."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.spec = system.spec
+        system.judge = check_call
+        self._index = {name: index for index, name in enumerate(system.names)}
+
+    def enabled(self, at: Position) -> Iterator[str]:
+        """The name of every action that is possible at a state."""
+        for proc in at.procs:
+            for verb in self._of_process(proc):
+                yield f"{verb} {proc.name}"
+            if self.spec.zombie and not at.letters and _proposes(self.system, proc):
+                yield f"orphan {proc.name}"
+        if at.letters:
+            yield "arrive"
+        if at.sent < len(self.spec.orders):
+            yield f"send {at.sent}"
+        if len(at.again) < self.spec.again:
+            for number in range(at.again[-1] if at.again else 0, at.sent):
+                yield f"again {number}"
+        if self.spec.rogue and not at.rogue:
+            yield "rogue"
+        if at.restarts < self.spec.restarts:
+            yield "restart"
+        if self.spec.ticks and (instant := self.next_instant(at.db)):
+            yield f"wait {instant - at.db.now}"
+
+    def make(self, at: Position, name: str) -> Position:
+        """Make the move of that name, which must be one of those that the state enables."""
+        verb, _, rest = name.partition(" ")
+        if verb == "orphan":
+            return self._orphan(at, self._index[rest])
+        if verb == "arrive":
+            return self._arrive(at)
+        if verb == "send":
+            return self._send(at, int(rest))
+        if verb == "again":
+            return self._again(at, int(rest))
+        if verb == "rogue":
+            return self._rogue(at)
+        if verb == "restart":
+            return self._restart(at)
+        if verb == "wait":
+            return self.waited(at, at.db.now + int(rest))
+        return self._moved(at, self._index[rest], verb)
+
+    # processes
+
+    def _of_process(self, proc: Proc) -> list[str]:
+        names = ["go"] if proc.calls else list(self.system.modes(proc))
+        if proc.calls and self._writes(proc.calls[0]):
+            names.append("lose")
+        if self.spec.crashes and proc != self.system.fresh(proc.name):
+            names.append("kill")
+        return names
+
+    def _writes(self, call: Call) -> bool:
+        return self.system.describe(call)[0] in ("place", "match", "commit", "expire", "heartbeat")
+
+    def _moved(self, at: Position, index: int, name: str) -> Position:
+        proc, db = self.moved(at.db, at.procs[index], name)
+        return at._replace(db=db, procs=_with(at.procs, index, proc))
+
+    def moved(self, db: Db, proc: Proc, name: str) -> tuple[Proc, Db]:
+        """A process's move, worked out once for each state of the keys."""
+        key = (proc, name)
+        if key not in db.memo:
+            if name == "kill":
+                db.memo[key] = self.system.fresh(proc.name), db
+            else:
+                move = {"go": self.system.go, "lose": self.system.lose}.get(name)
+                if move:
+                    db.memo[key] = move(db, proc)
+                else:
+                    db.memo[key] = self.system.begin(db, proc, name)
+        found: tuple[Proc, Db] = db.memo[key]
+        return found
+
+    # what a dead maker has left behind
+
+    def _orphan(self, at: Position, index: int) -> Position:
+        proc = at.procs[index]
+        procs = _with(at.procs, index, self.system.fresh(proc.name))
+        return at._replace(procs=procs, letters=proc.calls)
+
+    def _arrive(self, at: Position) -> Position:
+        key = ("arrive", at.letters[0])
+        if key not in at.db.memo:
+            _, at.db.memo[key] = self.system.run(at.db, at.letters[0])
+        return at._replace(db=at.db.memo[key], letters=at.letters[1:])
+
+    # the world outside
+
+    def _append(self, db: Db, stream: str, words: tuple[str, ...]) -> Db:
+        key = ("append", stream, words)
+        if key not in db.memo:
+            call = ("XADD", self.spec.key(stream), "*", *words)
+            _, db.memo[key] = self.system.host.run(db, call)
+        found: Db = db.memo[key]
+        return found
+
+    def _send(self, at: Position, number: int) -> Position:
+        db = self._append(at.db, "orders", self.spec.orders[number])
+        return at._replace(db=db, sent=at.sent + 1)
+
+    def _again(self, at: Position, number: int) -> Position:
+        db = self._append(at.db, "orders", self.spec.orders[number])
+        return at._replace(db=db, again=(*at.again, number))
+
+    def _rogue(self, at: Position) -> Position:
+        assert self.spec.rogue
+        return at._replace(db=self._append(at.db, "fills", self.spec.rogue), rogue=True)
+
+    def _restart(self, at: Position) -> Position:
+        # What was acknowledged is on disk; connections, requests under way and scripts are gone.
+        procs = tuple(self.system.reconnected(proc) for proc in at.procs)
+        db = self.system.host.forget(at.db)
+        return at._replace(db=db, procs=procs, letters=(), restarts=at.restarts + 1)
+
+    # time
+
+    def next_instant(self, db: Db) -> int:
+        """The next instant just before, at or just after a deadline; 0 when there is none."""
+        config = self.spec.config
+        deadlines = []
+        for instant in db.get(self.spec.key("expiry"), {}).values():
+            deadlines += [int(instant), int(instant) - config.refresh_ms]
+        for beat in db.get(self.spec.key("processes"), {}).values():
+            deadlines.append(int(beat) + LIVE_MS)
+        if config.dedup_window_ms <= 3_600_000 and db.get(self.spec.key("cursors"), {}):
+            window = config.dedup_window_ms
+            deadlines.append((db.now // window + 1) * window)
+        later = [d + by for d in deadlines for by in (-1, 0, 1) if d + by > db.now]
+        return min(later, default=0)
+
+    def waited(self, at: Position, instant: int) -> Position:
+        """Time passes to an instant."""
+        key = ("at", instant)
+        if key not in at.db.memo:
+            at.db.memo[key] = self.system.host.at(at.db, instant)
+        return at._replace(db=at.db.memo[key])
+
+
+def _with(procs: tuple[Proc, ...], index: int, proc: Proc) -> tuple[Proc, ...]:
+    return (*procs[:index], proc, *procs[index + 1 :])
+
+
+def _proposes(system: System, proc: Proc) -> bool:
+    return bool(proc.calls) and system.describe(proc.calls[0])[0] == "place"

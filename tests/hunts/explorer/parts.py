@@ -1,0 +1,129 @@
+"""What a small world is made of: its description, its processes and its states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from mm.market import Config
+from mm.store import Keys, Scripts
+from mm.store.keys import CATALOGUE
+from tests.hunts.explorer.db import Db
+from tests.hunts.explorer.wire import Call
+
+#: Where the clock starts: far ahead, so that a real server on which a trace is replayed with this
+#: clock does not reap a key by its own.
+START_MS = 2_200_000_000_000
+#: Keys by catalogue name; a family's by its prefix.
+_KEYS = {name: Keys().named(name) for name in CATALOGUE}
+
+
+class Violation(AssertionError):
+    """An invariant does not hold, or the system does not settle; the text says what."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A small world: its configuration and what may happen in it.
+
+    ``orders`` are the words of each order entry, sent in this order; ``again`` of them in all may
+    be sent a second time. ``rogue`` is a record that a foreign hand appends to the ledger once.
+    ``presence``: processes connect, beat and share the symbols as they do in earnest; without it
+    each maker quotes every symbol. ``zombie``: a dead maker's proposal may still arrive.
+    ``restarts``: how often the server may restart. ``ticks``: time passes.
+    """
+
+    name: str
+    config: Config
+    orders: tuple[tuple[str, ...], ...] = ()
+    again: int = 1
+    makers: int = 2
+    exchanges: int = 1
+    rogue: tuple[str, str] | None = None
+    presence: bool = False
+    zombie: bool = True
+    crashes: bool = True
+    restarts: int = 0
+    ticks: bool = True
+    warm: bool = True
+    grain_ms: int = 1
+    scripts: type[Scripts] = Scripts
+
+    def key(self, name: str, member: str = "") -> str:
+        """The key of a catalogue name, or of a member of a family."""
+        return _KEYS[name] + member
+
+
+@dataclass(frozen=True, eq=False)
+class Proc:
+    """A process between two of its calls.
+
+    ``begun`` is what it remembered when it began the running step (``mode``), ``now`` what it
+    remembers; ``calls`` are those that it is about to make, none when it is idle. ``up`` says
+    whether it is connected. What happens next follows from these; the replies only lead there.
+    """
+
+    name: str
+    up: bool
+    begun: tuple[Any, ...]
+    now: tuple[Any, ...]
+    mode: str = ""
+    calls: tuple[Call, ...] = ()
+    replies: tuple[Any, ...] = ()
+    _hash: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.name, self.mode, self.now, self.calls)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, Proc)
+            and self._hash == other._hash
+            and (self.name, self.up, self.begun, self.now, self.mode, self.calls)
+            == (other.name, other.up, other.begun, other.now, other.mode, other.calls)
+        )
+
+
+class Position(NamedTuple):
+    """A state of the whole world. ``letters`` are calls of a dead maker that may yet arrive."""
+
+    db: Db
+    procs: tuple[Proc, ...]
+    letters: tuple[Call, ...] = ()
+    sent: int = 0
+    again: tuple[int, ...] = ()
+    rogue: bool = False
+    restarts: int = 0
+
+
+class Host(Protocol):
+    """What carries the keys: the table, or a server on which a trace is replayed."""
+
+    def run(self, db: Db, words: Call) -> tuple[Any, Db]:
+        """Run a command: its reply (an error is returned), and the keys after it."""
+
+    def at(self, db: Db, now: int) -> Db:
+        """The keys at a later instant."""
+
+    def forget(self, db: Db) -> Db:
+        """The keys on a server that has lost its script cache."""
+
+    def empty(self, now: int) -> Db:
+        """No keys."""
+
+
+def broken(script: str, old: str, new: str) -> type[Scripts]:
+    """Scripts of which one has a piece of its text replaced, to see that it is found."""
+
+    class Broken(Scripts):
+        def source(self, name: str) -> str:
+            shipped = super().source(name)
+            if name != script:
+                return shipped
+            assert shipped.count(old) == 1, f"{old!r} stands {shipped.count(old)} times in {name}"
+            return shipped.replace(old, new)
+
+    return Broken

@@ -1,0 +1,109 @@
+"""The small worlds that are explored: tiny limits, lives of a few ms, a few orders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mm.market import Config
+from tests.hunts.explorer.parts import Spec
+from tests.kit import small_config
+
+
+def order(number: int, symbol: str, side: str, lots: int | str) -> tuple[str, str]:
+    """A marketable order's field and value."""
+    return (f"o{number}", f"c1 {symbol} {side} {lots} {1_000 if side == 'buy' else 1}")
+
+
+def tiny(symbols: int = 2, limit: int = 3, size: int = 2, **changes: Any) -> Config:
+    """A configuration whose limit binds and whose quotes live for a few ms."""
+    values: dict[str, Any] = {"quote_ttl_ms": 3, "refresh_ms": 1} | changes
+    return small_config(symbols, limit, size, **values)
+
+
+BUY = order(1, "AAA", "buy", 1)
+
+#: Every world by its name; what each adds stands beside it.
+WORLDS = {
+    spec.name: spec
+    for spec in (
+        # Two makers that both quote everything, one order and its double, an orphaned proposal.
+        Spec("core", tiny(), orders=(BUY,)),
+        # The same from empty keys: bootstrap, and the first listening of each maker.
+        Spec("cold", tiny(), orders=(BUY,), warm=False),
+        # Small enough to be explored to its end: one maker, one order, time, deaths.
+        Spec("whole", tiny(), orders=(BUY,), makers=1, again=0, zombie=False),
+        # Several orders, two of them in one entry, one malformed, one exhausting; a position limit
+        # and a lean that bind.
+        Spec(
+            "orders",
+            tiny(of_symbol={"position_limit_lots": 2, "skew_ticks": 2}),
+            orders=(
+                (*BUY, *order(2, "BBB", "sell", 3)),
+                order(3, "AAA", "buy", "x"),
+                order(4, "AAA", "buy", 2),
+            ),
+            makers=1,
+        ),
+        # Three symbols compete for a limit of four lots.
+        Spec("three", tiny(3, 4), orders=(BUY,), makers=1, zombie=False),
+        # Units are money: a lot costs 100 units more or less, and the budget is 350.
+        Spec("notional", tiny(2, 350, mode="notional"), orders=(BUY,), again=0),
+        # A foreign hand appends a record to the ledger: the symbol halts, the other goes on.
+        Spec(
+            "halt",
+            tiny(),
+            orders=(BUY, order(2, "BBB", "buy", 1)),
+            again=0,
+            makers=1,
+            rogue=("AAA-9", "buy 1 101 c9 x1 AAA-1 0"),
+        ),
+        # Orders come again before, at and after the bounds of a short deduplication window.
+        Spec("window", tiny(dedup_window_ms=4), orders=(BUY,), again=2, makers=1, zombie=False),
+        # The server restarts: connections and scripts are gone. Two exchanges.
+        Spec("restart", tiny(), orders=(BUY,), again=0, makers=1, exchanges=2, restarts=1),
+        # Processes connect, beat and share the symbols; the quotes outlive a silence.
+        Spec(
+            "presence",
+            tiny(quote_ttl_ms=4_000, refresh_ms=1_500),
+            orders=(BUY,),
+            again=0,
+            zombie=False,
+            presence=True,
+        ),
+        # Lives as in production; no time passes, so that a trace plays on a real server's clock.
+        Spec(
+            "still",
+            small_config(2, 3, 2, dedup_window_ms=10**12),
+            orders=(BUY, order(2, "BBB", "sell", 1)),
+            ticks=False,
+            grain_ms=60_000,
+        ),
+    )
+}
+
+#: How many states of each are explored in the normal test run, and by ``scripts/explore``.
+QUICK = {
+    "core": 4_000,
+    "cold": 1_000,
+    "orders": 1_500,
+    "three": 1_000,
+    "notional": 800,
+    "halt": 1_200,
+    "window": 1_200,
+    "restart": 1_000,
+    "presence": 1_000,
+    "still": 800,
+}
+FULL = {
+    "core": 100_000,
+    "cold": 50_000,
+    "whole": 50_000,
+    "orders": 60_000,
+    "three": 60_000,
+    "notional": 50_000,
+    "halt": 50_000,
+    "window": 50_000,
+    "restart": 50_000,
+    "presence": 50_000,
+    "still": 40_000,
+}

@@ -1,0 +1,1 @@
+"""Rubbish in orders, tapes, configurations and command lines."""

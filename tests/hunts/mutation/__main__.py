@@ -1,0 +1,7 @@
+"""``scripts/mutate``."""
+
+import sys
+
+from tests.hunts.mutation.run import main
+
+sys.exit(main())

@@ -1,0 +1,76 @@
+"""Which tests judge a mutant, and in which order they are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+#: The levels, in turn: what survives one comes to the next. All are part of the normal test run.
+LEVELS = ["fast", "unit", "server"]
+
+_SCRIPTS = [
+    *["test_place.py", "test_match.py", "test_commit.py"],
+    *["test_expire.py", "test_survey.py", "test_setup.py"],
+    *["test_snapshot.py", "test_presence.py", "test_survivors.py"],
+    *["test_strategy.py", "test_processes.py", "test_bad_keys.py"],
+]
+_REST = [
+    *["test_rubbish.py", "test_fairness.py", "test_audit.py", "test_client.py", "test_explain.py"],
+    *["test_peers.py", "test_stateful.py", "test_explorer.py", "test_fuzz.py", "test_screen.py"],
+]
+_SERVER = [*_SCRIPTS, "test_calls.py", "test_peers.py", "test_bad_days.py"]
+#: The suites that tell most about a file, best first.
+_TELLING = {
+    "base": ["match", "place", "commit", "expire"],
+    "book": ["match"],
+    "damage": ["match", "place", "commit", "expire"],
+    "expiry": ["expire", "place", "survey"],
+    "proposal": ["place"],
+    "order": ["match"],
+    "position": ["commit"],
+    "waiting": ["survey", "place"],
+    "reports": ["match"],
+    "seen": ["match"],
+    "streams": ["match", "commit"],
+    "heartbeat": ["presence"],
+    "farewell": ["presence"],
+    "strategy": ["strategy"],
+}
+
+
+def level_of(item: pytest.Item) -> str:
+    """The level of a test; an empty text for one that judges no mutant."""
+    name = item.path.name
+    if item.get_closest_marker("server"):
+        # One real server is enough: where the two differ the unmutated suites say so.
+        return "server" if name in _SERVER and "redis" not in item.nodeid.split("[")[-1] else ""
+    if name in _SCRIPTS:
+        return "fast"
+    return "unit" if name in _REST else ""
+
+
+def files(levels: Sequence[str], tests: Path) -> list[str]:
+    """The test files that the levels need, as far as they exist."""
+    names = list(_SCRIPTS)
+    if "unit" in levels:
+        names += _REST
+    if "server" in levels:
+        names += [name for name in _SERVER if name not in names]
+    found = (path for name in names for path in sorted(tests.rglob(name)))
+    return [path.relative_to(tests).as_posix() for path in found]
+
+
+def rank(file: str, suite: str) -> int:
+    """How early a suite is tried over a mutant of a file."""
+    stem = Path(file).stem
+    telling = _TELLING.get(stem, [stem] if file.endswith(".lua") else [])
+    order = [f"test_{name}.py" for name in telling] + ["test_survivors.py"]
+    if stem == "damage":
+        order.insert(0, "test_bad_keys.py")
+    if stem == "strategy":
+        order.insert(0, "test_strategy.py")
+    elif file.endswith(".py"):
+        order.insert(0, "test_processes.py")
+    return order.index(suite) if suite in order else len(order)

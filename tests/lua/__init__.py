@@ -1,0 +1,1 @@
+"""Tests of the scripts, one file a script."""

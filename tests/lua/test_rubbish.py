@@ -1,0 +1,215 @@
+"""Rubbish on the order stream: it stops nothing, changes nothing, and is answered where it can be.
+
+Every kind of malformed entry, then thousands of random ones. The seed stands in the test's name;
+``MM_TEST_SEED=N`` replays another.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+
+from mm.market import MAX_INT, REASONS
+from mm.store import execute
+from tests.conftest import MakeWorld
+from tests.kit import SEEDS, World, assert_sound
+
+ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+SYMBOL = re.compile(rb"[A-Z0-9._-]{1,16}")
+NUMBER = re.compile(rb"[0-9]{1,16}")
+
+GOOD_ID, GOOD_LINE = b"o1", b"c1 AAA buy 1 101"
+
+NAMES = (b"", b" ", b"-", b"\x00", b"\xff\xfe", b"a b", b"a\nb", b"a/b", b"o" * 65, "ö".encode())
+WORDS = (
+    b"",
+    b" ",
+    b"-",
+    b"0",
+    b"-1",
+    b"+1",
+    b"01",
+    b"1.0",
+    b"1e3",
+    b"0x1",
+    b"nan",
+    b"-inf",
+    b"9" * 15,
+    b"9" * 16,
+    b"9" * 17,
+    b"9" * 400,
+    str(MAX_INT).encode(),
+    str(MAX_INT + 1).encode(),
+    b"\x00",
+    b"1\x00",
+    b"\xff",
+    b"buy",
+    b"BUY",
+    b"AAA",
+    b"aaa",
+    b"ZZZ",
+    b"%d",
+    b"%s%n",
+    b"'); DROP",
+    b"1\n",
+    b"\t",
+    "½".encode(),
+    "٣".encode(),
+    b"x" * 5000,
+)
+
+
+def judge(name: bytes, line: bytes) -> tuple[bytes | None, Literal["good", "unknown", "bad"]]:
+    """Who can be answered, and what the order is worth: the contract, in Python."""
+    words = line.split(b" ")
+    head = re.match(rb"[^ \t\n\v\f\r]+", line)
+    sender = head[0] if head and ID.fullmatch(head[0]) else None
+    if sender is None or not ID.fullmatch(name) or len(words) != 5 or words[0] != sender:
+        return sender, "bad"
+    numbers = [NUMBER.fullmatch(word) and 0 < int(word) <= MAX_INT for word in words[3:]]
+    if not (SYMBOL.fullmatch(words[1]) and words[2] in (b"buy", b"sell") and all(numbers)):
+        return sender, "bad"
+    return sender, "good" if words[1] in (b"AAA", b"BBB") else "unknown"
+
+
+def every_kind() -> Iterator[tuple[bytes, bytes]]:
+    """Each bad name, each word in each place, each number of words, and raw bytes."""
+    for name in NAMES:
+        yield name, GOOD_LINE
+    words = GOOD_LINE.split(b" ")
+    for place in range(5):
+        for word in WORDS:
+            yield b"o1", b" ".join([*words[:place], word, *words[place + 1 :]])
+    for count in range(9):
+        yield b"o1", b" ".join((words * 2)[:count])
+    for separator in (b"  ", b"\t", b"\n", b"\x00", b",", b"\r\n"):
+        yield b"o1", separator.join(words)
+    for around in (b" ", b"\n", b"\x00"):
+        yield b"o1", around + GOOD_LINE
+        yield b"o1", GOOD_LINE + around
+    yield bytes(range(256)), bytes(range(256))
+    yield b"o1", b"\xff" * 100_000
+
+
+def random_entry(rng: random.Random) -> list[tuple[bytes, bytes]]:
+    """One to four records, most of them damaged somehow, none named twice."""
+    records = {}
+    for _ in range(rng.randint(1, 4)):
+        name = rng.choice((b"o%d" % rng.randrange(400), rng.choice(NAMES)))
+        words = [
+            b"c%d" % rng.randrange(5),
+            rng.choice((b"AAA", b"BBB", b"ZZZ")),
+            rng.choice((b"buy", b"sell")),
+            b"%d" % rng.randint(1, 3),
+            b"%d" % rng.randint(90, 110),
+        ]
+        if rng.random() < 0.6:
+            words[rng.randrange(5)] = rng.choice(WORDS[:-1])
+        line = b" ".join(words[: rng.choice((5, 5, 5, 5, rng.randrange(6)))])
+        if rng.random() < 0.2:
+            line = rng.randbytes(rng.randrange(40))
+        records[name] = line
+    return list(records.items())
+
+
+@pytest.fixture
+def market(make_world: MakeWorld) -> World:
+    """Both symbols quoted with plenty of room."""
+    world = make_world(limit=5000, size=2000, of_symbol={"position_limit_lots": 4000})
+    for name in world.names:
+        world.propose(name)
+    return world
+
+
+def state_of(world: World) -> object:
+    """All that only an order may change: quotes, totals, positions, ledger."""
+    quotes = [world.hash("quote:*", name) for name in world.names]
+    return quotes, world.reserved(), len(world.fills())
+
+
+class TestEveryKind:
+    def test_one_by_one(self, market: World) -> None:
+        """Each kind moves the cursor, is answered if it can be, and changes nothing unless good."""
+        answers = 0
+        for number, (given, line) in enumerate(every_kind()):
+            # An id of its own where the id is not what is wrong, so that nothing is a duplicate.
+            name = b"o%d" % number if given == GOOD_ID else given
+            sender, worth = judge(name, line)
+            before = state_of(market)
+            entry = market.send_raw(name, line)
+            done = market.scripts.match(10)
+            said = f"{name!r} {line[:60]!r}"
+            assert (done.cursor, done.orders) == (entry, 1), f"stuck at {said}"
+            assert done.rejected == (worth != "good"), said
+            if worth != "good":
+                assert state_of(market) == before, f"changed by {said}"
+            reports = market.reports(sender.decode()) if sender else []
+            answers += bool(sender)
+            if sender:
+                last = reports[-1]
+                assert last.order_id == (name.decode() if ID.fullmatch(name) else "-"), said
+                assert (last.status == "rejected") == (worth != "good"), said
+                assert last.reason == "" or last.reason in REASONS
+        assert answers > 100
+        market.drain()
+        assert_sound(market)
+
+    def test_all_in_one_batch(self, market: World) -> None:
+        """All kinds in one batch between two good orders: both execute."""
+        first, last = market.order(), market.order("sell")
+        market.send(first)
+        for name, line in every_kind():
+            market.send_raw(name, line)
+        end = market.send(last)
+        assert market.scripts.match(10_000).cursor == end
+        assert market.report(first).status == market.report(last).status == "filled"
+        market.drain()
+        assert_sound(market)
+
+    def test_dead_letters_are_verbatim(self, market: World) -> None:
+        """Whatever was rejected stands on the dead-letter stream byte for byte, in order."""
+        expected, used = [], set()
+        for name, line in every_kind():
+            market.send_raw(name, line)
+            sender, worth = judge(name, line)
+            # A well-formed order under a used id is a duplicate, whatever its symbol.
+            if worth == "bad" or (worth == "unknown" and (sender, name) not in used):
+                expected.append(name + b" " + line)
+            used.add((sender, name))
+        market.scripts.match(10_000)
+        entries = execute(market.client, "XRANGE", market.keys.named("deadletter"), "-", "+")
+        assert [fields[b"raw"] for _, fields in entries] == expected
+
+
+class TestRandom:
+    @pytest.mark.parametrize("seed", SEEDS)
+    def test_thousands(self, market: World, seed: int) -> None:
+        """Thousands of random records: every one read once, answered once, the rest untouched."""
+        rng, sent, answers = random.Random(seed), 0, Counter[str]()
+        formed = 0
+        for _ in range(20):
+            for _ in range(60):
+                records = random_entry(rng)
+                sent += len(records)
+                for name, line in records:
+                    sender, worth = judge(name, line)
+                    formed += worth == "good"
+                    if sender:
+                        answers[sender.decode()] += 1
+                end = market.send_raw(*(word for record in records for word in record))
+            done = market.scripts.match(100_000)
+            assert done.cursor == end
+            assert not done.more
+            market.scripts.commit(100_000)
+        assert market.hash("cursors")["exchange_records"] == str(sent)
+        assert sent > 2_500
+        assert formed > 200
+        for client, count in answers.items():
+            assert len(market.reports(client)) == count
+        market.drain()
+        assert_sound(market)

@@ -1,0 +1,87 @@
+"""snapshot.lua and its records: everything a reader needs, at one instant."""
+
+from __future__ import annotations
+
+import pytest
+
+from mm.errors import SystemRefused
+from mm.market import Position
+from mm.store import execute, take_snapshot
+from tests.conftest import MakeWorld
+from tests.kit import World
+
+
+class TestSnapshot:
+    def test_fresh(self, world: World) -> None:
+        """A fresh system has its configuration, empty streams and no lag."""
+        taken = take_snapshot(world.scripts, 5)
+        assert taken.config == world.config
+        assert taken.exposure == {"limit_units": "20", "bid_units": "0", "ask_units": "0"}
+        assert list(taken.symbols) == world.names
+        assert taken.symbols["AAA"].position == Position()
+        assert taken.symbols["AAA"].quote == {}
+        assert {one.length for one in taken.streams.values()} == {0}
+        assert taken.lag_ms == {"exchange": 0, "state": 0}
+        assert (taken.fills, taken.events, taken.processes) == ([], [], {})
+
+    def test_in_flight(self, world: World) -> None:
+        """A system in flight: quote, reservation, position, ledger, events, queues, processes."""
+        world.propose("AAA", bid_lots=20, ask_lots=20)
+        world.propose("BBB")
+        world.trade(world.order("sell", 3), world.order("buy", 1))
+        world.scripts.commit(10)
+        world.maker().beat()
+        taken = take_snapshot(world.scripts, 10)
+        one = taken.symbols["AAA"]
+        assert one.fill_seq == 2
+        assert one.position == Position(2, -3 * 99 + 101, 2 * 99, 2, 101)
+        assert one.live_quote(taken.now_ms)["bid_lots"] == "17"
+        assert one.live_quote(int(one.quote["expires_ms"])) == {}
+        assert one.reservation["ask_units"] == "19"
+        assert list(taken.expiry) == ["AAA"]
+        assert list(taken.waiting_bid) == list(taken.waiting_ask) == ["BBB"]
+        assert [fill.fill_id for fill in taken.fills] == ["AAA-2", "AAA-1"]
+        assert [event.fields["symbol"] for event in taken.events] == ["BBB", "AAA"]
+        assert taken.processes["maker-1"]["kind"] == "maker"
+        assert taken.cursors["exchange_records"] == "2"
+        assert taken.streams["orders"].last_id == world.cursor("exchange")
+
+    def test_lag(self, make_world: MakeWorld) -> None:
+        """Lag is how long the oldest unprocessed entry has waited, per consumer."""
+        world = make_world()
+        world.propose()
+        world.trade(world.order())
+        world.send(world.order())
+        world.advance(30)
+        taken = take_snapshot(world.scripts)
+        assert taken.lag_ms["exchange"] >= 30
+        assert taken.lag_ms["state"] >= 30
+        world.drain()
+        assert take_snapshot(world.scripts).lag_ms == {"exchange": 0, "state": 0}
+
+    def test_limits(self, world: World) -> None:
+        """A reader may ask for fewer symbols, and for the newest events only."""
+        for _ in range(5):
+            world.propose()
+        taken = take_snapshot(world.scripts, recent=2, most=1)
+        assert list(taken.symbols) == ["AAA"]
+        assert [event.fields["quote_version"] for event in taken.events] == ["5", "4"]
+
+    def test_changes_nothing(self, world: World) -> None:
+        """A snapshot changes no key."""
+        world.propose()
+        world.send(world.order())
+        before = world.dump()
+        take_snapshot(world.scripts, 10)
+        assert world.dump() == before
+
+    def test_no_system(self, make_world: MakeWorld) -> None:
+        """Where there is no system a reader is told so."""
+        with pytest.raises(SystemRefused, match="no system runs"):
+            take_snapshot(make_world(setup=False).scripts)
+
+    def test_lost_symbol(self, world: World) -> None:
+        """A symbol's hash that someone deleted is reported, not a traceback."""
+        execute(world.client, "DEL", world.keys.member("symbol:*", "AAA"))
+        with pytest.raises(SystemRefused, match="AAA"):
+            take_snapshot(world.scripts)

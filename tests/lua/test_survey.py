@@ -1,0 +1,129 @@
+"""survey.lua: what a maker is told, and for whom exposure is free."""
+
+from __future__ import annotations
+
+import pytest
+
+from mm.store import SurveyRow, execute
+from tests.conftest import MakeWorld
+from tests.kit import Fake, World, small_config
+
+TTL = 150
+
+
+class TestRows:
+    def test_fresh(self, world: World) -> None:
+        """A symbol that was never quoted has a row of zeros and no quote."""
+        survey = world.scripts.survey(["AAA"])
+        assert survey.rows == {"AAA": SurveyRow("AAA", 0, 0, False, 0, 0, 0, False, -1, 0)}
+        assert survey.servable == []
+
+    def test_quoted_and_traded(self, world: World) -> None:
+        """The row tells emitted and committed fills apart, and on what the quote was based."""
+        placed = world.propose()
+        world.trade(world.order("sell", 4))
+        world.scripts.commit(10)
+        world.trade(world.order("buy", 1))
+        row = world.scripts.survey(["AAA"]).rows["AAA"]
+        assert row == SurveyRow("AAA", 2, 1, False, 1, 4, 99, False, 0, placed.expires_ms)
+
+    def test_expired_is_no_quote(self, make_world: MakeWorld) -> None:
+        """A quote past its expiry is no quote, though nobody has announced it."""
+        world = make_world(quote_ttl_ms=TTL, refresh_ms=1)
+        world.propose()
+        execute(world.client, "PERSIST", world.keys.member("quote:*", "AAA"))
+        world.advance(TTL)
+        row = world.scripts.survey(["AAA"]).rows["AAA"]
+        assert (row.quote_version, row.quote_position_version, row.quote_expires_ms) == (1, -1, 0)
+
+    def test_halted(self, world: World) -> None:
+        """A halted symbol says so."""
+        execute(world.client, "HSET", world.keys.member("symbol:*", "AAA"), "halted", "why")
+        assert world.scripts.survey(["AAA"]).rows["AAA"].halted
+
+    def test_unknown_and_doubled(self, world: World) -> None:
+        """An unknown symbol has no row, a doubled one has one."""
+        assert list(world.scripts.survey(["ZZZ", "AAA", "AAA"]).rows) == ["AAA"]
+
+    def test_changes_nothing(self, make_world: MakeWorld) -> None:
+        """A survey changes no key, also with quotes due to expire."""
+        world = make_world(quote_ttl_ms=TTL, refresh_ms=1)
+        world.propose()
+        world.advance(TTL)
+        before = world.dump()
+        world.scripts.survey(world.names)
+        assert world.dump() == before
+
+    def test_empty_keys(self, make_world: MakeWorld) -> None:
+        """Without a system there is nothing to tell, and no error."""
+        world = make_world(setup=False)
+        survey = world.scripts.survey(["AAA"])
+        assert (survey.rows, survey.servable) == ({}, [])
+
+
+class TestServable:
+    def waiting(self, make_world: MakeWorld) -> World:
+        """AAA holds everything; BBB, CCC and DDD wait in this order for 10 lots a side."""
+        world = make_world(symbols=4)
+        world.propose("AAA", bid_lots=20, ask_lots=20)
+        for name in ("BBB", "CCC", "DDD"):
+            world.propose(name)
+        return world
+
+    def test_nothing_free(self, make_world: MakeWorld) -> None:
+        """While nothing is free nobody can be served, and the rows say who waits."""
+        world = self.waiting(make_world)
+        survey = world.scripts.survey(world.names)
+        assert survey.servable == []
+        assert [row.waiting for row in survey.rows.values()] == [False, True, True, True]
+
+    def test_in_their_order(self, make_world: MakeWorld) -> None:
+        """Those for whom a lot is free are listed in their order, each with a row, asked or not."""
+        world = self.waiting(make_world)
+        world.propose("AAA", bid_lots=5, ask_lots=5, trigger="capacity")
+        survey = world.scripts.survey([])
+        assert survey.servable == ["BBB", "CCC"]
+        assert list(survey.rows) == ["BBB", "CCC"]
+
+    def test_one_side(self, make_world: MakeWorld) -> None:
+        """A free side is enough, either of the two."""
+        for taken in ({"bid_lots": 20, "ask_lots": 19}, {"bid_lots": 19, "ask_lots": 20}):
+            world = self.waiting(make_world)
+            world.propose("AAA", trigger="capacity", **taken)
+            assert world.scripts.survey([]).servable == ["BBB"]
+            execute(world.client, "FLUSHALL")
+
+    def test_freed_by_a_fill(self, make_world: MakeWorld) -> None:
+        """What a fill frees can be served at once."""
+        world = self.waiting(make_world)
+        world.trade(world.order("buy", 1))
+        assert world.scripts.survey([]).servable == ["BBB"]
+
+    @pytest.mark.parametrize("other", ["bid_lots", "ask_lots"])
+    def test_freed_by_expiry(self, make_world: MakeWorld, other: str) -> None:
+        """What has expired counts as free, on either side, before anyone has released it."""
+        world = make_world(symbols=4, quote_ttl_ms=TTL, refresh_ms=1)
+        world.propose("AAA", **({"bid_lots": 20, "ask_lots": 20} | {other: 0}))
+        world.propose("BBB", **{other: 0})
+        world.propose("CCC", **{other: 0})
+        world.advance(TTL)
+        assert world.scripts.survey([]).servable == ["BBB", "CCC"]
+
+    def test_less_than_a_lot(self, make_world: MakeWorld) -> None:
+        """In notional mode units that do not make a lot serve nobody; one lot's units do."""
+        world = make_world(mode="notional", limit=1000)
+        world.propose("AAA", bid=100, bid_lots=10, ask_lots=0)
+        world.propose("BBB", bid=100, bid_lots=2, ask_lots=0)
+        world.propose("AAA", bid=99, bid_lots=10, ask_lots=0, trigger="capacity")
+        assert world.scripts.survey([]).servable == []
+        world.trade(world.order("sell", 1))
+        assert world.scripts.survey([]).servable == ["BBB"]
+
+    def test_at_most_64(self, fake: Fake) -> None:
+        """One survey lists 64 symbols at most; the next one finds the others."""
+        world = World(fake, small_config(symbols=80, limit=100, size=1))
+        world.propose("AAA", bid_lots=100, ask_lots=100)
+        for name in world.names[1:]:
+            world.propose(name)
+        world.propose("AAA", bid_lots=0, ask_lots=0)
+        assert world.scripts.survey([]).servable == world.names[1:65]

@@ -1,7 +1,0 @@
-"""``scripts/mutate``."""
-
-import sys
-
-from mutation.run import main
-
-sys.exit(main())

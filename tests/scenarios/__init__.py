@@ -1,0 +1,1 @@
+"""Scenarios by the rule that they defend."""

@@ -1,0 +1,453 @@
+"""The live view: what it says at any size, on pathological systems too."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+
+from mm.errors import SystemRefused
+from mm.facts import (
+    exposure_facts,
+    mark_of,
+    positions_facts,
+    profit_of,
+    quotes_facts,
+    status_facts,
+    symbol_count,
+)
+from mm.market import MAX_INT, Config, default_config
+from mm.store import Snapshot, take_snapshot
+from mm.terminal import (
+    History,
+    Supervision,
+    exposure_table,
+    market_screen,
+    positions_table,
+    processes_table,
+    quotes_table,
+    status_line,
+)
+from mm.terminal.screen import REMEMBERED
+from tests.kit import Fake, World, small_config, symbol_names
+
+SUPERVISION = Supervision("valkey 9.1.2 (managed)", "always")
+RELAXED = replace(SUPERVISION, durability="relaxed: appendfsync everysec")
+WIDTHS = (10, 20, 40, 60, 71, 72, 80, 99, 100, 119, 120, 149, 150, 200)
+LONG_NAMES = ("ABCDEFGHIJKLMNOP", "QRSTUVWXYZ._-012")
+
+
+def drawn(thing: RenderableType, width: int = 80) -> list[str]:
+    """The lines that a console of this width prints; it would not crop a longer one."""
+    console = Console(width=width, file=io.StringIO(), record=True, color_system=None)
+    console.print(thing, crop=False)
+    return console.export_text().splitlines()
+
+
+def take(world: World, most: int = 0) -> Snapshot:
+    """A snapshot with what the screen needs."""
+    return take_snapshot(world.scripts, recent=20, most=most)
+
+
+def shown(
+    world: World,
+    width: int = 80,
+    height: int = 24,
+    supervision: Supervision = SUPERVISION,
+    most: int = 0,
+) -> str:
+    """The screen's text."""
+    found = take(world, most)
+    return "\n".join(drawn(market_screen(found, History(), supervision, width, height), width))
+
+
+def row(text: str, symbol: str) -> list[str]:
+    """The words of a symbol's line."""
+    return next(line.split() for line in text.splitlines() if line.startswith(symbol))
+
+
+def beat(world: World, name: str = "exchange-1", pid: str = "4711") -> None:
+    """A heartbeat of a process."""
+    kind = name.partition("-")[0]
+    world.scripts.heartbeat(name, kind, 2_000, 0, {"pid": pid, "restarts": "0"})
+
+
+def huge(fake: Fake) -> World:
+    """Two symbols with names and numbers as long as they can be, quoted and traded."""
+    config = small_config(
+        limit=MAX_INT,
+        mode="notional",
+        of_symbol={
+            "reference_ticks": 2**52 - 10,
+            "size_lots": 1,
+            "position_limit_lots": 1,
+            "tick": Decimal("0.00000001"),
+        },
+    )
+    symbols = tuple(
+        replace(symbol, name=name) for symbol, name in zip(config.symbols, LONG_NAMES, strict=True)
+    )
+    world = World(fake, replace(config, symbols=symbols))
+    price = 2**52 - 10
+    world.propose(LONG_NAMES[0], bid=price, bid_lots=1, ask=price + 1, ask_lots=0)
+    world.trade(world.order("sell", 1, symbol=LONG_NAMES[0], client="c" * 64, order_id="o" * 64))
+    world.scripts.commit(100)
+    return world
+
+
+def troubled(fake: Fake) -> World:
+    """A default system with quotes, fills, a halt, an expired quote and silent processes."""
+    world = World(fake, default_config())
+    for name in world.names[:-1]:
+        world.propose(name, bid=1_000, ask=1_003)
+        world.trade(world.order("sell", 3, symbol=name), world.order("buy", 2, symbol=name))
+    world.scripts.commit(3)
+    beat(world)
+    fake.advance(5_000)
+    beat(world, "maker-1")
+    world.client.hset(world.keys.member("symbol:*", "NVDA"), "halted", "sequence: expected 3 got 5")
+    return world
+
+
+def empty(fake: Fake) -> World:
+    """A system of one symbol that nothing has happened in."""
+    return World(fake, small_config(1))
+
+
+def many(fake: Fake) -> World:
+    """More symbols than any screen holds."""
+    return World(fake, small_config(300, limit=50))
+
+
+@pytest.mark.parametrize("make", [empty, troubled, huge, many])
+def test_no_line_is_wider_and_no_screen_higher_than_the_terminal(fake: Fake, make: Any) -> None:
+    """At every size the screen fits, whatever the system is like."""
+    world = make(fake)
+    notes = tuple(f"note {number} {'x' * 300}" for number in range(9))
+    supervision = replace(RELAXED, notes=notes, restarts={"exchange-1": 3, "publisher-1": 0})
+    found, history = take(world), History()
+    history.add(found)
+    sizes = {(80, height) for height in range(1, 41)}
+    for width, height in sizes | {(width, height) for width in WIDTHS for height in (9, 24)}:
+        lines = drawn(market_screen(found, history, supervision, width, height), width)
+        assert len(lines) <= height, f"{width}x{height}: {len(lines)} lines"
+        widest = max(lines, key=cell_len)
+        assert cell_len(widest) <= width, f"{width}x{height}: {widest!r}"
+
+
+@pytest.mark.parametrize("height", [1, 5, 24])
+def test_relaxed_durability_stands_out_everywhere(fake_world: World, height: int) -> None:
+    """Relaxed durability is in capitals at every height, whether by settings or configuration."""
+    assert "durability RELAXED" in shown(fake_world, 60, height, RELAXED)
+    line = status_line(take(fake_world), History(), RELAXED)
+    assert "durability RELAXED (appendfsync everysec)" in line
+    fake_world.client.hset(fake_world.keys.named("config"), "durability", "relaxed")
+    assert "durability RELAXED" in shown(fake_world, 60, height)
+    assert "RELAXED" in status_line(take(fake_world), History(), SUPERVISION)
+
+
+def test_strong_durability_is_said_and_status_keeps_silent(fake_world: World) -> None:
+    """With everything as it must be the screen names it and the status line has no warning."""
+    assert "durability always" in shown(fake_world)
+    line = status_line(take(fake_world), History(), SUPERVISION)
+    assert "RELAXED" not in line and "durability" not in line
+
+
+def test_unknown_durability_is_a_warning(fake_world: World) -> None:
+    """A durability that could not be read is not passed off as the strong one."""
+    unknown = replace(SUPERVISION, durability="unknown")
+    assert "durability UNKNOWN" in shown(fake_world, supervision=unknown)
+
+
+def test_empty_system(fake_world: World) -> None:
+    """Before the first quote and process the screen says so and shows no numbers that are none."""
+    text = shown(fake_world, height=30)
+    assert row(text, "AAA")[:8] == ["AAA", "-", "-", "-", "-", "-", "-", "0"]
+    assert "0+" not in text and "HALTED" not in text
+    assert "quotes 0 of 2" in text
+    assert "no fills yet" in text
+    line = status_line(take(fake_world), History(), SUPERVISION)
+    assert line.startswith("orders 0 (0/s)  fills 0  quotes 0/2  long 0/20  short 0/20  lag ")
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_a_symbol_in_one_line(fake_world: World, width: int) -> None:
+    """A line has prices, remaining lots, position, profit at the mark and both versions."""
+    fake_world.propose("AAA", bid=98, ask=101)
+    fake_world.trade(fake_world.order("sell", 4), fake_world.order("buy", 2))
+    fake_world.scripts.commit(10)
+    text = shown(fake_world, width)
+    title, words = row(text, "symbol"), row(text, "AAA")
+    for word in ["granted", "0.98", "1.01", "+2", "+0.06", "+0.03"]:
+        assert word in words, words
+    assert (words[2], words[5]) == (("6", "8") if width == 80 else ("6/10", "8/10"))
+    named = {"pv", "qv"} if width == 80 else {"position", "quote"}
+    assert named <= set(title)
+    assert words[-3:] == ["2", "1", "maker-1"]
+    assert positions_facts(take(fake_world))[0]["mark"] == "0.995"
+
+
+def test_uncommitted_fills_show_beside_the_position_version(fake_world: World) -> None:
+    """Fills that are emitted but not committed stand as +n behind the committed version."""
+    fake_world.propose("AAA")
+    fake_world.trade(fake_world.order("sell", 1), fake_world.order("sell", 1))
+    assert "0+2" in row(shown(fake_world), "AAA")
+
+
+def test_reduced_and_omitted(fake: Fake) -> None:
+    """The outcome of each symbol's last placement is named."""
+    world = World(fake, small_config(3, limit=15))
+    for name in symbol_names(3):
+        world.propose(name)
+    text = shown(world, height=30)
+    assert [row(text, name)[1] for name in symbol_names(3)] == ["granted", "reduced", "omitted"]
+    assert "waiting for long BBB CCC  for short BBB CCC" in text
+    assert "15 of 15" in text
+    assert "BBB reduced 5x5/10x10" in text
+    assert "CCC omitted, nothing fits" in text
+
+
+def test_one_sided_quote_is_marked_by_the_last_price(fake_world: World) -> None:
+    """A side that is not quoted has no price, and its quote has no middle to value lots at."""
+    fake_world.propose("AAA", bid=98, ask=105, ask_lots=0)
+    fake_world.trade(fake_world.order("sell", 4))
+    fake_world.scripts.commit(10)
+    assert row(shown(fake_world), "AAA")[2:6] == ["6", "0.98", "-", "-"]
+    state = take(fake_world).symbols["AAA"]
+    mark = mark_of(state, take(fake_world).now_ms)
+    assert (mark.twice_ticks, mark.source) == (2 * 98, "last")
+
+
+def test_half_tick_marks_are_exact_up_to_the_largest_numbers(fake: Fake) -> None:
+    """The middle of an odd spread near 2^53 gives profit without any rounding."""
+    world = huge(fake)
+    state = take(world).symbols[LONG_NAMES[0]]
+    assert state.position.net_lots == 1
+    mark = replace(mark_of(state, 0), twice_ticks=2 * (2**52 - 10) + 1)
+    assert profit_of(state, mark).unrealised == "0.000000005"
+    facts = positions_facts(take(world))[0]
+    assert facts["mark"] == f"{(2**52 - 10) * Decimal('0.00000001'):f}"
+    assert facts["cash"] == f"-{(2**52 - 10) * Decimal('0.00000001'):f}"
+
+
+def test_expired_quote_is_no_quote(fake_world: World) -> None:
+    """From the instant of its expiry a quote is neither shown nor counted."""
+    fake_world.propose("AAA")
+    fake_world.advance(29_999)
+    assert "quotes 1 of 2" in shown(fake_world)
+    fake_world.advance(1)
+    text = shown(fake_world)
+    assert "quotes 0 of 2" in text
+    assert row(text, "AAA")[1:6] == ["granted", "-", "-", "-", "-"]
+    assert quotes_facts(take(fake_world))[0]["active"] is False
+
+
+def test_ttl_bar_shrinks(fake_world: World) -> None:
+    """The bar is full when a quote begins and empties as its time runs out."""
+    fake_world.propose("AAA")
+    bars = []
+    for _ in range(3):
+        bars.append(next(word for word in row(shown(fake_world), "AAA") if set(word) <= set("━╸─")))
+        fake_world.advance(14_900)
+    assert bars == ["━━━━", "━━──", "╸───"]
+
+
+def test_halted_symbol(fake: Fake) -> None:
+    """A halt shows in the symbol's line, with its reason above all symbols, and in the status."""
+    world = troubled(fake)
+    text = shown(world)
+    assert row(text, "NVDA")[1] == "HALTED"
+    assert "HALTED NVDA sequence: expected 3 got 5" in text
+    assert "HALTED NVDA" in shown(world, 80, 6)
+
+
+def test_many_halts_are_counted(fake: Fake) -> None:
+    """Where not all halts fit, the screen says how many more there are."""
+    world = many(fake)
+    for name in world.names[:100]:
+        world.client.hset(world.keys.member("symbol:*", name), "halted", "gap")
+    assert "and 98 more halted" in shown(world)
+    line = status_line(take(world), History(), SUPERVISION)
+    assert "HALTED AAA BBB CCC DDD and 96 more" in line
+
+
+def test_symbols_that_do_not_fit_are_counted(fake: Fake) -> None:
+    """The first symbols are shown and the others counted, those cut from the snapshot too."""
+    text = shown(many(fake), height=24)
+    listed = [line for line in text.splitlines() if line.split()[0] in symbol_names(300)]
+    assert listed[0].startswith("AAA")
+    assert f"and {300 - len(listed)} more symbols" in text
+    world = World(Fake(fake.clock), small_config(20, limit=10_000))
+    for name in world.names:
+        world.propose(name)
+    assert symbol_count(take(world, most=5)) == 20
+    assert "and 15 more symbols" in shown(world, height=40, most=5)
+
+
+def test_processes(fake: Fake) -> None:
+    """A process is live while heard of in the last 2 s; the supervisor's restarts count."""
+    world = World(fake, small_config())
+    beat(world, "exchange-1", "4711")
+    fake.advance(2_000)
+    supervision = replace(SUPERVISION, restarts={"exchange-1": 2, "publisher-1": 0})
+    assert row(shown(world, supervision=supervision), "exchange-1")[1:4] == ["4711", "live", "2"]
+    assert row(shown(world, supervision=supervision), "publisher-1")[1:3] == ["-", "-"]
+    fake.advance(1)
+    assert row(shown(world, supervision=supervision), "exchange-1")[2] == "silent"
+    line = status_line(take(world), History(), supervision)
+    assert "silent exchange-1" in line and "restarts 2" in line
+
+
+def test_lag_is_shown_where_work_waits(fake_world: World) -> None:
+    """An order that nobody matches and a fill that nobody commits show as lag."""
+    fake_world.propose("AAA")
+    fake_world.trade(fake_world.order("sell", 1))
+    fake_world.advance(1_500)
+    fake_world.send(fake_world.order("sell", 1))
+    fake_world.advance(250)
+    assert "lag exchange 250 ms state 1.7 s" in shown(fake_world)
+
+
+def test_fills_and_notes(fake_world: World) -> None:
+    """The latest fills are told from the maker's side, and the newest supervisor notes first."""
+    fake_world.propose("AAA")
+    fake_world.trade(fake_world.order("sell", 2), fake_world.order("buy", 1, order_id="mine"))
+    notes = ("00:00:01 maker-1 died [signal 9]", "00:00:02 server restarted\nby hand")
+    text = shown(fake_world, 160, 40, replace(SUPERVISION, notes=notes))
+    assert "AAA-1 bought 2 @ 0.99 order c1/o1" in text
+    assert "AAA-2 sold 1 @ 1.01 order c1/mine" in text
+    assert text.index("AAA-2 sold") < text.index("AAA-1 bought")
+    assert text.index("server restarted by hand") < text.index("maker-1 died [signal 9]")
+
+
+def test_small_screens_keep_what_matters(fake: Fake) -> None:
+    """At 24 lines everything has its place; at 12 the symbols stay and the rest goes."""
+    world = troubled(fake)
+    high, low = shown(world, 80, 24), shown(world, 80, 12)
+    for name in world.names:
+        assert row(high, name)
+    assert "processes" in high and "fills ─" in high and "quote events" in high
+    assert "processes" not in low and "waiting" not in low
+    assert "long" in low and "AAPL" in low
+
+
+def history(fake: Fake, *samples: tuple[int, int]) -> History:
+    """A history of (ms, orders processed) pairs."""
+    made, base = History(), take(empty(fake))
+    for now_ms, orders in samples:
+        made.add(replace(base, now_ms=now_ms, cursors={"exchange_records": str(orders)}))
+    return made
+
+
+def test_history_rates(fake: Fake) -> None:
+    """Orders per second follow the server's clock over two seconds, not the number of frames."""
+    assert history(fake).orders_per_s == history(fake, (0, 5)).orders_per_s == 0
+    assert history(fake, (0, 0), (500, 100)).orders_per_s == 200
+    assert history(fake, (0, 0), (8_000, 900), (9_000, 1_000), (10_000, 1_100)).orders_per_s == 100
+    assert history(fake, (0, 0), (1_000, 7), (1_000, 9)).orders_per_s == 9
+
+
+def test_history_series(fake: Fake) -> None:
+    """The series has an entry for each whole second, whatever the instants of the snapshots."""
+    made = history(fake, (500, 0), (1_500, 10), (2_500, 30), (4_500, 30), (5_200, 100))
+    assert made.series(10) == [15, 10, 0, 50]
+    assert made.series(2) == [0, 50]
+    assert made.series(0) == history(fake, (0, 0)).series(5) == []
+    assert sum(history(fake, *((250 * i, 7 * i) for i in range(5_000))).series(10_000)) == 7 * 996
+
+
+def test_history_is_bounded_and_starts_afresh(fake: Fake) -> None:
+    """A clock or a count that goes back empties the history; its length is limited."""
+    assert history(fake, (0, 0), (1_000, 10), (900, 20), (1_900, 25)).orders_per_s == 5
+    assert history(fake, (0, 0), (1_000, 10), (2_000, 3), (3_000, 4)).orders_per_s == 1
+    long = history(fake, *((i, i) for i in range(3 * REMEMBERED)))
+    assert len(long._samples) == REMEMBERED
+
+
+def test_sparkline_and_rate_on_the_screen(fake: Fake) -> None:
+    """The short history is drawn beside the present rate, with its peak."""
+    found = take(empty(fake))
+    made = history(fake, (0, 0), (1_000, 80), (2_000, 80), (3_000, 100))
+    text = "\n".join(drawn(market_screen(found, made, SUPERVISION, 80, 24)))
+    assert "10/s █·▂ 3 s, peak 80/s" in text
+    assert "(10/s)" in status_line(found, made, SUPERVISION)
+
+
+def test_facts_are_plain_and_stable(fake_world: World) -> None:
+    """Facts survive JSON: decimals are text, integers integers, and what is absent is null."""
+    fake_world.propose("AAA", bid=98, ask=101, ask_lots=0)
+    fake_world.trade(fake_world.order("sell", 4))
+    fake_world.scripts.commit(10)
+    beat(fake_world)
+    found = take(fake_world)
+    quote = json.loads(json.dumps(quotes_facts(found)))[0]
+    assert (quote["bid"], quote["bid_lots"], quote["bid_size_lots"]) == ("0.98", 6, 10)
+    assert (quote["ask"], quote["ask_ticks"], quote["ask_lots"]) == (None, None, 0)
+    assert (quote["outcome"], quote["ttl_ms"], quote["quote_id"]) == ("granted", 30_000, "AAA-1")
+    position = json.loads(json.dumps(positions_facts(found)))[0]
+    assert (position["net_lots"], position["cash"], position["last_price"]) == (4, "-3.92", "0.98")
+    assert (position["position_version"], position["last_fill_id"]) == (1, "AAA-1")
+    exposure = json.loads(json.dumps(exposure_facts(found)))
+    assert (exposure["long_units"], exposure["short_units"], exposure["limit_units"]) == (6, 0, 20)
+    status = json.loads(json.dumps(status_facts(found)))
+    assert (status["orders"], status["fills_committed"], status["quotes_active"]) == (1, 1, 1)
+    assert status["processes"][0] | {"rate_per_s": 0} == {
+        "name": "exchange-1",
+        "kind": "exchange",
+        "pid": 4711,
+        "state": "live",
+        "silent_ms": 0,
+        "restarts": 0,
+        "rate_per_s": 0,
+        "count": 0,
+        "lag_ms": 0,
+    }
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_command_tables(fake: Fake, width: int) -> None:
+    """The commands' tables name every symbol, budget and process and fit the console."""
+    world = troubled(fake)
+    found = take(world)
+    tables = [positions_table(found), quotes_table(found), exposure_table(found)]
+    lines = [line for table in tables for line in drawn(table, width)]
+    lines += drawn(processes_table(found), width)
+    text = "\n".join(lines)
+    for word in [*world.names, "long", "short", "exchange-1", "silent", "live", "HALTED"]:
+        assert word in text, word
+    assert max(map(cell_len, lines)) <= width
+
+
+def test_spoiled_number_is_refused_in_words(fake_world: World) -> None:
+    """A hash that a foreign program has spoiled is a refusal that names the field, no traceback."""
+    fake_world.client.hset(fake_world.keys.named("exposure"), "bid_units", "lots")
+    with pytest.raises(SystemRefused, match="bid_units 'lots': it must be an integer"):
+        shown(fake_world)
+
+
+def test_same_snapshot_same_screen(fake: Fake) -> None:
+    """The view depends on nothing but its arguments."""
+    found = take(troubled(fake))
+    first = drawn(market_screen(found, History(), SUPERVISION, 120, 40), 120)
+    fake.advance(60_000)
+    assert drawn(market_screen(found, History(), SUPERVISION, 120, 40), 120) == first
+
+
+def test_configuration_of_the_default_system_fits_80_columns(fake: Fake) -> None:
+    """All required columns of the default system are there at 80 columns."""
+    config: Config = default_config()
+    world = World(fake, config)
+    for symbol in config.symbols:
+        half = symbol.spread_ticks // 2
+        bid = symbol.reference_ticks - half
+        world.propose(symbol.name, bid=bid, ask=bid + symbol.spread_ticks)
+    text = shown(world)
+    title = next(line for line in text.splitlines() if line.startswith("symbol"))
+    for column in ["placed", "lots", "bid", "ask", "ttl", "net", "realised", "unreal.", "pv", "qv"]:
+        assert column in title.split(), title
