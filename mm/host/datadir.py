@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from mm.errors import SystemRefused, UsageError
-from mm.store import socket_url
+from mm.store import SOCKET_NAME, socket_url
 
 #: Longest socket path that both Linux (108 with its end) and macOS (104) take.
 MAX_SOCKET_PATH = 103
@@ -24,7 +24,7 @@ class DataDir:
     @property
     def socket(self) -> Path:
         """The managed server's Unix socket."""
-        return self.path.resolve() / "redis.sock"
+        return self.path.resolve() / SOCKET_NAME
 
     @property
     def logs(self) -> Path:

@@ -7,7 +7,7 @@ marked duplicate. So a caller needs to know nothing of lost connections: what wa
 
 ::
 
-    client = OrderClient.connect("unix:///path/to/socket", "c1")
+    client = OrderClient.connect("mm-data", "c1")
     report = client.submit(Order("c1", "o1", "AAPL", "buy", 10, 18760))
 """
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -24,7 +25,7 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 from mm.errors import SystemRefused, TimedOut, Unavailable, ValueRefused
 from mm.market import Order, Report, check_id
 from mm.orders.unanswered import Outstanding, Unanswered
-from mm.store import Keys, execute, open_client, send_pipeline, text
+from mm.store import Keys, execute, open_client, send_pipeline, server_url, text
 
 #: Longest blocking read; well below any usual socket timeout.
 LONGEST_WAIT_MS = 1_000
@@ -97,10 +98,17 @@ class OrderClient:
 
     @classmethod
     def connect(
-        cls, url: str, client_id: str, keys: Keys | None = None, resend_after_s: float = 2.0
+        cls,
+        server: str | Path,
+        client_id: str,
+        keys: Keys | None = None,
+        resend_after_s: float = 2.0,
     ) -> OrderClient:
-        """A client for the server at ``url`` (``redis://...`` or ``unix:///...``)."""
-        return cls(open_client(url), keys or Keys(), client_id, resend_after_s)
+        """A client for a server: its URL, or the data directory of its ``mm up``.
+
+        The server need not run yet. Raises ValueRefused when ``server`` is neither.
+        """
+        return cls(open_client(server_url(server)), keys or Keys(), client_id, resend_after_s)
 
     def reconnect(self, client: redis.Redis) -> None:
         """Go on over another connection; what is unanswered stays so."""

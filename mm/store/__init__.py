@@ -1,7 +1,15 @@
 """The only door to Redis: keys, connection, scripts, snapshots."""
 
 from mm.store.calls import WaitingCalls, execute, pairs, send_pipeline, text
-from mm.store.connection import ServerInfo, check_durability, open_client, server_info, socket_url
+from mm.store.connection import (
+    SOCKET_NAME,
+    ServerInfo,
+    check_durability,
+    open_client,
+    server_info,
+    server_url,
+    socket_url,
+)
 from mm.store.keys import DEFAULT_PREFIX, Keys
 from mm.store.lua import script_names
 from mm.store.raw import Raw, RawSymbol, read_raw
@@ -12,6 +20,7 @@ from mm.store.streams import StreamReader, is_stream_id, stream_id_order
 
 __all__ = [
     "DEFAULT_PREFIX",
+    "SOCKET_NAME",
     "Committed",
     "Event",
     "Expired",
@@ -37,6 +46,7 @@ __all__ = [
     "script_names",
     "send_pipeline",
     "server_info",
+    "server_url",
     "socket_url",
     "stream_id_order",
     "take_snapshot",

@@ -18,6 +18,9 @@ from redis.retry import Retry
 from mm.errors import DurabilityRefused, SystemRefused, Unavailable, ValueRefused, shown
 from mm.market import Durability
 
+#: The managed server's Unix socket inside a data directory.
+SOCKET_NAME = "redis.sock"
+
 #: A socket read may last this much longer than the server was asked to block.
 SOCKET_TIMEOUT_S = 10.0
 
@@ -58,6 +61,21 @@ class ServerInfo:
 def socket_url(path: Path) -> str:
     """The URL of a server's Unix socket."""
     return f"unix://{path.resolve()}"
+
+
+def server_url(place: str | Path) -> str:
+    """The server's URL: ``place`` itself when it is one, else that of the data directory's server.
+
+    The server need not run yet. Raises ValueRefused when ``place`` is no URL and no directory.
+    """
+    if isinstance(place, str) and "://" in place:
+        return place
+    if not Path(place).is_dir():
+        raise ValueRefused(
+            f"server {shown(str(place))}: it must be a URL (redis://HOST:PORT/DB or unix:///PATH)"
+            " or the data directory of an `mm up`"
+        )
+    return socket_url(Path(place) / SOCKET_NAME)
 
 
 def open_client(url: str) -> redis.Redis:

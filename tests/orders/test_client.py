@@ -103,7 +103,7 @@ class TestSending:
             OrderClient(world.client, world.keys, "a b")
         with pytest.raises(ValueRefused, match="resend_after_s 0"):
             OrderClient(world.client, world.keys, "c1", 0.0)
-        with pytest.raises(ValueRefused, match="server URL"):
+        with pytest.raises(ValueRefused, match="server 'nowhere'"):
             OrderClient.connect("nowhere", "c1")
 
 
