@@ -8,35 +8,31 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 import click
-from redis.exceptions import RedisError
 
 from mm import __version__
 from mm.errors import MMError, UsageError
 
-#: Every command: name -> (module of this package, its first sentence). A module is imported when
-#: its command runs, so that no command waits for what another one needs.
+#: Every command: name -> (module of this package, the beginning of its help). A module is imported
+#: only when its command runs: no command waits for what another one needs.
 COMMANDS = {
     "audit": ("reading", "Check every invariant at one instant; exit status 1 on any violation."),
-    "bench": ("bench", "Measure throughput, latency and cost; exit status 1 when an invariant..."),
-    "chaos": ("chaos", "Crash a throwaway system under load in every way; exit status 1 on any..."),
-    "config": ("config", "Write or judge a configuration file."),
+    "bench": ("bench", "Measure throughput, latency and cost."),
+    "chaos": ("chaos", "Crash a throwaway system under load in every way."),
+    "config": ("config", "Write or check a configuration file."),
     "exchange": ("processes", "Run an exchange: match orders against quotes, end expired quotes."),
-    "explain": (
+    "explain": ("reading", "Show what happened to a symbol, and why."),
+    "exposure": (
         "reading",
-        "Tell what happened to a symbol: order, fill, position, quote, and why.",
+        "Show both exposure budgets, reservations and waiting symbols.",
     ),
-    "exposure": ("reading", "Show both exposure budgets, the reservations, and who waits."),
     "maker": ("processes", "Run a market maker; several share the symbols among them."),
     "order": ("order", "Send an immediate-or-cancel order and show its execution report."),
     "positions": ("reading", "Show the committed positions."),
-    "publisher": (
-        "publisher",
-        "Send orders through the order API, and say what came of them.",
-    ),
+    "publisher": ("publisher", "Send orders through the order API."),
     "quotes": ("reading", "Show the active quotes."),
     "state": ("processes", "Run a trading state service: apply fills to positions."),
-    "status": ("reading", "Say in a line how the system does, and show its processes."),
-    "up": ("up", "Start everything, supervise it and show it; Ctrl-C stops in order..."),
+    "status": ("reading", "Show the system's state in one line, and its processes."),
+    "up": ("up", "Start everything, supervise it and show it."),
     "watch": ("reading", "Show the live view of a running system; read-only."),
 }
 
@@ -56,14 +52,13 @@ class Front(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"mm.cli.{COMMANDS[cmd_name][0]}")
-        suffix = "group" if cmd_name == "config" else "command"
-        command: click.Command = getattr(module, f"{cmd_name}_{suffix}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, said) for name, (_, said) in COMMANDS.items()])
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command and translate its errors."""
@@ -73,14 +68,22 @@ class Front(click.Group):
             fail(str(error), 2)
         except MMError as error:
             fail(str(error), 1)
-        except RedisError as error:
-            fail(f"the server refused or went away: {error}", 1)
         except BrokenPipeError:
-            # The reader of our output is gone, as in `mm quotes | head`: that is not an error.
+            # The reader of the output has closed it, as in `mm quotes | head`. That is no error.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
         except OSError as error:
             fail(f"{error.filename or 'the operating system'}: {error.strerror or error}", 1)
+        except Exception as error:
+            if not is_redis_error(error):
+                raise
+            fail(f"the server refused the command or closed the connection: {error}", 1)
+
+
+def is_redis_error(error: Exception) -> bool:
+    """Whether redis-py raised the error; does not import redis-py, so that ``--help`` is quick."""
+    redis = sys.modules.get("redis")
+    return redis is not None and isinstance(error, redis.RedisError)
 
 
 def fail(text: str, status: int) -> NoReturn:
@@ -92,7 +95,7 @@ def fail(text: str, status: int) -> NoReturn:
 @click.group(cls=Front, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mm")
 def main() -> None:
-    """A market-maker trading system on Redis that is correct whatever is killed, whenever.
+    """A market-maker trading system on Redis that stays correct when any process is killed.
 
     `mm up` starts everything and shows it. The other commands run one process alone, or read a
     running system that they find by --data-dir or --redis-url.

@@ -1,10 +1,9 @@
-"""Options that several commands share, and how a command finds its system."""
+"""The options that several commands share, each defined once."""
 
 from __future__ import annotations
 
 import functools
 import json
-import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +12,38 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
-from mm.errors import SystemRefused
-from mm.host import DataDir, System, exit_with_parent, log_to_file, log_to_stderr
-from mm.market import Config, Durability, load_config
-from mm.process import Process, stop_on_signals
+from mm.host import DataDir, System
+from mm.market import Durability, load_config
+from mm.orders import read_tape
 from mm.store import DEFAULT_PREFIX, Keys, open_client
 
 DEFAULT_DATA_DIR = "mm-data"
+#: Largest seed of a whole run. Each further publisher takes the next seed, up to ``2**32``.
+MAX_RUN_SEED = 2**31
 Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Command], Command]
+
+
+class Positive(click.ParamType[float]):
+    """A finite number above 0, for rates, speeds and durations; with ``zero`` also 0."""
+
+    name = "number"
+
+    def __init__(self, zero: bool = False) -> None:
+        self._zero = zero
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number as a float: it paces processes and never counts money."""
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number) or number < 0 or (number == 0 and not self._zero):
+            rule = "0 or above" if self._zero else "above 0"
+            self.fail(f"{value!r}: it must be a finite number {rule}", param, ctx)
+        return number
 
 
 def system_options(command: Command) -> Command:
@@ -68,68 +91,55 @@ def system_options(command: Command) -> Command:
     return wrapped  # type: ignore[return-value]  # click's decorators keep the call's form
 
 
+def file_option(name: str, read: Callable[[Path], object], help: str) -> Decorator[Any]:
+    """An option that names a file; the command gets what ``read`` makes of it, or None."""
+
+    def load(_context: click.Context, _option: click.Parameter, path: Path | None) -> object:
+        return None if path is None else read(path)
+
+    path_type = click.Path(path_type=Path, dir_okay=False)
+    return click.option(name, type=path_type, callback=load, help=help)
+
+
+def seed_option(help: str, high: int = MAX_RUN_SEED) -> Decorator[Any]:
+    """``--seed``, 1 by default."""
+    seeds = click.IntRange(0, high)
+    return click.option("--seed", type=seeds, default=1, show_default=True, help=help)
+
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print the same facts as JSON, decimals as strings."
 )
-config_option = click.option(
+config_option = file_option(
     "--config",
-    "config_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Configuration file (see `mm config init`).  [default: what the running system has, else"
-    " the built-in one]",
+    load_config,
+    "Configuration file (see `mm config init`).  [default: what the running system has, else the"
+    " built-in one]",
 )
-
-
-class Positive(click.ParamType[float]):
-    """A finite number above 0, for rates, speeds and durations."""
-
-    name = "number"
-
-    def __init__(self, zero: bool = False) -> None:
-        self._zero = zero
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """The number as a float; these pace processes and never touch money."""
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number) or number < 0 or (number == 0 and not self._zero):
-            rule = "0 or above" if self._zero else "above 0"
-            self.fail(f"{value!r}: it must be a finite number {rule}", param, ctx)
-        return number
-
-
-def optional_config(path: Path | None) -> Config | None:
-    """The configuration file's content, or None without a file."""
-    return None if path is None else load_config(path)
-
-
-def show(console: Console, as_json: bool, facts: object, shown: object) -> None:
-    """Print facts as JSON, or what is shown to people."""
-    if as_json:
-        click.echo(json.dumps(facts, indent=2))
-    else:
-        console.print(shown)
-
-
+tape_option = file_option(
+    "--tape",
+    read_tape,
+    "CSV file of trades to send as orders, in place of the synthetic flow:"
+    " ts_ms,symbol,side,price,qty.",
+)
+speed_option = click.option(
+    "--speed",
+    type=Positive(zero=True),
+    default=1,
+    show_default=True,
+    help="Speed of the tape: 1 is real time, 10 is ten times faster, 0 is flat out.",
+)
+server_option = click.option(
+    "--server", help="Server program to run.  [default: the package's Valkey]"
+)
 process_id = click.option(
     "--id", "ident", default="1", show_default=True, help="Makes the process name: KIND-ID."
 )
 
 
-def run_process(process: Process, system: System) -> None:
-    """Run one process to its end, with its log in the data directory or on standard error."""
-    stop = stop_on_signals()
-    if system.redis_url is None or system.data_dir.logs.is_dir():
-        log_to_file(system.data_dir.logs / f"{process.name}.log")
+def show(console: Console, as_json: bool, facts: object, shown: object) -> None:
+    """Print ``facts`` as JSON, or ``shown`` for people."""
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
     else:
-        log_to_stderr()
-    exit_with_parent(lambda text: logging.getLogger(f"mm.{process.name}").warning("%s", text))
-    try:
-        process.run(stop)
-    except SystemRefused as error:
-        process.log.error("refused: %s", error)
-        raise
+        console.print(shown)

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import logging
 
 import click
 
-from mm.cli.options import (
-    config_option,
-    optional_config,
-    process_id,
-    run_process,
-    system_options,
-)
+from mm.cli.options import config_option, process_id, system_options
+from mm.errors import SystemRefused
 from mm.exchange import Exchange
-from mm.host import System
+from mm.host import System, exit_with_parent, log_to_file, log_to_stderr
 from mm.maker import Maker
+from mm.market import Config
+from mm.process import Process, stop_on_signals
 from mm.state import StateService
 from mm.store import open_client
 
 
-def _simple(
-    kind: type[Exchange | StateService | Maker],
-    ident: str,
-    config_path: Path | None,
-    system: System,
+def run_process(process: Process, system: System) -> None:
+    """Run one process to its end, with its log in the data directory or on standard error."""
+    stop = stop_on_signals()
+    if system.redis_url is None or system.data_dir.logs.is_dir():
+        log_to_file(system.data_dir.logs / f"{process.name}.log")
+    else:
+        log_to_stderr()
+    exit_with_parent(lambda text: logging.getLogger(f"mm.{process.name}").warning("%s", text))
+    try:
+        process.run(stop)
+    except SystemRefused as error:
+        process.log.error("refused: %s", error)
+        raise
+
+
+def _run(
+    kind: type[Exchange | StateService | Maker], system: System, ident: str, config: Config | None
 ) -> None:
-    config = optional_config(config_path)
     url = system.waiting_url
     process = kind(lambda: open_client(url), system.keys, ident, config, system.durability)
     run_process(process, system)
@@ -36,24 +44,24 @@ def _simple(
 @process_id
 @config_option
 @system_options
-def exchange_command(ident: str, config_path: Path | None, system: System) -> None:
+def exchange_command(system: System, ident: str, config: Config | None) -> None:
     """Run an exchange: match orders against quotes, end expired quotes. Two at once are fine."""
-    _simple(Exchange, ident, config_path, system)
+    _run(Exchange, system, ident, config)
 
 
 @click.command("state")
 @process_id
 @config_option
 @system_options
-def state_command(ident: str, config_path: Path | None, system: System) -> None:
+def state_command(system: System, ident: str, config: Config | None) -> None:
     """Run a trading state service: apply fills to positions. Two at once are fine."""
-    _simple(StateService, ident, config_path, system)
+    _run(StateService, system, ident, config)
 
 
 @click.command("maker")
 @process_id
 @config_option
 @system_options
-def maker_command(ident: str, config_path: Path | None, system: System) -> None:
+def maker_command(system: System, ident: str, config: Config | None) -> None:
     """Run a market maker; several share the symbols among them."""
-    _simple(Maker, ident, config_path, system)
+    _run(Maker, system, ident, config)

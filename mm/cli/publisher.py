@@ -3,42 +3,44 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mm.cli.options import (
     Positive,
     config_option,
-    optional_config,
     process_id,
-    run_process,
+    seed_option,
+    speed_option,
     system_options,
+    tape_option,
 )
+from mm.cli.processes import run_process
 from mm.host import System
-from mm.orders import FlowOptions, read_tape
+from mm.market import Config
+from mm.orders import FlowOptions
 from mm.publisher import Publisher, PublisherOptions
 from mm.store import open_client
+
+#: The options of the synthetic flow; all others are the publisher's own.
+FLOW = ("rate_per_s", "seed", "size_percent", "aggressiveness_percent")
 
 
 @click.command("publisher")
 @process_id
 @click.option(
     "--rate",
+    "rate_per_s",
     type=Positive(zero=True),
     default=50,
     show_default=True,
     help="Orders a second on average, with Poisson arrivals; 0: flat out.",
 )
-@click.option(
-    "--seed",
-    # Wider than that of `mm up`, which counts up from its own for each further publisher.
-    type=click.IntRange(0, 2**32),
-    default=1,
-    show_default=True,
-    help="The same seed makes the same flow.",
-)
+@seed_option("The same seed makes the same flow.", high=2**32)
 @click.option(
     "--size",
+    "size_percent",
     type=click.IntRange(1, 10_000),
     default=25,
     show_default=True,
@@ -46,28 +48,24 @@ from mm.store import open_client
 )
 @click.option(
     "--aggressiveness",
+    "aggressiveness_percent",
     type=click.IntRange(0, 10_000),
     default=150,
     show_default=True,
     help="How far limits lie beyond the fair value, in percent of the spread.",
 )
-@click.option("--duration", type=Positive(), help="Seconds to send.  [default: for ever]")
+@click.option(
+    "--duration", "duration_s", type=Positive(), help="Seconds to send.  [default: for ever]"
+)
 @click.option("--orders", type=click.IntRange(1), help="Orders to send.  [default: no limit]")
-@click.option(
-    "--tape",
-    "tape_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="CSV file of trades to send in place of the synthetic flow.",
-)
-@click.option(
-    "--speed", type=Positive(zero=True), default=1, show_default=True, help="0: flat out."
-)
+@tape_option
+@speed_option
 @click.option(
     "--in-flight",
     type=click.IntRange(1, 1_000_000),
     default=200,
     show_default=True,
-    help="Orders without a report at most.",
+    help="Largest number of orders without a report.",
 )
 @click.option(
     "--bulk",
@@ -83,41 +81,20 @@ from mm.store import open_client
 )
 @config_option
 @system_options
-def publisher_command(
-    ident: str,
-    rate: float,
-    seed: int,
-    size: int,
-    aggressiveness: int,
-    duration: float | None,
-    orders: int | None,
-    tape_path: Path | None,
-    speed: float,
-    in_flight: int,
-    bulk: int,
-    journal: Path | None,
-    config_path: Path | None,
-    system: System,
-) -> None:
-    """Send orders through the order API, and say at the end what came of them."""
-    options = PublisherOptions(
-        flow=FlowOptions(rate, seed, size, aggressiveness),
-        tape=None if tape_path is None else read_tape(tape_path),
-        speed=speed,
-        duration_s=duration,
-        orders=orders,
-        in_flight=in_flight,
-        bulk=bulk,
-        journal=journal,
-    )
+def publisher_command(system: System, ident: str, config: Config | None, **options: Any) -> None:
+    """Send orders through the order API.
+
+    Synthetic orders, or those of a tape. Shows at the end how many filled, and why others did not.
+    """
+    flow = {name: options.pop(name) for name in FLOW}
     url = system.waiting_url
     process = Publisher(
         lambda: open_client(url),
         system.keys,
         ident,
-        optional_config(config_path),
+        config,
         system.durability,
-        options,
+        PublisherOptions(flow=FlowOptions(**flow), **options),
     )
     run_process(process, system)
     click.echo(f"{process.name}: {process.summary.text()}")

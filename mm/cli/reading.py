@@ -1,4 +1,4 @@
-"""The reading commands, `mm order` and `mm config`: each a thin way to a module that does it."""
+"""The reading commands: each takes a snapshot or a story and shows it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,11 @@ import click
 from rich.console import Console
 
 from mm.audit import audit
-from mm.cli.options import (
-    json_option,
-    show,
-    system_options,
-)
+from mm.cli.options import json_option, show, system_options
 from mm.explain import explain
 from mm.facts import exposure_facts, positions_facts, quotes_facts, status_facts
 from mm.host import System
-from mm.market import (
-    check_symbol,
-)
+from mm.market import check_symbol
 from mm.process import stop_on_signals
 from mm.store import take_snapshot
 from mm.terminal import (
@@ -39,7 +33,7 @@ from mm.terminal import (
 @json_option
 @system_options
 def status_command(as_json: bool, system: System) -> None:
-    """Say in a line how the system does, and show its processes."""
+    """Show the system's state in one line, and its processes."""
     found = take_snapshot(system.scripts())
     if as_json:
         show(Console(), True, status_facts(found), "")
@@ -72,13 +66,15 @@ def quotes_command(as_json: bool, system: System) -> None:
 @json_option
 @system_options
 def exposure_command(as_json: bool, system: System) -> None:
-    """Show both exposure budgets, the reservations, and who waits."""
+    """Show both exposure budgets, reservations and waiting symbols."""
     found = take_snapshot(system.scripts())
     show(Console(), as_json, exposure_facts(found), exposure_table(found))
 
 
 @click.command("audit")
-@click.option("--quiescent", is_flag=True, help="Also require that nothing waits to be processed.")
+@click.option(
+    "--quiescent", is_flag=True, help="Also require that every order and fill is processed."
+)
 @json_option
 @system_options
 def audit_command(quiescent: bool, as_json: bool, system: System) -> None:
@@ -96,12 +92,12 @@ def audit_command(quiescent: bool, as_json: bool, system: System) -> None:
     type=click.IntRange(1, 10_000),
     default=10,
     show_default=True,
-    help="How many of the newest events to tell.",
+    help="Number of newest events to show.",
 )
 @json_option
 @system_options
 def explain_command(symbol: str, last: int, as_json: bool, system: System) -> None:
-    """Tell what happened to a symbol: order, fill, position, quote, and why."""
+    """Show what happened to a symbol, and why: orders, fills, positions, quotes."""
     check_symbol(symbol)
     story = explain(system.scripts(), symbol, last=last)
     show(Console(), as_json, story.facts(), story_table(story))

@@ -1,9 +1,9 @@
 """The order API from its sender's side: client, synthetic flow, tapes, journal."""
 
 from mm.orders.client import Answer, OrderClient
-from mm.orders.flow import FlowOptions, Intent, synthetic_orders
+from mm.orders.flow import FlowOptions, Intent, check_shared_rate, synthetic_orders
 from mm.orders.journal import Journal, read_journal
-from mm.orders.tape import Tape, config_for_tape, read_tape, tape_orders
+from mm.orders.tape import Tape, config_for_tape, config_to_replay, read_tape, tape_orders
 
 __all__ = [
     "Answer",
@@ -12,7 +12,9 @@ __all__ = [
     "Journal",
     "OrderClient",
     "Tape",
+    "check_shared_rate",
     "config_for_tape",
+    "config_to_replay",
     "read_journal",
     "read_tape",
     "synthetic_orders",

@@ -21,6 +21,8 @@ from mm.market import Order, Side, Symbol, check_int
 
 #: How slowly the fundamental returns: each order of the symbol takes 1/256 of the distance back.
 REVERSION = 256
+#: One order in eleven days. A rate below is a mistake, and could round to 0, which is flat out.
+LEAST_RATE_PER_S = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,15 @@ class FlowOptions:
         check_int("aggressiveness_percent", self.aggressiveness_percent, low=0, high=10_000)
         for name, weight in (self.weights or {}).items():
             check_int(f"weight of symbol {name}", weight, low=0, high=1_000_000)
+
+
+def check_shared_rate(rate_per_s: float, publishers: int) -> None:
+    """Raise ValueRefused when ``publishers`` that share a rate evenly could not send at it."""
+    FlowOptions(rate_per_s)
+    if rate_per_s / max(publishers, 1) < LEAST_RATE_PER_S:
+        raise ValueRefused(
+            f"rate {rate_per_s:g}: it must be at least {LEAST_RATE_PER_S:g} orders/s a publisher"
+        )
 
 
 class _Source:

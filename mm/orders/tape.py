@@ -19,7 +19,17 @@ from itertools import pairwise
 from pathlib import Path
 
 from mm.errors import ConfigError, ValueRefused
-from mm.market import MAX_INT, Config, Mode, Side, Symbol, check_symbol, parse_decimal, to_steps
+from mm.market import (
+    MAX_INT,
+    Config,
+    Mode,
+    Side,
+    Symbol,
+    check_symbol,
+    default_config,
+    parse_decimal,
+    to_steps,
+)
 from mm.orders.flow import Intent
 
 HEADER = ("ts_ms", "symbol", "side", "price", "qty")
@@ -244,4 +254,15 @@ def tape_orders(tape: Tape, config: Config, speed: float = 1.0) -> list[Intent]:
             raise tape.refused(trade.line, error) from error
         at_s = (trade.ts_ms - start_ms) / 1000 / speed if speed else 0.0
         found.append(Intent(at_s, trade.symbol, trade.side, lots, ticks))
+    return found
+
+
+def config_to_replay(tape: Tape, config: Config | None, speed: float) -> Config:
+    """The configuration to run the tape with, once every order of the tape has been checked.
+
+    ``config`` None stands for the default. Errors are those of :func:`config_for_tape` and
+    :func:`tape_orders`.
+    """
+    found = config_for_tape(tape, config or default_config())
+    tape_orders(tape, found, speed)
     return found

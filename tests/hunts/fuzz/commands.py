@@ -119,7 +119,9 @@ def _judge_number(name: str, text: str, kind: Positive) -> bool | None:
         return False
     if not math.isfinite(number) or number < 0 or (number == 0 and not kind._zero):
         return False
-    return False if name == "rate" and number > 10_000_000 else None if name == "speed" else True
+    if name == "speed":
+        return None
+    return number <= 10_000_000 or not name.startswith("rate")
 
 
 def _refuse_to_start(_server: object) -> None:
@@ -191,7 +193,7 @@ class Stage:
             # Processes start, see that they are to end, and stop; no market is started.
             with (
                 patch("mm.host.server.ManagedServer.start", _refuse_to_start),
-                patch("mm.cli.options.stop_on_signals", lambda: ended),
+                patch("mm.cli.processes.stop_on_signals", lambda: ended),
                 patch("mm.cli.up.stop_on_signals", lambda: ended),
                 patch("mm.cli.reading.stop_on_signals", lambda: ended),
                 patch("mm.up.Up.run", lambda *_: 0),
@@ -267,8 +269,8 @@ class Stage:
             "prefix": lambda: "{mm}",
             "redis_url": lambda: self.url,
             "data_dir": lambda: rng.choice(("data", "dir")),
-            "config_path": lambda: "good.toml",
-            "tape_path": lambda: "good.csv",
+            "config": lambda: "good.toml",
+            "tape": lambda: "good.csv",
             "journal": lambda: f"journal-{rng.randrange(9)}",
             "path": lambda: f"new-{rng.randrange(10**9)}.toml" if "init" in path else "good.toml",
             "symbol": lambda: rng.choice(("AAA", "BBB")),
@@ -285,7 +287,7 @@ class Stage:
         if isinstance(kind, click.Path):
             # Opening a pipe to write waits for a reader, as it should.
             value = rng.choice([one for one in _PATHS if one != "pipe" or "init" not in path])
-            reads = name in ("config_path", "tape_path") or path == "mm config check"
+            reads = name in ("config", "tape") or path == "mm config check"
             return value, False if reads else None
         value = rng.choice(rng.choice((NUMBERS, TEXTS)))
         if rng.random() < 0.3:

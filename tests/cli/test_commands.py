@@ -1,0 +1,169 @@
+"""The commands: the table of short helps, what ``--help`` loads, errors, and options."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from redis.exceptions import ResponseError
+
+from mm.cli import main
+from mm.cli.main import COMMANDS
+from mm.errors import Unavailable
+from mm.market import default_config
+from mm.orders import FlowOptions
+from mm.publisher import PublisherOptions
+from mm.up import Up, UpOptions
+from tests.cli.test_face import loaded_after
+
+SHARED = {"data_dir", "redis_url", "prefix", "durability"}
+
+
+def command(name: str) -> click.Command:
+    """A command of that name, loaded."""
+    found = main.get_command(click.Context(main), name)
+    assert found is not None, name
+    return found
+
+
+def parameters(name: str) -> set[str]:
+    """The names under which a command gets its options, those that find a system aside."""
+    return {param.name or "" for param in command(name).params} - SHARED
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_table_is_the_beginning_of_each_help(name: str) -> None:
+    """Each command loads, and its line in ``mm --help`` is the first sentence of its own help."""
+    short, help_text = COMMANDS[name][1], " ".join((command(name).help or "").split())
+    sentence = short.removesuffix(".")
+    assert short.endswith(".")
+    assert help_text.startswith(sentence)
+    assert help_text[len(sentence)] in ".:;", help_text
+
+
+def test_the_table_is_in_order() -> None:
+    """``mm --help`` lists the commands in alphabetical order; another name is no command."""
+    assert list(COMMANDS) == sorted(COMMANDS)
+    assert main.get_command(click.Context(main), "nothing") is None
+
+
+def test_help_loads_no_command() -> None:
+    """``mm --help`` loads neither redis-py nor rich nor the lab, and lists every command."""
+    code = "from mm.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
+    loaded = loaded_after(code)
+    assert loaded >= {"mm.cli.main", "click", *COMMANDS}
+    heavy = {name for name in loaded if name.split(".")[0] in ("redis", "rich", "asyncio")}
+    assert not heavy
+    assert {name for name in loaded if name.startswith("mm.")} == {
+        *("mm.cli", "mm.cli.main", "mm.errors")
+    }
+
+
+def test_the_module_runs_the_command_line() -> None:
+    """``python -m mm`` is ``mm``."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mm", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("mm, version ")
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (Unavailable("no server"), "mm: no server"),
+            (ResponseError("OOM"), "mm: the server refused the command"),
+            (OSError(28, "No space left on device"), "mm: the operating system: No space left"),
+            (FileNotFoundError(2, "No such file", "x.csv"), "mm: x.csv: No such file"),
+        ],
+    )
+    def test_an_error_is_one_line(
+        self, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+    ) -> None:
+        """An error of this package, of redis-py or of the system is one line and status 1."""
+        done = self.fail_with(monkeypatch, error)
+        assert done.exit_code == 1
+        assert done.stderr.startswith(said)
+        assert done.stderr.count("\n") == 1
+
+    def test_a_mistake_in_the_code_is_not_hidden(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An error that nobody expects keeps its traceback."""
+        assert isinstance(self.fail_with(monkeypatch, KeyError("x")).exception, KeyError)
+
+    def fail_with(self, monkeypatch: pytest.MonkeyPatch, error: Exception) -> Result:
+        """What ``mm config check`` gives when the error is raised in it."""
+
+        def fail(_path: Path) -> None:
+            raise error
+
+        monkeypatch.setattr("mm.cli.config.load_config", fail)
+        return CliRunner().invoke(main, ["config", "check"])
+
+
+class TestOptions:
+    def test_options_are_the_fields_that_they_fill(self) -> None:
+        """Each option of ``mm up`` and ``mm publisher`` is a field of its dataclass, by name."""
+        up = {field.name for field in fields(UpOptions)}
+        assert parameters("up") <= up
+        sent = {field.name for kind in (FlowOptions, PublisherOptions) for field in fields(kind)}
+        assert parameters("publisher") - {"ident", "config"} <= sent
+
+    def test_up_gets_what_was_asked_for(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The options arrive in UpOptions; a tape brings the configuration that it is run with."""
+        seen: list[UpOptions] = []
+
+        def run(up: Up, _stop: Any) -> int:
+            seen.append(up.options)
+            return 3
+
+        monkeypatch.setattr(Up, "run", run)
+        monkeypatch.setattr("mm.cli.up.stop_on_signals", lambda: None)
+        tape = tmp_path / "t.csv"
+        tape.write_text("ts_ms,symbol,side,price,qty\n1,XY,buy,1.00,1\n")
+        config = tmp_path / "c.toml"
+        config.write_text(default_config().to_toml())
+        words = ["up", f"--data-dir={tmp_path}", "--makers=3", "--duration=5", "--headless"]
+        done = CliRunner().invoke(main, [*words, f"--config={config}"])
+        assert done.exit_code == 3, done.output
+        done = CliRunner().invoke(main, [*words, f"--tape={tape}", "--speed=0"])
+        assert done.exit_code == 3, done.output
+        plain, replay = seen
+        assert (plain.makers, plain.duration_s, plain.headless) == (3, 5.0, True)
+        assert plain.data_dir.path == tmp_path
+        assert (plain.config, plain.tape) == (default_config(), None)
+        assert replay.config is not None
+        assert [symbol.name for symbol in replay.config.symbols] == ["XY"]
+        assert (replay.tape, replay.speed) == (tape, 0.0)
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["--rate=1e-6", "--publishers=2"], "orders/s a publisher"),
+            (["--tape=t.csv", "--speed=1e9"], "speed 1000000000.0"),
+            (["--tape=none.csv"], "none.csv"),
+            (["--config=none.toml"], "none.toml"),
+            (["--redis-url=nowhere"], "server URL"),
+            (["--prefix=mm"], "hash tag"),
+            (["--rate=inf"], "finite number above 0"),
+            (["--speed=-1"], "finite number 0 or above"),
+        ],
+    )
+    def test_a_bad_value_is_a_usage_error(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+    ) -> None:
+        """A bad value ends ``mm up`` with status 2 and a text that names it; nothing starts."""
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(Up, "run", lambda *_: pytest.fail("it started"))
+        Path("t.csv").write_text("ts_ms,symbol,side,price,qty\n1,XY,buy,1.00,1\n")
+        done = CliRunner().invoke(main, ["up", *words])
+        assert done.exit_code == 2
+        assert said in done.stderr
+        assert list(tmp_path.iterdir()) == [tmp_path / "t.csv"]
