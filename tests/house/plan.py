@@ -25,7 +25,7 @@ BANDS = [
 OUTSIDE = {
     # The client library: from the store up, most of it for its errors.
     "redis": {"store", "process", "publisher", "orders", "audit", "host", "terminal"}
-    | {"lab.bench", "lab.chaos", "lab.demo", "cli"},
+    | {"lab.bench", "lab.chaos", "lab.demo"},
     # What draws.
     "rich": {"terminal", "lab.bench", "lab.chaos", "lab.demo", "up", "cli"},
     # The command line.
