@@ -1,6 +1,6 @@
-"""Writes ``docs/reference.md`` from the code; ``--check`` fails when the file is stale.
+"""Write ``docs/reference.md`` from the code; ``--check`` fails when the file is out of date.
 
-Nothing here depends on the terminal, the time or the machine: the same code gives the same text.
+The same code gives the same text: terminal, time and machine have no influence.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ Written from the code by `scripts/reference`; changes made here by hand are lost
 [Exit statuses](#exit-statuses)
 """
 
-#: The options of ``mm.options.system_options``, described once.
+#: The options of ``mm.cli.options.system_options``, described once.
 COMMON = ("data_dir", "redis_url", "prefix", "durability")
 
-#: What stands for the ``*`` of a family of keys.
+#: The member that stands for the ``*`` of a family of keys.
 MEMBERS = {"reports:*": "CLIENT_ID", "seen:*": "BUCKET", "process:*": "KIND-ID"}
 
-#: How the script headers' parts are called here.
+#: The parts of a script's header.
 HEADER_PARTS = ("KEYS", "ARGV", "REPLY", "ERRORS", "EMITS")
 
 EXIT_STATUSES = {
-    "0": "it did what was asked; for `mm audit` and `mm up`: every invariant holds",
-    "1": "it could not: no server, a server or data that this system may not use, an answer that"
-    " did not come in time, or an audit that found a violation",
+    "0": "the command succeeded; for `mm audit` and `mm up`: every invariant holds",
+    "1": "the command failed: no server answers, the server or its data may not be used by this"
+    " system, an answer came too late, or an audit found a violation",
     "2": "the command line, a configuration or a value breaks a rule",
-    "4": "a child of `mm up` that ended because `mm up` itself was gone",
+    "4": "a child process ended because its `mm up` had ended",
 }
 
 
@@ -82,7 +82,7 @@ def walk(command: click.Command, path: str) -> Iterator[tuple[str, click.Command
 
 
 def value_of(parameter: click.Parameter) -> str:
-    """What kind of value a parameter takes; empty for a flag."""
+    """The kind of value that a parameter takes; empty for a flag."""
     kind = parameter.type
     if isinstance(parameter, click.Option) and parameter.is_flag:
         return ""
@@ -93,7 +93,7 @@ def value_of(parameter: click.Parameter) -> str:
         ends = [f"from {kind.min}" if kind.min is not None else ""]
         ends.append(f"to {kind.max}" if kind.max is not None else "")
         return " ".join(part for part in [noun, *ends] if part)
-    return {"path": "path", "text": "text"}.get(kind.name, kind.name)
+    return kind.name
 
 
 def default_of(option: click.Option) -> str:
@@ -117,7 +117,7 @@ def options_table(options: Iterable[click.Option]) -> str:
 
 
 def argument_word(argument: click.Argument) -> str:
-    """How an argument stands in the line that calls its command."""
+    """An argument as the command's first line shows it."""
     if isinstance(argument.type, click.Choice):
         return "{" + "|".join(str(choice) for choice in argument.type.choices) + "}"
     word = str(argument.name).upper()
@@ -125,7 +125,7 @@ def argument_word(argument: click.Argument) -> str:
 
 
 def command_section(path: str, command: click.Command) -> list[str]:
-    """What one command does, its arguments and its options."""
+    """One command: what it does, its arguments and its options."""
     options = [one for one in command.params if isinstance(one, click.Option)]
     arguments = [one for one in command.params if isinstance(one, click.Argument)]
     common = {one.name for one in options}.issuperset(COMMON)
@@ -173,11 +173,11 @@ def streams() -> list[str]:
     ]
     return [
         "## Streams",
-        "In these an entry is one atomic step and each of its fields is one record: the field's"
-        " name, and as its value a line of words in this order, `-` for none. A name stands once"
-        " an entry.",
+        "In these streams an entry is one atomic step, and each field of an entry is one record."
+        " The field's value is a line of words in this order, `-` for none. A field name stands"
+        " once in an entry.",
         table(["stream", "field name", "field value"], packed),
-        "These have a named field for each value.",
+        "These streams have a named field for each value.",
         table(["stream", "fields"], named),
     ]
 
@@ -225,8 +225,8 @@ def scripts() -> list[str]:
     """All scripts from their headers."""
     parts = [
         "## Scripts",
-        "Each is one atomic step; nothing else writes, a sender's XADD to the orders stream aside."
-        " `mm.scripts.Scripts` has a method of the same name.",
+        "Each script is one atomic step. Nothing else writes, except for the XADD by which a client"
+        " sends an order. `mm.store.Scripts` has a method of the same name.",
     ]
     for name in script_names():
         what, found = header(name)
@@ -249,7 +249,7 @@ def words() -> list[str]:
         "Why `place.lua` refused a proposal. A refusal changes nothing.",
         table(["code", "rule"], ([f"`{code}`", text] for code, text in REFUSALS.items())),
         "## Invariants",
-        "What `mm audit` judges, at one instant.",
+        "What `mm audit` checks, at one instant.",
         table(["name", "what holds"], ([f"`{name}`", text] for name, text in INVARIANTS.items())),
     ]
 
@@ -260,7 +260,7 @@ def config_fields() -> list[str]:
 
 
 def market_comments() -> dict[str, str]:
-    """Each field of [market] with the comment that stands above it or above its group."""
+    """The comment of each field of [market], which stands above the field or above its group."""
     found: dict[str, str] = {}
     comment: list[str] = []
     fresh = True
@@ -301,7 +301,7 @@ def configuration() -> list[str]:
 
 
 def exit_statuses() -> list[str]:
-    """What a command's exit status says."""
+    """The meaning of each exit status."""
     return ["## Exit statuses", table(["status", "meaning"], EXIT_STATUSES.items())]
 
 
@@ -318,7 +318,7 @@ def main(arguments: Sequence[str]) -> int:
     if list(arguments) == ["--check"]:
         if TARGET.exists() and TARGET.read_text(encoding="utf-8") == text:
             return 0
-        sys.stderr.write("docs/reference.md is stale: run scripts/reference\n")
+        sys.stderr.write("docs/reference.md is out of date: run scripts/reference\n")
         return 1
     if arguments:
         sys.stderr.write("usage: scripts/reference [--check]\n")
