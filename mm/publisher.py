@@ -11,8 +11,7 @@ import math
 import secrets
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -27,6 +26,8 @@ from mm.orders import (
     Intent,
     Journal,
     OrderClient,
+    OutcomeCounts,
+    Summary,
     Tape,
     synthetic_orders,
     tape_orders,
@@ -72,36 +73,6 @@ class PublisherOptions:
         check_int("bulk", self.bulk, high=BATCH)
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What came of everything sent: each order counts once among the outcomes.
-
-    ``resent`` counts sendings beyond the first, ``duplicate`` reports marked duplicate, and
-    ``by_reason`` orders by the reason why they did not fill in full.
-    """
-
-    sent: int
-    resent: int
-    filled: int
-    partially_filled: int
-    canceled: int
-    rejected: int
-    duplicate: int
-    unanswered: int
-    filled_lots: int
-    by_reason: Mapping[str, int]
-
-    def text(self) -> str:
-        """One line for a person."""
-        reasons = ", ".join(f"{name} {count}" for name, count in sorted(self.by_reason.items()))
-        return (
-            f"sent {self.sent} (resent {self.resent}): filled {self.filled}, partially filled"
-            f" {self.partially_filled}, canceled {self.canceled}, rejected {self.rejected},"
-            f" duplicate {self.duplicate}, unanswered {self.unanswered};"
-            f" {self.filled_lots} lots filled" + (f"; reasons: {reasons}" if reasons else "")
-        )
-
-
 class Publisher(Process):
     """Sends the flow at its pace and counts what comes of it.
 
@@ -132,27 +103,13 @@ class Publisher(Process):
         self._next: Intent | None = None
         self._started_s: float | None = None
         self._draining_until_s: float | None = None
-        self._statuses: Counter[str] = Counter()
-        self._reasons: Counter[str] = Counter()
-        self._filled_lots = 0
+        self._outcomes = OutcomeCounts()
         self._journal: Journal | None = None
 
     @property
     def summary(self) -> Summary:
         """What came of everything sent so far."""
-        orders = self._orders
-        return Summary(
-            sent=self.count,
-            resent=orders.resent if orders else 0,
-            filled=self._statuses["filled"],
-            partially_filled=self._statuses["partially_filled"],
-            canceled=self._statuses["canceled"],
-            rejected=self._statuses["rejected"],
-            duplicate=orders.duplicates if orders else 0,
-            unanswered=len(orders.unanswered) if orders else 0,
-            filled_lots=self._filled_lots,
-            by_reason=dict(self._reasons),
-        )
+        return self._outcomes.summary(self.count, self._orders)
 
     def run(self, stop: threading.Event) -> None:
         """Send until the flow ends or ``stop`` is set, then wait for what is unanswered.
@@ -243,11 +200,7 @@ class Publisher(Process):
         return self._in_s(self._next)
 
     def _count(self, answers: Sequence[Answer]) -> None:
-        for answer in answers:
-            self._statuses[answer.report.status] += 1
-            self._filled_lots += answer.report.cum_lots
-            if answer.report.reason:
-                self._reasons[answer.report.reason] += 1
+        self._outcomes.add(answers)
         if self._journal is not None:
             self._journal.write(answers)
 

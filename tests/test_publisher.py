@@ -21,12 +21,13 @@ from mm.orders import (
     FlowOptions,
     Intent,
     Journal,
+    Summary,
     read_journal,
     read_tape,
     synthetic_orders,
 )
 from mm.process import Process
-from mm.publisher import Publisher, PublisherOptions, Summary
+from mm.publisher import Publisher, PublisherOptions
 from mm.store import Keys, execute, send_pipeline
 from tests.kit import SEEDS, Fake, Real, World, assert_sound, small_config, wait_for
 

@@ -26,6 +26,7 @@ from mm.market.model import (
     Side,
     Symbol,
     Trigger,
+    check_side,
 )
 from mm.market.numbers import (
     MAX_INT,
@@ -61,6 +62,7 @@ __all__ = [
     "Trigger",
     "check_id",
     "check_int",
+    "check_side",
     "check_symbol",
     "default_config",
     "from_steps",

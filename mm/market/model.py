@@ -7,6 +7,7 @@ order, ``-`` for none.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -18,6 +19,8 @@ Side = Literal["buy", "sell"]
 Status = Literal["filled", "partially_filled", "canceled", "rejected"]
 Trigger = Literal["position", "refresh", "expired", "bootstrap", "capacity"]
 Outcome = Literal["granted", "reduced", "omitted"]
+
+_SIDES: Mapping[str, Side] = {"buy": "buy", "sell": "sell"}
 
 #: Why an order did not fill in full: reason word -> what it means.
 REASONS = {
@@ -69,6 +72,13 @@ class Symbol:
         return from_steps(ticks_lots, value)
 
 
+def check_side(value: str) -> Side:
+    """Return ``value`` if it is a side, else raise ValueRefused."""
+    if value not in _SIDES:
+        raise ValueRefused(f"side {value!r}: it must be buy or sell")
+    return _SIDES[value]
+
+
 @dataclass(frozen=True)
 class Order:
     """An immediate-or-cancel limit order, as its sender wrote it."""
@@ -84,8 +94,7 @@ class Order:
         check_id("client_id", self.client_id)
         check_id("order_id", self.order_id)
         check_symbol(self.symbol)
-        if self.side not in ("buy", "sell"):
-            raise ValueRefused(f"side {self.side!r}: it must be buy or sell")
+        check_side(self.side)
         check_int("qty_lots", self.qty_lots)
         check_int("limit_ticks", self.limit_ticks)
 

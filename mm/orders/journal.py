@@ -6,14 +6,13 @@ a crash the ledger must agree with every line of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mm.errors import ValueRefused
-from mm.market import Order, Report, Side
+from mm.market import Order, Report, check_side
 from mm.orders.client import Answer
 
-_SIDES: Mapping[str, Side] = {"buy": "buy", "sell": "sell"}
 _CHUNK = 4096
 
 
@@ -84,7 +83,7 @@ def read_journal(path: Path) -> Iterator[Answer]:
                 return
             try:
                 yield _parse(raw.decode("ascii").rstrip("\n"))
-            except (ValueError, KeyError, ValueRefused) as error:
+            except (ValueError, ValueRefused) as error:
                 raise ValueRefused(
                     f"journal {path} line {number}: not an order and its report: {error}"
                 ) from error
@@ -92,5 +91,5 @@ def read_journal(path: Path) -> Iterator[Answer]:
 
 def _parse(line: str) -> Answer:
     order_id, client_id, symbol, side, lots, limit, report = line.split(" ", 6)
-    order = Order(client_id, order_id, symbol, _SIDES[side], int(lots), int(limit))
+    order = Order(client_id, order_id, symbol, check_side(side), int(lots), int(limit))
     return Answer(order, Report.parse(order_id, report))

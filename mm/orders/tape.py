@@ -11,7 +11,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
@@ -25,6 +25,7 @@ from mm.market import (
     Mode,
     Side,
     Symbol,
+    check_side,
     check_symbol,
     default_config,
     parse_decimal,
@@ -33,7 +34,6 @@ from mm.market import (
 from mm.orders.flow import Intent
 
 HEADER = ("ts_ms", "symbol", "side", "price", "qty")
-_SIDES: Mapping[str, Side] = {"buy": "buy", "sell": "sell"}
 #: Limits on what is read into memory.
 MAX_BYTES = 256 * 1024 * 1024
 MAX_TRADES = 2_000_000
@@ -143,10 +143,9 @@ def _trade(line: int, row: Sequence[str], earliest_ms: int) -> Trade:
         raise ValueRefused(f"ts_ms {ts!r}: it must be a whole number of milliseconds")
     if int(ts) < earliest_ms:
         raise ValueRefused(f"ts_ms {ts}: it must not be before the trade above, at {earliest_ms}")
-    if side not in _SIDES:
-        raise ValueRefused(f"side {side!r}: it must be buy or sell")
+    aggressor = check_side(side)
     check_symbol(symbol)
-    return Trade(line, int(ts), symbol, _SIDES[side], _amount("price", price), _amount("qty", qty))
+    return Trade(line, int(ts), symbol, aggressor, _amount("price", price), _amount("qty", qty))
 
 
 def _amount(name: str, value: str) -> Decimal:

@@ -53,7 +53,7 @@ CLOCKS_AND_CHANCE = {
         "random",
     ): "the instants of a Poisson process: seeded",
     ("publisher", "secrets"): "order ids that no earlier run has used",
-    ("cli.order", "secrets"): "an order id that no earlier `mm order` has used",
+    ("orders.ticket", "secrets"): "an order id that no earlier `mm order` has used",
 }
 BANNED_MODULES = {"random", "uuid", "secrets"}
 BANNED_CALLS = {
