@@ -1,13 +1,10 @@
-"""The publisher, its synthetic flow and its journal: nothing sent is dropped or counted twice."""
+"""The publisher: nothing that it sent is dropped or counted twice."""
 
 from __future__ import annotations
 
 import random
 import threading
-from collections import Counter
 from collections.abc import Callable
-from io import FileIO
-from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,123 +12,14 @@ import pytest
 import redis
 
 from mm.errors import Unavailable, UsageError, ValueRefused
-from mm.market import Order, Position, Report, default_config, quote_prices
-from mm.orders import (
-    Answer,
-    FlowOptions,
-    Intent,
-    Journal,
-    Summary,
-    read_journal,
-    read_tape,
-    synthetic_orders,
-)
+from mm.market import default_config
+from mm.orders import FlowOptions, Summary, read_journal, read_tape
 from mm.process import Process
 from mm.publisher import Publisher, PublisherOptions
 from mm.store import Keys, execute, send_pipeline
 from tests.kit import SEEDS, Fake, Real, World, assert_sound, small_config, wait_for
 
 FLAT_OUT = FlowOptions(rate_per_s=0)
-
-
-def take(count: int, **changes: Any) -> list[Intent]:
-    """The first orders of a flow over the default symbols."""
-    return list(islice(synthetic_orders(default_config().symbols, FlowOptions(**changes)), count))
-
-
-def words(intents: list[Intent]) -> list[tuple[Any, ...]]:
-    """What orders are, without their times."""
-    return [(one.symbol, one.side, one.qty_lots, one.limit_ticks) for one in intents]
-
-
-class TestFlow:
-    def test_same_seed_same_flow(self) -> None:
-        """A seed gives one flow, another seed another, and nothing else has a say in it."""
-        assert take(200, seed=7) == take(200, seed=7)
-        assert words(take(200, seed=7)) != words(take(200, seed=8))
-
-    def test_rate_changes_times_only(self) -> None:
-        """The same orders come at any rate; at rate 0 all at once."""
-        slow, fast, at_once = (take(200, rate_per_s=rate) for rate in (10.0, 1000.0, 0.0))
-        assert words(slow) == words(fast) == words(at_once)
-        assert slow[-1].at_s == pytest.approx(100 * fast[-1].at_s)
-        assert {one.at_s for one in at_once} == {0.0}
-
-    def test_poisson_arrivals(self) -> None:
-        """Arrivals never go back, come at the rate on average, and are spread as Poisson's are."""
-        times = [one.at_s for one in take(4000, rate_per_s=100.0)]
-        gaps = [b - a for a, b in pairwise(times)]
-        assert min(gaps) >= 0
-        mean = times[-1] / len(times)
-        assert mean == pytest.approx(0.01, rel=0.1)
-        # An exponential's standard deviation is its mean.
-        assert (sum((gap - mean) ** 2 for gap in gaps) / len(gaps)) ** 0.5 == pytest.approx(
-            mean, rel=0.15
-        )
-
-    def test_integers_on_both_sides(self) -> None:
-        """Quantities and limits are positive integers, sides are even, sizes have their mean."""
-        found = take(8000, size_percent=50)
-        for one in found:
-            assert type(one.qty_lots) is int
-            assert type(one.limit_ticks) is int
-            assert min(one.qty_lots, one.limit_ticks) >= 1
-        sides = Counter(one.side for one in found)
-        assert abs(sides["buy"] - sides["sell"]) < 400
-        lots = [one.qty_lots for one in found if one.symbol == "AAPL"]
-        mean = default_config().symbol("AAPL").size_lots // 2
-        assert sum(lots) / len(lots) == pytest.approx(mean, rel=0.15)
-
-    def test_weights(self) -> None:
-        """Weights give symbols their share; those that they do not name get none."""
-        counts = Counter(one.symbol for one in take(4000, weights={"AAPL": 3, "SPY": 1}))
-        assert set(counts) == {"AAPL", "SPY"}
-        assert counts["AAPL"] == pytest.approx(3000, rel=0.1)
-
-    @pytest.mark.parametrize(
-        "options",
-        [
-            {"rate_per_s": -1.0},
-            {"rate_per_s": float("nan")},
-            {"seed": -1},
-            {"size_percent": 0},
-            {"aggressiveness_percent": -1},
-            {"weights": {"AAPL": -1}},
-            {"weights": {"AAPL": 0}},
-            {"weights": {"NONE": 1}},
-            {"weights": {}},
-        ],
-        ids=str,
-    )
-    def test_refused(self, options: dict[str, Any]) -> None:
-        """Options that make no flow are refused before the first order."""
-        with pytest.raises(ValueRefused):
-            take(1, **options)
-
-    @pytest.mark.parametrize("seed", SEEDS)
-    def test_long_run(self, seed: int) -> None:
-        """Most orders cross but not all, prices stay near the reference, positions come back.
-
-        A maker without delay is modelled round the shipped quote rule.
-        """
-        config = default_config()
-        positions = dict.fromkeys((symbol.name for symbol in config.symbols), Position())
-        crossed = 0
-        count = 40_000
-        for one in take(count, seed=seed):
-            symbol, position = config.symbol(one.symbol), positions[one.symbol]
-            quote = quote_prices(position, symbol)
-            lots = min(one.qty_lots, symbol.size_lots)
-            if one.side == "buy" and one.limit_ticks >= quote.ask_ticks:
-                position = position.apply(-lots, quote.ask_ticks)
-            elif one.side == "sell" and one.limit_ticks <= quote.bid_ticks:
-                position = position.apply(lots, quote.bid_ticks)
-            crossed += position is not positions[one.symbol]
-            positions[one.symbol] = position
-            assert abs(position.net_lots) < symbol.position_limit_lots
-            away = (position.last_price_ticks or symbol.reference_ticks) - symbol.reference_ticks
-            assert abs(away) < 40 * symbol.spread_ticks
-        assert 0.5 < crossed / count < 0.95
 
 
 class Market:
@@ -390,98 +278,6 @@ class TestPublisher:
         """Options that cannot be used are refused by name."""
         with pytest.raises(ValueRefused, match=next(iter(options))):
             PublisherOptions(**options)
-
-    def test_summary_text(self) -> None:
-        """The summary reads as one line that names every count."""
-        text = Summary(9, 2, 3, 1, 4, 1, 5, 0, 77, {"not_crossing": 4, "bad_side": 1}).text()
-        assert text == (
-            "sent 9 (resent 2): filled 3, partially filled 1, canceled 4, rejected 1, duplicate 5,"
-            " unanswered 0; 77 lots filled; reasons: bad_side 1, not_crossing 4"
-        )
-
-
-def answer(number: int) -> Answer:
-    """An order and its report."""
-    order = Order("c1", f"o{number}", "AAA", "buy", 5, 101)
-    report = Report(
-        f"o{number}", "partially_filled", "exhausted", 3, 101, "AAA-1", "AAA-9", False, 7
-    )
-    return Answer(order, report)
-
-
-def append(path: Path, *answers: Answer) -> None:
-    """Open a journal, append, close it."""
-    book = Journal(path)
-    book.write(answers)
-    book.close()
-
-
-class TestJournal:
-    def test_there_and_back(self, tmp_path: Path) -> None:
-        """What is written reads back equal, a report without a fill too, over several openings."""
-        path = tmp_path / "journal"
-        canceled = Report("o2", "canceled", "no_quote", 0, 0, "", "", True, 8)
-        written = [answer(1), Answer(answer(2).order, canceled), answer(3)]
-        for one in written:
-            append(path, one)
-        assert list(read_journal(path)) == written
-        assert path.read_text().splitlines()[1] == (
-            "o2 c1 AAA buy 5 101 canceled no_quote 0 - - - 1 8"
-        )
-
-    @pytest.mark.parametrize("size", [3, 5000, 4096 * 2])
-    def test_line_cut_short(self, tmp_path: Path, size: int) -> None:
-        """A last line that a crash cut short is left out, and removed at the next opening."""
-        path = tmp_path / "journal"
-        append(path, answer(1))
-        with path.open("ab") as file:
-            file.write(b"x" * size)
-        assert list(read_journal(path)) == [answer(1)]
-        append(path, answer(2))
-        assert list(read_journal(path)) == [answer(1), answer(2)]
-
-    def test_only_a_cut_line(self, tmp_path: Path) -> None:
-        """A file that holds nothing but a cut line begins anew."""
-        path = tmp_path / "journal"
-        path.write_bytes(b"o1 c1")
-        append(path, answer(2))
-        assert list(read_journal(path)) == [answer(2)]
-
-    def test_not_a_journal(self, tmp_path: Path) -> None:
-        """A line that is no outcome is refused by its number; so is a file that cannot be made."""
-        path = tmp_path / "journal"
-        for line in ("hello\n", "o1 c1 AAA up 5 101 filled - 5 101 A-1 A-1 0 7\n", "\xff\n"):
-            path.write_text(line, encoding="latin-1")
-            with pytest.raises(ValueRefused, match="line 1: not an order and its report"):
-                list(read_journal(path))
-        with pytest.raises(ValueRefused, match="cannot be written"):
-            Journal(tmp_path)
-
-    def test_disk_full(self, tmp_path: Path) -> None:
-        """What could not be written is written before the next outcome."""
-        book = Journal(tmp_path / "journal")
-        real = book._file
-        book._file = _Full(real)  # type: ignore[assignment]  # stands in for a file
-        with pytest.raises(OSError, match="full"):
-            book.write([answer(1)])
-        book._file = real
-        book.write([answer(2)])
-        book.close()
-        assert list(read_journal(tmp_path / "journal")) == [answer(1), answer(2)]
-
-
-class _Full:
-    """A file on a disk with room for ten bytes more."""
-
-    def __init__(self, file: FileIO) -> None:
-        self._file = file
-        self._room = 10
-
-    def write(self, data: bytes) -> int:
-        if not self._room:
-            raise OSError("disk full")
-        written, self._room = self._file.write(data[: self._room]), 0
-        return written
 
 
 @pytest.mark.server
