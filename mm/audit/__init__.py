@@ -1,4 +1,4 @@
-"""The audit: every invariant, judged of one instant."""
+"""The audit: every invariant, judged for one instant."""
 
 from mm.audit.invariants import INVARIANTS, Audit, audit
 from mm.audit.tally import Check

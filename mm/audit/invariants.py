@@ -1,8 +1,9 @@
-"""The audit: every invariant of the contract by name, judged of one instant.
+"""The audit: every invariant, by name, judged for one instant.
 
-The state is one script's reply. The streams are read afterwards, in chunks, up to the ends that
-they had at the instant: what stands there does not change. What has been trimmed is counted as
-beyond retention. Nothing is written.
+One script call reads the state. The streams are read afterwards, in chunks, up to the ends that
+they had at that instant: entries do not change. What has been trimmed is counted as beyond
+retention. The audit writes nothing. It parses the stored bytes itself, since a shared parser could
+hide a shared mistake.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from mm.audit.ledger import Ledger
+from mm.audit.cursors import check_drained
+from mm.audit.ledger import LedgerCheck
 from mm.audit.orders import OrderOnce
 from mm.audit.outcomes import Executions
-from mm.audit.quotes import check_quotes, read_books
-from mm.audit.reservations import check_bounded, check_drained, check_exact
+from mm.audit.quotes import QuoteCheck
+from mm.audit.reservations import check_bounded, check_exact
 from mm.audit.tally import Check, Tally
 from mm.errors import SystemRefused
 from mm.store import Raw, Scripts, StreamReader, read_raw
 
-#: The invariants of the contract: name -> what holds.
+#: The invariants: name -> what always holds.
 INVARIANTS = {
     "one-quote": "one quote per symbol, its version the newest; versions only grow",
     "exposure-bounded": "0 <= reserved total <= limit on each side",
@@ -38,7 +40,7 @@ INVARIANTS = {
 
 @dataclass(frozen=True)
 class Audit:
-    """The verdicts on all invariants at the instant ``now_ms`` (0 when no state could be read)."""
+    """The verdicts on all invariants at the instant ``now_ms``, 0 when no state could be read."""
 
     now_ms: int
     checks: tuple[Check, ...]
@@ -49,7 +51,7 @@ class Audit:
         return all(check.ok for check in self.checks)
 
     def facts(self) -> dict[str, Any]:
-        """The audit for ``--json``."""
+        """The audit as plain values, for ``--json``."""
         return {
             "ok": self.ok,
             "now_ms": self.now_ms,
@@ -68,52 +70,54 @@ class Audit:
 
 
 def audit(scripts: Scripts, quiescent: bool = False) -> Audit:
-    """Check every invariant; ``quiescent`` also judges that nothing waits to be processed.
+    """Check every invariant; with ``quiescent`` also that nothing waits to be processed.
 
-    SystemRefused when the keys hold nothing of a system; keys that are missing, of a wrong type or
-    with texts that are no numbers are violations. Redis errors of the connection are raised.
+    SystemRefused when the keys hold no system. Damage is a violation: keys that are missing or of
+    a wrong type, and texts that must be numbers and are not. Errors of the connection are raised.
     """
     tallies = {name: Tally(name) for name in INVARIANTS}
     now_ms = 0
     try:
         raw = read_raw(scripts)
         now_ms = raw.now_ms
-        _check(StreamReader(scripts), raw, tallies, quiescent)
+        _check_all(StreamReader(scripts), raw, tallies, quiescent)
     except SystemRefused as error:
-        if not _anything(scripts):
+        if not _holds_a_system(scripts):
             raise
-        _unjudged(tallies, str(error))
+        _nothing_judged(tallies, str(error))
     except ResponseError as error:
-        _unjudged(tallies, f"a key changed its type during the audit: {error}")
-    return Audit(now_ms, tuple(tally.freeze() for tally in tallies.values()))
+        _nothing_judged(tallies, f"a key changed its type during the audit: {error}")
+    return Audit(now_ms, tuple(tally.verdict() for tally in tallies.values()))
 
 
-def _anything(scripts: Scripts) -> bool:
+def _holds_a_system(scripts: Scripts) -> bool:
     names = ("config", "exposure", "cursors", "fills", "quotes")
     return bool(scripts.client.exists(*map(scripts.keys.named, names)))
 
 
-def _unjudged(tallies: dict[str, Tally], why: str) -> None:
+def _nothing_judged(tallies: dict[str, Tally], why: str) -> None:
     for tally in tallies.values():
         tally.violation(f"not judged: {why}")
 
 
-def _check(reader: StreamReader, raw: Raw, tallies: dict[str, Tally], quiescent: bool) -> None:
+def _check_all(reader: StreamReader, raw: Raw, tallies: dict[str, Tally], quiescent: bool) -> None:
     keys = reader.keys
-    once = tallies["order-once"]
     if not raw.symbols:
-        _unjudged(tallies, f"{keys.named('config')} symbols: it names none")
+        _nothing_judged(tallies, f"{keys.named('config')} symbols: it names none")
         return
-    # A window that cannot be read is a violation; any other then serves to go on.
-    window = once.integer(keys.named("config"), raw.config, "dedup_window_ms")
+    order_once = tallies["order-once"]
+    # A window that cannot be read is a violation. Any other window serves to go on.
+    window = order_once.integer(keys.named("config"), raw.config, "dedup_window_ms")
     executions = Executions(max(window or 1, 1), raw.now_ms)
-    books = read_books(reader, raw, tallies["one-quote"], tallies["gate-kept"])
-    sound = check_quotes(reader, raw, books, tallies["one-quote"])
-    ledger = Ledger(reader, raw, books, tallies)
+    quotes = QuoteCheck(reader, raw, tallies)
+    quotes.read_stream()
+    sound = quotes.check_hashes()
+    ledger = LedgerCheck(reader, raw, quotes.books, tallies)
     ledger.walk(executions)
     executed = ledger.finish()
     check_bounded(keys, raw, tallies["exposure-bounded"])
     check_exact(keys, raw, tallies["exposure-exact"], sound, executed)
     if window:
-        OrderOnce(reader, raw, once, executions).judge(set(raw.symbols) - set(executed))
+        broken = set(raw.symbols) - set(executed)
+        OrderOnce(reader, raw, order_once, executions, broken).judge()
     check_drained(keys, raw, tallies["drained"], quiescent)

@@ -1,4 +1,4 @@
-"""The audit of the ledger, in one pass: density, positions, quotes' sizes, limits, the gate."""
+"""The audit of the ledger in one pass: density, positions, sizes of quotes, limits, the gate."""
 
 from __future__ import annotations
 
@@ -7,21 +7,37 @@ from dataclasses import dataclass, field
 
 from mm.audit.outcomes import Executions
 from mm.audit.quotes import Book
-from mm.audit.reservations import Executed
-from mm.audit.tally import Tally, digits, integer
+from mm.audit.tally import Tally, integer_or_none, is_digits
 from mm.market import Position
-from mm.store import Raw, StreamReader, stream_id_order, text
+from mm.store import Raw, RawSymbol, StreamReader, stream_id_order, text
 
 _FILL = re.compile(rb"(buy|sell) ([0-9]{1,16}) ([0-9]{1,16}) (\S+ \S+) (\S+) ([0-9]{1,16})")
+_POSITION = ("net_lots", "cash_ticks", "cost_ticks", "last_price_ticks")
+
+
+@dataclass(frozen=True)
+class QuoteFills:
+    """The lots that the ledger has filled on each side of one quote."""
+
+    version: int
+    bid_lots: int
+    ask_lots: int
+
+    def lots(self, side: str) -> int:
+        """The lots filled on a side, ``bid`` or ``ask``."""
+        return self.bid_lots if side == "bid" else self.ask_lots
 
 
 @dataclass
 class _Track:
     """One symbol on the way through the ledger.
 
-    ``broken`` once its sequence has a fault: sums of it then mean nothing. ``committed`` is the
-    position at the committed version, with the id of the fill that made it. ``passed`` is the last
-    fill before the state service's cursor.
+    ``version`` is the stored position version. ``committed`` is the position that the fills up to
+    it make, with the id of its last fill. ``seq`` is the last fill read, ``passed`` the last one
+    before the state service's cursor. ``broken`` is set when the sequence has a fault: sums of the
+    fills then mean nothing. ``quote`` is the version of the quote that the last fill executed,
+    ``row`` its row in ``book``, ``bid_lots`` and ``ask_lots`` what has been filled of it.
+    ``next_row`` is the first placement that the gate has not been checked for.
     """
 
     name: str
@@ -40,8 +56,8 @@ class _Track:
     ask_lots: int = 0
 
 
-class Ledger:
-    """The pass over the ledger: call :meth:`walk`, then :meth:`finish`."""
+class LedgerCheck:
+    """The checks over the ledger: call :meth:`walk`, then :meth:`finish`."""
 
     def __init__(
         self, reader: StreamReader, raw: Raw, books: dict[str, Book], tallies: dict[str, Tally]
@@ -57,14 +73,14 @@ class Ledger:
         for name, stored in raw.symbols.items():
             key = reader.keys.member("symbol:*", name)
             limit = self._limited.integer(key, stored.state, "position_limit_lots")
-            version = integer(stored.position, "position_version")
+            version = integer_or_none(stored.position, "position_version")
             track = _Track(name, books[name], version, limit)
             if version == 0:
                 track.committed = (Position(), "-")
             self._tracks[name.encode()] = track
 
     def walk(self, executions: Executions) -> None:
-        """Read the ledger up to the instant; each fill that continues it goes to ``executions``."""
+        """Read the ledger up to the instant; add each fill that continues it to ``executions``."""
         key, last_id = self._reader.keys.named("fills"), self._raw.streams["fills"].last_id
         cursor = stream_id_order(self._raw.cursors.get("state", ""))
         for entry, flat in self._reader.entries(key, last_id):
@@ -77,16 +93,18 @@ class Ledger:
     def _record(
         self, entry: bytes, fill_id: bytes, line: bytes, executions: Executions
     ) -> _Track | None:
-        """Judge one record; its symbol's track, None when it is not a fill of one."""
+        """Judge one record; returns its symbol's track, or None when it is not a new fill."""
         name, _, number = fill_id.rpartition(b"-")
-        track, found = self._tracks.get(name), _FILL.fullmatch(line)
-        if track is None or found is None or not digits(number):
-            said = f"{text(fill_id)!r} {text(line)!r}"
-            self._dense.violation(f"fills entry {text(entry)}: {said} is not a fill of a symbol")
+        track, match = self._tracks.get(name), _FILL.fullmatch(line)
+        if track is None or match is None or not is_digits(number):
+            self._dense.violation(
+                f"fills entry {text(entry)}: {text(fill_id)!r} {text(line)!r} is not a fill of a"
+                " symbol"
+            )
             if track is not None:
                 track.broken = True
             return None
-        side, lots, price, order, quote, ts_ms = found.groups()
+        side, lots, price, order, quote, ts_ms = match.groups()
         seq = int(number)
         if seq != track.seq + 1:
             track.broken = True
@@ -106,28 +124,31 @@ class Ledger:
                 f"{text(fill_id)} made the position {position.net_lots}, past the limit of"
                 f" {track.limit} lots"
             )
-        self._check_quote(track, seq, side == b"buy", quantity, ticks, text(quote), int(ts_ms))
+        self._check_quote(track, side == b"buy", quantity, ticks, text(quote), int(ts_ms))
         executions.add(order.replace(b" ", b"/"), fill_id, lots, price, quote, int(ts_ms))
         return track
 
     def _check_quote(
-        self, track: _Track, seq: int, bought: bool, lots: int, ticks: int, quote: str, ts_ms: int
+        self, track: _Track, bought: bool, lots: int, ticks: int, quote: str, ts_ms: int
     ) -> None:
-        within, fill = self._within, f"{track.name}-{seq}"
+        """Judge the newest fill of a symbol against the quote that it names."""
+        within, fill = self._within, f"{track.name}-{track.seq}"
         name, _, number = quote.rpartition("-")
-        if not (name == track.name and digits(number)):
+        if not (name == track.name and is_digits(number)):
             within.violation(f"{fill}: {quote!r} is not a quote of {track.name}")
             return
         version = int(number)
-        if version != track.quote and not self._turn_to(track, version, seq):
+        if version < track.quote:
             within.violation(f"{fill}: {quote} is older than {track.name}-{track.quote} before it")
             return
+        if version > track.quote:
+            self._turn_to(track, version)
         if bought:
             track.ask_lots += lots
         else:
             track.bid_lots += lots
+        book = track.book
         if track.row is None:
-            book = track.book
             if book.version and version > book.version[0]:
                 within.violation(f"{fill}: quote {quote} was never placed")
             else:
@@ -135,75 +156,76 @@ class Ledger:
             return
         within.count("fills")
         side, filled = ("ask", track.ask_lots) if bought else ("bid", track.bid_lots)
-        columns = track.book.columns
-        price, size = columns[side + "_ticks"][track.row], columns[side + "_lots"][track.row]
-        expires = columns["expires_ms"][track.row]
+        price, size = (book.columns[side + suffix][track.row] for suffix in ("_ticks", "_lots"))
+        expires = book.columns["expires_ms"][track.row]
         within.expect(ticks == price, f"{fill} at {ticks} ticks: the {side} of {quote} is {price}")
         within.expect(
             filled <= size, f"{fill}: {filled} lots filled of the {side} of {quote}: {size}"
         )
         within.expect(ts_ms < expires, f"{fill} at {ts_ms}: {quote} expired at {expires}")
 
-    def _turn_to(self, track: _Track, version: int, seq: int) -> bool:
-        """Follow the symbol to its next executed quote; False when that is an older one."""
-        if version < track.quote:
-            return False
+    def _turn_to(self, track: _Track, version: int) -> None:
+        """Follow the symbol to its next executed quote, whose first fill is the newest fill."""
         track.quote, track.row = version, track.book.find(version)
         track.bid_lots = track.ask_lots = 0
-        self._check_gate(track, version, seq - 1)
-        return True
+        self._check_gate(track, version, track.seq - 1)
 
     def _check_gate(self, track: _Track, version: int, fills: int) -> None:
-        # Whatever was placed after the quote executed before, up to this one, was placed at this
-        # very length of the ledger. No clock is needed to see that.
+        """Check the placements up to ``version``, which were made when ``fills`` fills existed.
+
+        No fill came between the last one of the quote executed before and the first one of this
+        quote. So every placement between the two saw the same number of fills. No clock is needed.
+        """
         book = track.book
         while track.next_row < len(book.version) and book.version[track.next_row] <= version:
-            placed, told = book.version[track.next_row], book.columns["fill_seq"][track.next_row]
+            placed, seen = book.version[track.next_row], book.columns["fill_seq"][track.next_row]
             track.next_row += 1
             if not track.broken:
                 self._gate.count("placements against the ledger")
                 self._gate.expect(
-                    told == fills,
-                    f"{track.name}-{placed} was placed with {told} fills: the ledger had {fills}",
+                    seen == fills,
+                    f"{track.name}-{placed} was placed with {seen} fills: the ledger had {fills}",
                 )
 
-    def finish(self) -> dict[str, Executed]:
-        """Judge the ends; what was executed of each symbol's newest executed quote."""
+    def finish(self) -> dict[str, QuoteFills]:
+        """Judge the ends; returns the fills of each unbroken symbol's newest executed quote."""
         executed = {}
         for track in self._tracks.values():
             stored = self._raw.symbols[track.name]
-            key = self._reader.keys.member("symbol:*", track.name)
-            emitted = self._dense.integer(key, stored.state, "fill_seq")
-            self._dense.count("symbols")
-            self._dense.count("fills", track.seq)
-            if emitted is not None and not self._dense.expect(
-                emitted == track.seq,
-                f"{key} fill_seq {emitted}: the ledger holds {track.seq} fills",
-            ):
-                track.broken = True
-            if stored.state.get("halted"):
-                self._dense.note(f"{track.name} is halted: {stored.state['halted']}")
+            self._check_end(track, stored)
             self._check_position(track, stored.position, "halted" in stored.state)
             self._check_gate(track, track.book.last, track.seq)
             self._limited.count("symbols")
             self._limited.count("positions", track.seq)
             if not track.broken:
-                executed[track.name] = Executed(track.quote, track.bid_lots, track.ask_lots)
+                executed[track.name] = QuoteFills(track.quote, track.bid_lots, track.ask_lots)
         return executed
+
+    def _check_end(self, track: _Track, stored: RawSymbol) -> None:
+        key = self._reader.keys.member("symbol:*", track.name)
+        emitted = self._dense.integer(key, stored.state, "fill_seq")
+        self._dense.count("symbols")
+        self._dense.count("fills", track.seq)
+        if emitted is not None and not self._dense.expect(
+            emitted == track.seq,
+            f"{key} fill_seq {emitted}: the ledger holds {track.seq} fills",
+        ):
+            track.broken = True
+        if stored.state.get("halted"):
+            self._dense.note(f"{track.name} is halted: {stored.state['halted']}")
 
     def _check_position(self, track: _Track, stored: dict[str, str], halted: bool) -> None:
         exact = self._exact
         key = self._reader.keys.member("position:*", track.name)
-        names = ("net_lots", "cash_ticks", "cost_ticks", "last_price_ticks")
-        found = exact.integers(key, stored, "position_version", *names)
+        numbers = exact.integers(key, stored, "position_version", *_POSITION)
         exact.integer(key, stored, "updated_ms")
         exact.count("positions")
-        if found is None:
+        if numbers is None:
             return
         if track.broken:
             exact.note(f"{track.name} not judged: its ledger is not dense")
             return
-        version = found[0]
+        version, *values = numbers
         if track.committed is None:
             exact.violation(f"{key} position_version {version}: the ledger holds {track.seq} fills")
             return
@@ -215,7 +237,7 @@ class Ledger:
         )
         exact.count("fills", version)
         position, fill_id = track.committed
-        for name, value in zip(names, found[1:], strict=True):
+        for name, value in zip(_POSITION, values, strict=True):
             folded = getattr(position, name)
             exact.expect(
                 value == folded, f"{key} {name} {value}: the ledger up to {version} says {folded}"

@@ -1,4 +1,4 @@
-"""The audit's view of outcomes: what the ledger, a report and the memory say of an order."""
+"""The audit's own reading of outcomes: of fills in the ledger, of reports, of remembered orders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mm.audit.fingerprints import Fingerprints, fingerprint
-from mm.audit.tally import digits
+from mm.audit.tally import is_digits
 from mm.market import REASONS
 
 _CANCELED = ("no_quote", "expired", "not_crossing", "exhausted", "halted")
@@ -24,10 +24,11 @@ _EMPTY = re.compile(
 
 @dataclass
 class Executions:
-    """The ledger's fills as the orders see them.
+    """The ledger's fills, for comparison with what is remembered of their orders.
 
-    ``window`` is the deduplication window in ms. ``remembered`` holds by window the fills whose
-    outcomes may still be remembered at ``now_ms``, ``fills`` all, ``orders`` their names.
+    ``window`` is the deduplication window in ms. ``orders`` holds the order of each fill, ``fills``
+    each fill. ``remembered`` holds, by window, the fills whose outcomes the system may still
+    remember at ``now_ms``.
     """
 
     window: int
@@ -41,17 +42,21 @@ class Executions:
     def add(
         self, order: bytes, fill_id: bytes, lots: bytes, price: bytes, quote: bytes, ts_ms: int
     ) -> None:
-        """One fill of the ledger; ``order`` is client_id/order_id."""
+        """Add one fill; ``order`` is client_id/order_id."""
         self.orders.add(order)
         mark = fingerprint(order, lots, price, fill_id, quote)
-        self.fills.put(mark)
+        self.fills.add_mark(mark)
         bucket = ts_ms // self.window
         if (bucket + 2) * self.window > self.now_ms:
-            self.remembered[bucket].put(mark)
+            self.remembered[bucket].add_mark(mark)
 
 
 class Outcome(NamedTuple):
-    """What is remembered or reported of an order; the fields after ``filled`` only if it is."""
+    """An order's outcome; the fields after ``filled`` are set only if it filled at all.
+
+    ``complete`` says that it filled in full. ``symbol`` and ``seq`` name the fill, ``execution``
+    is the part of ``line`` that describes it.
+    """
 
     line: bytes
     filled: bool = False
@@ -64,46 +69,46 @@ class Outcome(NamedTuple):
 
     @property
     def reason(self) -> bytes:
-        """Why it did not fill in full, or ``-``."""
+        """Why the order did not fill in full, or ``-``."""
         return self.line.split(b" ", 2)[1]
 
     def mark(self, order: bytes) -> int:
-        """The fingerprint of the order's fill, as :class:`Executions` takes it."""
+        """The fingerprint of the order's fill, as in :attr:`Executions.fills`."""
         return fingerprint(order, self.execution)
 
 
 def parse_outcome(line: bytes) -> Outcome | None:
-    """The outcome that six words say, or None when they contradict each other."""
-    if found := _FILLED.fullmatch(line):
-        word, execution, lots, price, symbol, seq = found.groups()
-        complete = word == b"filled -"
+    """The outcome in six words, or None when they are not an outcome or contradict each other."""
+    if match := _FILLED.fullmatch(line):
+        words, execution, lots, price, symbol, seq = match.groups()
+        complete = words == b"filled -"
         return Outcome(line, True, complete, int(lots), int(price), symbol, int(seq), execution)
     return Outcome(line) if _EMPTY.fullmatch(line) else None
 
 
 class ParsedReport(NamedTuple):
-    """A report's outcome, whether it is marked duplicate, and when it was."""
+    """A report: its outcome, whether it is marked duplicate, and its time."""
 
     outcome: Outcome
-    again: bool
+    duplicate: bool
     ts_ms: int
 
 
 def parse_report(line: bytes) -> ParsedReport | None:
     """The record of a reports stream, or None when it is not one."""
     words = line.rsplit(b" ", 2)
-    if len(words) != 3 or words[1] not in (b"0", b"1") or not digits(words[2]):
+    if len(words) != 3 or words[1] not in (b"0", b"1") or not is_digits(words[2]):
         return None
     outcome = parse_outcome(words[0])
     return ParsedReport(outcome, words[1] == b"1", int(words[2])) if outcome else None
 
 
 def fits(line: bytes, outcome: Outcome) -> bool:
-    """Whether an order can have had this outcome."""
+    """Whether the order of this line can have had this outcome."""
     if not outcome.filled:
         return True
     words = line.split(b" ")
-    if len(words) != 5 or not (digits(words[3]) and digits(words[4])):
+    if len(words) != 5 or not (is_digits(words[3]) and is_digits(words[4])):
         return False
     _, symbol, side, lots, limit = words
     wanted, worst = int(lots), int(limit)

@@ -1,40 +1,32 @@
-"""The audit of what stands in the hashes at the instant: exposure, and cursors."""
+"""The audit of exposure: the totals, the reservations, and the quotes that they are for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mm.audit.tally import Tally, integer, listed
-from mm.store import Keys, Raw, RawSymbol, is_stream_id, stream_id_order
+from mm.audit.ledger import QuoteFills
+from mm.audit.tally import Tally, integer_or_none
+from mm.store import Keys, Raw, RawSymbol
 
-#: For how long after its expiry a quote may still be reserved.
+#: A quote may stay reserved for this long after its expiry (R9).
 GRACE_MS = 1_000
 
 SIDES = ("bid", "ask")
 
-#: What a reservation says of its symbol's place in the queues, once it has been quoted.
-_CLAIMS = tuple(f"{side}_{what}" for side in SIDES for what in ("wanted_lots", "lot_units"))
-_COUNTS = ("exchange_records", "state_records", "trim_records")
-_IDS = ("exchange", "state", "trim_to", "trim_next")
-
-
-@dataclass(frozen=True)
-class Executed:
-    """What the ledger says of a symbol's newest executed quote: lots filled on each side."""
-
-    version: int
-    bid_lots: int
-    ask_lots: int
+#: Fields that a reservation has once its symbol has been quoted: its place in the queues.
+_CLAIMS = tuple(f"{side}_{suffix}" for side in SIDES for suffix in ("wanted_lots", "lot_units"))
 
 
 def check_bounded(keys: Keys, raw: Raw, tally: Tally) -> None:
     """exposure-bounded: on each side 0 <= reserved total <= limit."""
     key = keys.named("exposure")
     limit = tally.integer(key, raw.exposure, "limit_units")
-    agreed = tally.integer(keys.named("config"), raw.config, "limit_units")
-    if limit is not None and agreed is not None:
-        tally.expect(limit == agreed, f"{key} limit_units {limit}: the configuration says {agreed}")
-    tally.optional(key, raw.exposure, "wait_seq")
+    configured = tally.integer(keys.named("config"), raw.config, "limit_units")
+    if limit is not None and configured is not None:
+        tally.expect(
+            limit == configured, f"{key} limit_units {limit}: the configuration says {configured}"
+        )
+    tally.optional_integers(key, raw.exposure, "wait_seq")
     for side in SIDES:
         total = tally.integer(key, raw.exposure, f"{side}_units")
         tally.count("budgets")
@@ -45,12 +37,12 @@ def check_bounded(keys: Keys, raw: Raw, tally: Tally) -> None:
 
 
 def check_exact(
-    keys: Keys, raw: Raw, tally: Tally, sound: set[str], executed: dict[str, Executed]
+    keys: Keys, raw: Raw, tally: Tally, sound: set[str], executed: dict[str, QuoteFills]
 ) -> None:
     """exposure-exact: totals, reservations, quotes and deadlines agree.
 
-    ``sound`` are the symbols whose quote hash is what was placed; what was executed of their
-    quotes is ``executed``.
+    ``sound`` holds the symbols whose quote hash is what was placed, ``executed`` the fills of each
+    symbol's newest executed quote.
     """
     mode = raw.config.get("exposure_mode")
     tally.expect(
@@ -61,25 +53,30 @@ def check_exact(
     readable = True
     for name, stored in raw.symbols.items():
         key = keys.member("reservation:*", name)
-        held = tally.integers(key, stored.reservation, "bid_units", "ask_units", "expires_ms")
+        numbers = tally.integers(key, stored.reservation, "bid_units", "ask_units", "expires_ms")
         tally.integer(keys.member("symbol:*", name), stored.state, "multiplier")
-        tally.optional(key, stored.reservation, *_CLAIMS)
-        tally.stream_ids(key, stored.reservation, "event_id")
+        tally.optional_integers(key, stored.reservation, *_CLAIMS)
+        tally.optional_stream_ids(key, stored.reservation, "event_id")
         tally.count("reservations")
-        if held is None:
+        if numbers is None:
             readable = False
             continue
-        for side, units in zip(SIDES, held, strict=False):
-            sums[side] += units
-            tally.expect(units >= 0, f"{key} {side}_units {units}: it must not be negative")
-        one = ReservationCheck(keys, raw, tally, name, stored, held[:2], held[2])
-        if stored.quote and not one.expired_quote(name in sound):
-            one.check_quote(mode == "notional", name in sound, executed.get(name))
+        *units, expires_ms = numbers
+        for side, reserved in zip(SIDES, units, strict=True):
+            sums[side] += reserved
+            tally.expect(reserved >= 0, f"{key} {side}_units {reserved}: it must not be negative")
+        check = ReservationCheck(keys, raw, tally, name, stored, units, expires_ms)
+        if stored.quote and not check.has_expired_quote(name in sound):
+            check.check_quote(mode == "notional", name in sound, executed.get(name))
         else:
-            one.check_empty()
+            check.check_empty()
+    _check_totals(keys, raw, tally, sums if readable else None)
+
+
+def _check_totals(keys: Keys, raw: Raw, tally: Tally, sums: dict[str, int] | None) -> None:
     for side in SIDES:
-        total = integer(raw.exposure, f"{side}_units")
-        if total is None or not readable:
+        total = integer_or_none(raw.exposure, f"{side}_units")
+        if total is None or sums is None:
             tally.note(f"{side} total not judged: it or a reservation cannot be read")
         else:
             tally.expect(
@@ -91,7 +88,7 @@ def check_exact(
 
 @dataclass(frozen=True)
 class ReservationCheck:
-    """One symbol's reservation, its numbers read."""
+    """The check of one symbol's reservation, whose numbers could be read."""
 
     keys: Keys
     raw: Raw
@@ -102,17 +99,17 @@ class ReservationCheck:
     expires_ms: int
 
     @property
-    def where(self) -> str:
+    def key(self) -> str:
         """The reservation's key."""
         return self.keys.member("reservation:*", self.name)
 
-    def expired_quote(self, sound: bool) -> bool:
-        """Whether the quote is known to have expired at the instant."""
-        expires = integer(self.stored.quote, "expires_ms")
+    def has_expired_quote(self, sound: bool) -> bool:
+        """Whether a sound quote hash is still there although the quote had expired."""
+        expires = integer_or_none(self.stored.quote, "expires_ms")
         return sound and expires is not None and expires <= self.raw.now_ms
 
     def check_empty(self) -> None:
-        """Without an unexpired quote nothing stays reserved, for longer than the grace."""
+        """Nothing stays reserved without an unexpired quote, but for the grace."""
         active = self.stored.reservation.get("state") == "active"
         if not active and not any(self.units):
             return
@@ -121,31 +118,31 @@ class ReservationCheck:
         if 0 <= late < GRACE_MS:
             self.tally.count("reservations of quotes just expired")
         else:
-            quote = f"{self.keys.member('quote:*', self.name)} is not there"
-            since = f"it expired {late} ms ago" if late > 0 else quote
+            no_quote = f"{self.keys.member('quote:*', self.name)} is not there"
+            fault = f"it expired {late} ms ago" if late > 0 else no_quote
             self.tally.violation(
-                f"{self.where}: {bid} bid and {ask} ask units are reserved for"
-                f" {self.stored.reservation.get('quote_id')}, but {since}"
+                f"{self.key}: {bid} bid and {ask} ask units are reserved for"
+                f" {self.stored.reservation.get('quote_id')}, but {fault}"
             )
 
-    def check_quote(self, notional: bool, sound: bool, executed: Executed | None) -> None:
-        """An unexpired quote's reservation is its remaining quantity in units."""
+    def check_quote(self, notional: bool, sound: bool, executed: QuoteFills | None) -> None:
+        """The reservation of an unexpired quote is the quote's remaining quantity in units."""
         tally, quote = self.tally, self.stored.quote
         key = self.keys.member("quote:*", self.name)
         for side, units in zip(SIDES, self.units, strict=True):
             lots = tally.integer(key, quote, f"{side}_lots")
-            unit = self._unit(side) if notional else 1
-            if lots is None or unit is None:
+            lot_units = self._lot_units(side) if notional else 1
+            if lots is None or lot_units is None:
                 continue
             tally.count("sides of quotes")
             tally.expect(
-                units == lots * unit,
-                f"{self.where} {side}_units {units}: {key} has {lots} lots of {unit} units left",
+                units == lots * lot_units,
+                f"{self.key} {side}_units {units}: {key} has {lots} lots of {lot_units} units left",
             )
-            size = integer(quote, f"{side}_size_lots")
+            size = integer_or_none(quote, f"{side}_size_lots")
             if sound and size is not None and executed is not None:
-                current = executed.version == integer(quote, "quote_version")
-                filled = getattr(executed, f"{side}_lots") if current else 0
+                newest = executed.version == integer_or_none(quote, "quote_version")
+                filled = executed.lots(side) if newest else 0
                 tally.expect(
                     lots == size - filled,
                     f"{key} {side}_lots {lots}: {filled} of {size} are filled in the ledger",
@@ -153,56 +150,28 @@ class ReservationCheck:
         if sound:
             self._check_deadline(key)
 
-    def _unit(self, side: str) -> int | None:
-        multiplier = integer(self.stored.state, "multiplier")
-        ticks = integer(self.stored.quote, f"{side}_ticks")
+    def _lot_units(self, side: str) -> int | None:
+        multiplier = integer_or_none(self.stored.state, "multiplier")
+        ticks = integer_or_none(self.stored.quote, f"{side}_ticks")
         return None if multiplier is None or ticks is None else multiplier * ticks
 
     def _check_deadline(self, key: str) -> None:
-        quote, held = self.stored.quote, self.stored.reservation
+        quote, reservation = self.stored.quote, self.stored.reservation
         for name, expected in (
             ("quote_id", quote.get("quote_id")),
             ("state", "active"),
             ("expires_ms", quote.get("expires_ms")),
         ):
             self.tally.expect(
-                held.get(name) == expected, f"{self.where} {name} {held.get(name)!r}: {expected!r}"
+                reservation.get(name) == expected,
+                f"{self.key} {name} {reservation.get(name)!r}: it must be {expected!r}",
             )
         try:
             score = int(float(self.raw.expiry.get(self.name, "nan")))
         except (ValueError, OverflowError):
             score = 0
         self.tally.expect(
-            score == integer(quote, "expires_ms"),
+            score == integer_or_none(quote, "expires_ms"),
             f"{self.keys.named('expiry')}: {self.name} must be at {quote.get('expires_ms')},"
             f" else nothing ends {key}",
         )
-
-
-def check_drained(keys: Keys, raw: Raw, tally: Tally, quiescent: bool) -> None:
-    """drained: cursors stand at the ends of their streams; judged only when quiescent."""
-    key = keys.named("cursors")
-    tally.optional(key, raw.cursors, *_COUNTS)
-    tally.stream_ids(key, raw.cursors, *_IDS)
-    if raw.cursors.get("seen_bucket") != "-":  # no order yet that could be remembered
-        tally.optional(key, raw.cursors, "seen_bucket")
-    for consumer, stream in (("exchange", "orders"), ("state", "fills")):
-        tally.count("cursors")
-        cursor, last = raw.cursors.get(consumer, "0-0"), raw.streams[stream].last_id
-        if consumer not in raw.cursors:
-            tally.violation(f"{key} lacks {consumer}: it would process its stream again")
-        elif last == "0-0" and cursor != "0-0":
-            tally.violation(f"{keys.named(stream)} is empty although {consumer} has read {cursor}")
-        elif is_stream_id(cursor) and stream_id_order(cursor) < stream_id_order(last):
-            pending = raw.pending.get(consumer, 0)
-            waits = f", the oldest for {raw.now_ms - pending} ms" if pending else ""
-            said = f"{key} {consumer} {cursor}: entries up to {last} wait{waits}"
-            if quiescent:
-                tally.violation(said)
-            else:
-                tally.note(said)
-    if not quiescent:
-        tally.note("not judged: the system was not said to be at rest")
-    halted = [name for name, stored in raw.symbols.items() if stored.state.get("halted")]
-    if halted:
-        tally.note(f"halted: {listed(halted)}")

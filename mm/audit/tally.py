@@ -1,4 +1,4 @@
-"""What the audit is made of: tallies of what was checked, exact numbers, streams in chunks."""
+"""A tally of what one check looked at and what it found, and exact numbers out of stored texts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mm.store import is_stream_id
 
-#: Violations and notes whose text is kept, a check; all are counted.
+#: A check keeps this many texts of violations, and this many notes. It counts all violations.
 KEEP = 20
 _INTEGER = re.compile(r"-?[0-9]{1,16}")
 
@@ -18,7 +18,7 @@ class Check:
     """The verdict on one invariant.
 
     ``checked`` counts what was looked at, by kind. ``violations`` holds the first texts, ``total``
-    says how many there are. ``notes`` say what could not be judged, or what is good to know.
+    is the number of all violations. ``notes`` name what could not be judged and what is unusual.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Check:
 
 @dataclass
 class Tally:
-    """A check in the making."""
+    """One check while it runs: see :class:`Check` for the fields."""
 
     name: str
     checked: dict[str, int] = field(default_factory=dict)
@@ -39,55 +39,56 @@ class Tally:
     total: int = 0
     notes: list[str] = field(default_factory=list)
 
-    def count(self, what: str, number: int = 1) -> None:
-        """Count ``number`` more of what was looked at."""
-        self.checked[what] = self.checked.get(what, 0) + number
+    def count(self, kind: str, number: int = 1) -> None:
+        """Count ``number`` more things of a kind as looked at."""
+        self.checked[kind] = self.checked.get(kind, 0) + number
 
-    def violation(self, said: str) -> None:
-        """Record a violation; only the first texts are kept."""
+    def violation(self, text: str) -> None:
+        """Record a violation."""
         self.total += 1
         if len(self.violations) < KEEP:
-            self.violations.append(said)
+            self.violations.append(text)
 
-    def expect(self, holds: bool, said: str) -> bool:
-        """Record ``said`` as a violation unless it holds; whether it holds."""
+    def expect(self, holds: bool, text: str) -> bool:
+        """Record ``text`` as a violation unless ``holds``; returns ``holds``."""
         if not holds:
-            self.violation(said)
+            self.violation(text)
         return holds
 
-    def note(self, said: str) -> None:
-        """Say something that is no violation, once."""
-        if said not in self.notes and len(self.notes) < KEEP:
-            self.notes.append(said)
+    def note(self, text: str) -> None:
+        """Record a text that is not a violation; the same text only once."""
+        if text not in self.notes and len(self.notes) < KEEP:
+            self.notes.append(text)
 
-    def integer(self, where: str, stored: Mapping[str, str], name: str) -> int | None:
-        """The integer in a field, or None: then its absence or its text is a violation."""
-        value = stored.get(name)
+    def integer(self, key: str, fields: Mapping[str, str], name: str) -> int | None:
+        """The integer in a field of a key. None, and a violation, if it is missing or rubbish."""
+        value = fields.get(name)
         if value is None:
-            self.violation(f"{where} lacks {name}")
+            self.violation(f"{key} lacks {name}")
             return None
         if not _INTEGER.fullmatch(value):
-            self.violation(f"{where} {name} {value!r}: it must be an integer")
+            self.violation(f"{key} {name} {value!r}: it must be an integer")
             return None
         return int(value)
 
-    def integers(self, where: str, stored: Mapping[str, str], *names: str) -> list[int] | None:
-        """The integers in some fields, or None when one is not there; each is a violation."""
-        found = [self.integer(where, stored, name) for name in names]
-        return None if None in found else [one for one in found if one is not None]
+    def integers(self, key: str, fields: Mapping[str, str], *names: str) -> list[int] | None:
+        """The integers in some fields, or None if one cannot be read; each such is a violation."""
+        values = [self.integer(key, fields, name) for name in names]
+        present = [value for value in values if value is not None]
+        return present if len(present) == len(names) else None
 
-    def optional(self, where: str, stored: Mapping[str, str], *names: str) -> None:
-        """Fields that may be missing, but where they are there must be integers."""
-        self.integers(where, stored, *(name for name in names if name in stored))
+    def optional_integers(self, key: str, fields: Mapping[str, str], *names: str) -> None:
+        """Check that each of these fields is missing or an integer."""
+        self.integers(key, fields, *(name for name in names if name in fields))
 
-    def stream_ids(self, where: str, stored: Mapping[str, str], *names: str) -> None:
-        """Fields that may be missing, but where they are there must be stream ids."""
+    def optional_stream_ids(self, key: str, fields: Mapping[str, str], *names: str) -> None:
+        """Check that each of these fields is missing or the id of a stream entry."""
         for name in names:
-            value = stored.get(name, "0-0")
-            self.expect(is_stream_id(value), f"{where} {name} {value!r}: it must be a stream id")
+            value = fields.get(name, "0-0")
+            self.expect(is_stream_id(value), f"{key} {name} {value!r}: it must be a stream id")
 
-    def freeze(self) -> Check:
-        """The verdict."""
+    def verdict(self) -> Check:
+        """The verdict on what was recorded."""
         return Check(
             self.name,
             self.total == 0,
@@ -98,19 +99,19 @@ class Tally:
         )
 
 
-def integer(stored: Mapping[str, str], name: str) -> int | None:
-    """The integer in a field, or None; for a check that does not own the field."""
-    value = stored.get(name, "")
+def integer_or_none(fields: Mapping[str, str], name: str) -> int | None:
+    """The integer in a field whose rubbish another check reports; None if it cannot be read."""
+    value = fields.get(name, "")
     return int(value) if _INTEGER.fullmatch(value) else None
 
 
-def digits(word: bytes | str) -> bool:
-    """Whether the word is a plain integer that is not too long to be one of this system."""
+def is_digits(word: bytes | str) -> bool:
+    """Whether the word is 1 to 16 decimal digits."""
     return len(word) <= 16 and word.isascii() and word.isdigit()
 
 
-def listed(names: Iterable[str], most: int = 5) -> str:
-    """Some names as text, and how many more there are."""
+def listed(names: Iterable[str], max_names: int = 5) -> str:
+    """The first names as text, and how many more there are."""
     every = list(names)
-    rest = f" and {len(every) - most} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + rest
+    rest = f" and {len(every) - max_names} more" if len(every) > max_names else ""
+    return ", ".join(every[:max_names]) + rest

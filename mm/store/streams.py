@@ -75,6 +75,6 @@ class StreamReader:
 
 
 def stream_id_order(entry_id: str) -> tuple[int, int]:
-    """A stream entry's id as what ids are ordered by; one that is none is before all others."""
+    """Sort key of a stream id. An invalid id sorts first."""
     ms, _, seq = entry_id.partition("-")
     return (int(ms), int(seq or 0)) if is_stream_id(entry_id) else (-1, 0)

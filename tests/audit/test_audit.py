@@ -1,4 +1,4 @@
-"""The audit: clean after a busy run, and each invariant broken on purpose is found by name."""
+"""The audit: clean after a busy run, and names each invariant that a test breaks on purpose."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.kit.breaks import (
 
 
 def run_busy(world: World, rounds: int = 40, seed: int = 1, pauses: bool = True) -> None:
-    """Trade on all symbols: fills, duplicates, rubbish, refreshes, expiries; at rest at the end."""
+    """Trade on all symbols: fills, duplicates, rubbish, refreshes, expiries. Ends at rest."""
     rng = random.Random(seed)
     exchange, state, maker = world.exchange(), world.state(), world.maker()
     sent = []
@@ -62,20 +62,20 @@ def run_busy(world: World, rounds: int = 40, seed: int = 1, pauses: bool = True)
 
 
 def busy_config() -> Config:
-    """Three symbols, a limit that binds, and position limits that bind too."""
+    """Three symbols; both the exposure limit and the position limits are reached."""
     return small_config(3, limit=25, of_symbol={"skew_ticks": 3, "position_limit_lots": 20})
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A busy run's end: the instant, and the commands that make its keys."""
+    """The end of a busy run: the instant, and the commands that create its keys."""
 
     now_ms: int
     commands: list[list[str | int]]
 
 
 def commands_of(world: World) -> list[list[str | int]]:
-    """The commands that make the same keys elsewhere."""
+    """The commands that create the same keys elsewhere."""
     made: list[list[str | int]] = []
     for key, (kind, content, expires_ms) in world.dump().items():
         if kind == "hash":
@@ -114,34 +114,34 @@ def busy(fake: Fake, recording: Recording) -> World:
 
 
 def failed(world: World, quiescent: bool = True) -> set[str]:
-    """The invariants that the audit finds violated."""
-    found = audit(world.scripts, quiescent)
-    for check in found.checks:
+    """The names of the invariants that the audit reports as violated."""
+    result = audit(world.scripts, quiescent)
+    for check in result.checks:
         assert check.ok == (check.total == 0)
-    return {check.name for check in found.checks if not check.ok}
+    return {check.name for check in result.checks if not check.ok}
 
 
-def said(found: Audit) -> str:
+def violations(result: Audit) -> str:
     """All texts of all violations."""
-    return "\n".join(one for check in found.checks for one in check.violations)
+    return "\n".join(line for check in result.checks for line in check.violations)
 
 
 def test_clean_run_is_clean_with_something_checked(busy: World) -> None:
-    """After a busy run no check fails, and each has looked at something of every kind."""
-    found = audit(busy.scripts, quiescent=True)
-    assert found.ok, said(found)
-    assert [check.name for check in found.checks] == list(INVARIANTS)
-    for check in found.checks:
+    """After a busy run no check fails, and each one counts what it looked at."""
+    result = audit(busy.scripts, quiescent=True)
+    assert result.ok, violations(result)
+    assert [check.name for check in result.checks] == list(INVARIANTS)
+    for check in result.checks:
         assert check.checked, check
         assert all(number > 0 for number in check.checked.values()), check
     fills = len(busy.fills())
-    checked = {check.name: check.checked for check in found.checks}
+    checked = {check.name: check.checked for check in result.checks}
     assert checked["ledger-dense"]["fills"] == checked["position-exact"]["fills"] == fills > 50
     assert checked["fills-within-quote"] == {"fills": fills}
 
 
 def test_run_on_every_server_is_clean(make_world: MakeWorld) -> None:
-    """The audit reads each server alike; a break is found on each."""
+    """The audit works on each server, and finds a break on each."""
     world = make_world(3, limit=25, of_symbol={"skew_ticks": 3, "position_limit_lots": 20})
     run_busy(world, rounds=15, pauses=False)
     assert failed(world) == set()
@@ -150,7 +150,7 @@ def test_run_on_every_server_is_clean(make_world: MakeWorld) -> None:
     assert failed(world) == {"position-exact", "position-limited"}
     world.client.delete(world.keys.named("exposure"))
     world.client.set(world.keys.named("exposure"), "x")
-    assert world.keys.named("exposure") in said(audit(world.scripts))
+    assert world.keys.named("exposure") in violations(audit(world.scripts))
 
 
 def test_notional_run_is_clean(fake: Fake) -> None:
@@ -174,24 +174,24 @@ def test_each_break_fails_exactly_its_check(busy: World, name: str, spoil: Break
 
 
 def test_every_invariant_is_broken_by_some_test() -> None:
-    """No check of the audit goes without a test that sees it fail."""
+    """For each check of the audit a test sees it fail."""
     assert {name for name, _ in BREAKS} == set(INVARIANTS)
 
 
-def test_drained_is_only_told_unless_quiescent(busy: World) -> None:
+def test_waiting_entries_are_a_note_unless_quiescent(busy: World) -> None:
     """Entries that wait are a note while the market runs, a violation only at rest."""
     order_waits(busy)
-    found = audit(busy.scripts)
-    assert found.ok
-    assert "wait" in " ".join(found.checks[-1].notes)
+    result = audit(busy.scripts)
+    assert result.ok
+    assert "wait" in " ".join(result.checks[-1].notes)
 
 
 def test_quote_just_expired_may_still_be_reserved(busy: World) -> None:
     """For one second after its expiry a reservation is allowed, and counted."""
     busy.advance(busy.config.quote_ttl_ms)
-    found = audit(busy.scripts)
-    assert found.ok, said(found)
-    exact = next(check for check in found.checks if check.name == "exposure-exact")
+    result = audit(busy.scripts)
+    assert result.ok, violations(result)
+    exact = next(check for check in result.checks if check.name == "exposure-exact")
     assert exact.checked["reservations of quotes just expired"] > 0
     busy.scripts.expire()
     assert failed(busy) == set()
@@ -211,22 +211,22 @@ def test_order_of_another_window_may_trade_again(fake: Fake) -> None:
 
 
 def test_trimmed_streams_are_counted_as_beyond_retention(busy: World) -> None:
-    """What retention has taken away is neither a failure nor passed over in silence."""
+    """What retention has taken away is no violation, but it is counted."""
     quotes = busy.keys.named("quotes")
     half = len(busy.events()) // 2
     execute(busy.client, "XTRIM", quotes, "MAXLEN", "=", half)
     execute(busy.client, "XTRIM", busy.keys.named("orders"), "MAXLEN", "=", 5)
     execute(busy.client, "XTRIM", busy.keys.member("reports:*", "c1"), "MAXLEN", "=", 5)
-    found = audit(busy.scripts, quiescent=True)
-    assert found.ok, said(found)
-    within = next(check for check in found.checks if check.name == "fills-within-quote")
+    result = audit(busy.scripts, quiescent=True)
+    assert result.ok, violations(result)
+    within = next(check for check in result.checks if check.name == "fills-within-quote")
     beyond = within.checked["fills of quotes beyond retention"]
     assert beyond > 0
     assert within.checked["fills"] + beyond == len(busy.fills())
 
 
 def test_market_moves_on_during_the_audit(busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What happens between the instant and the reading of the streams is not judged."""
+    """What happens after the instant, while the streams are read, is not judged."""
 
     def read_then_trade(*args: Any) -> Raw:
         raw = read_raw(*args)
@@ -237,7 +237,7 @@ def test_market_moves_on_during_the_audit(busy: World, monkeypatch: pytest.Monke
     assert failed(busy, quiescent=False) == set()
 
 
-def test_later_order_of_the_same_name_is_not_held_against_the_first(fake: Fake) -> None:
+def test_later_order_of_the_same_id_is_not_a_violation(fake: Fake) -> None:
     """A duplicate with another quantity gets the first outcome, and that fits the first order."""
     world = World(fake, small_config(1))
     world.propose("AAA")
@@ -250,18 +250,18 @@ def test_later_order_of_the_same_name_is_not_held_against_the_first(fake: Fake) 
     assert failed(world) == set()
 
 
-def test_halted_symbol_is_told(busy: World) -> None:
-    """A ledger with a foreign record fails, and the halt that followed is named."""
+def test_halted_symbol_is_noted(busy: World) -> None:
+    """A ledger with a foreign record fails, and a note names the halt that followed."""
     execute(busy.client, "XADD", busy.keys.named("fills"), "*", "AAA-9999", "buy 1 1 c o AAA-1 1")
     busy.drain()
-    found = audit(busy.scripts, quiescent=True)
-    assert "AAA fill 9999 follows" in said(found)
-    notes = " ".join(note for check in found.checks for note in check.notes)
+    result = audit(busy.scripts, quiescent=True)
+    assert "AAA fill 9999 follows" in violations(result)
+    notes = " ".join(note for check in result.checks for note in check.notes)
     assert "AAA is halted" in notes
 
 
 def test_rubbish_in_any_field_is_reported_by_key(fake: Fake) -> None:
-    """Whatever field holds rubbish, the audit names the key and ends in order."""
+    """For each field that holds rubbish the audit names the key, and raises nothing."""
     world = World(fake, small_config(1, size=30))
     world.propose("AAA")
     world.trade(world.order(qty=3))
@@ -272,22 +272,23 @@ def test_rubbish_in_any_field_is_reported_by_key(fake: Fake) -> None:
         for field, value in content.items():
             for rubbish in ("\x00\n", "12x"):
                 execute(world.client, "HSET", key, text(field), rubbish)
-                found = audit(world.scripts)
-                assert not found.ok, f"{key} {field}"
-                assert key in said(found) or field == b"symbols", f"{key} {field}: {said(found)}"
+                result = audit(world.scripts)
+                assert not result.ok, f"{key} {field}"
+                texts = violations(result)
+                assert key in texts or field == b"symbols", f"{key} {field}: {texts}"
             execute(world.client, "HSET", key, text(field), text(value))
     assert failed(world) == set()
 
 
 @pytest.mark.parametrize("family", [name for name in CATALOGUE if name != "process:*"])
 def test_key_of_another_type_is_reported(busy: World, family: str) -> None:
-    """A key that a foreign program has overwritten is named, whichever it is."""
+    """Each key that a foreign program has overwritten is named."""
     member = {"reports:*": "c1", "seen:*": "1"}.get(family, "AAA")
     key = busy.keys.member(family, member) if "*" in family else busy.keys.named(family)
     busy.client.set(key, "x")
-    found = audit(busy.scripts)
-    assert not found.ok
-    assert key in said(found)
+    result = audit(busy.scripts)
+    assert not result.ok
+    assert key in violations(result)
 
 
 @pytest.mark.parametrize(
@@ -303,14 +304,14 @@ def test_deleted_key_is_reported(busy: World, name: str) -> None:
     for member in members:
         key = busy.keys.member(name, member) if "*" in name else busy.keys.named(name)
         busy.client.delete(key)
-    found = audit(busy.scripts)
-    assert not found.ok
+    result = audit(busy.scripts)
+    assert not result.ok
     if name != "seen:*":
-        assert key in said(found)
+        assert key in violations(result)
 
 
 def test_rubbish_in_streams_is_reported(busy: World) -> None:
-    """Foreign entries on the quote and report streams are named, never a traceback."""
+    """Foreign entries on the quote and report streams are violations, not a traceback."""
     for key in (busy.keys.named("quotes"), busy.keys.member("reports:*", "c1")):
         for words in ([b"\xff", b"\xfe"], [b"event", b"active"], [b"a", b"1 2 3"], [b"", b""]):
             execute(busy.client, "XADD", key, "*", *words)  # type: ignore[arg-type]  # bytes are words too
@@ -320,28 +321,28 @@ def test_rubbish_in_streams_is_reported(busy: World) -> None:
 
 
 def test_no_system_is_an_error_of_its_own(fake: Fake) -> None:
-    """Where nothing of a system is, the audit says so instead of judging it."""
+    """Without any key of a system the audit refuses, and judges nothing."""
     world = World(fake, small_config(), setup=False)
     with pytest.raises(SystemRefused, match="no system runs"):
         audit(world.scripts)
 
 
 def test_facts_and_table_say_the_same(busy: World) -> None:
-    """The JSON facts survive a round trip; the table names every check and each violation."""
+    """The JSON facts survive a round trip. The table names every check and its violations."""
     total_off(busy)
-    found = audit(busy.scripts)
-    facts = json.loads(json.dumps(found.facts()))
+    result = audit(busy.scripts)
+    facts = json.loads(json.dumps(result.facts()))
     assert facts["ok"] is False
-    assert {one["name"] for one in facts["checks"] if not one["ok"]} == {"exposure-exact"}
+    assert {check["name"] for check in facts["checks"] if not check["ok"]} == {"exposure-exact"}
     console = Console(width=100, record=True)
-    console.print(audit_table(found))
+    console.print(audit_table(result))
     shown = console.export_text()
     assert all(name in shown for name in INVARIANTS)
     assert "1 violated" in shown
 
 
 def test_violations_are_counted_beyond_those_kept(busy: World) -> None:
-    """Thousands of violations do not fill the memory or the screen; their number is exact."""
+    """Only the first violations are kept as text; their number is exact."""
     rewrite(busy, busy.keys.named("quotes"), lambda entries: entries[-1:])
     for number in range(100):
         execute(busy.client, "XADD", busy.keys.named("quotes"), "*", "event", str(number))
@@ -351,17 +352,17 @@ def test_violations_are_counted_beyond_those_kept(busy: World) -> None:
 
 
 def test_fingerprints_find_repeats_and_differences() -> None:
-    """Bags of fingerprints answer as sets would."""
-    one, other = Fingerprints(), Fingerprints()
+    """Bags of fingerprints find what sets of the records would."""
+    first, second = Fingerprints(), Fingerprints()
     for number in range(1_000):
-        one.add(b"%d" % number)
-        other.add(b"%d" % (number + 10))
-    assert len(one) == 1_000
-    assert not one.repeated()
-    assert len(one.missing_from(other)) == 10
-    assert len(one.common(other)) == 990
-    one.add(b"5")
-    assert len(one.repeated()) == 1
+        first.add(b"%d" % number)
+        second.add(b"%d" % (number + 10))
+    assert len(first) == 1_000
+    assert not first.repeated()
+    assert len(first.missing_from(second)) == 10
+    assert len(first.common(second)) == 990
+    first.add(b"5")
+    assert len(first.repeated()) == 1
 
 
 def test_a_halted_symbol_may_lack_fills(busy: World) -> None:

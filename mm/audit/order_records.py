@@ -1,0 +1,98 @@
+"""What the system holds about orders, as records: the ledger, reports, memory and the orders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from redis.exceptions import ResponseError
+
+from mm.audit.fingerprints import fingerprint
+from mm.audit.outcomes import Outcome, ParsedReport, parse_outcome, parse_report
+from mm.audit.tally import Tally, is_digits
+from mm.store import Raw, StreamReader, execute, text
+
+_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+class OrderRecords:
+    """Reads the records about orders, as often as they are asked for.
+
+    An order is named ``client_id/order_id`` throughout. A key of a wrong type is a violation.
+    ``window`` is the deduplication window in ms.
+    """
+
+    def __init__(self, reader: StreamReader, raw: Raw, tally: Tally, window: int) -> None:
+        self._reader, self._raw, self._tally = reader, raw, tally
+        self._window = window
+        self._buckets = reader.members("seen:*")
+
+    def is_alive(self, bucket: int) -> bool:
+        """Whether the outcomes of this window are certainly still remembered now."""
+        seconds, micros = execute(self._reader.client, "TIME")
+        return (bucket + 2) * self._window > int(seconds) * 1000 + int(micros) // 1000
+
+    def fills(self) -> Iterator[tuple[bytes, bytes, list[bytes]]]:
+        """The fills up to the instant: order, fill id, words of the line."""
+        key, last_id = self._reader.keys.named("fills"), self._raw.streams["fills"].last_id
+        for _, fill_id, line in self._reader.records(key, last_id):
+            words = line.split(b" ")
+            if len(words) == 7 and is_digits(words[6]):
+                yield words[3] + b"/" + words[4], fill_id, words
+
+    def fills_of(self, marks: set[int]) -> dict[bytes, list[tuple[int, str]]]:
+        """The fills of the orders with these fingerprints, by order: time in ms and fill id."""
+        by_order: dict[bytes, list[tuple[int, str]]] = {}
+        for order, fill_id, words in self.fills() if marks else ():
+            if fingerprint(order) in marks:
+                by_order.setdefault(order, []).append((int(words[6]), text(fill_id)))
+        return by_order
+
+    def reports(self) -> Iterator[tuple[bytes, bytes, ParsedReport | None]]:
+        """The retained reports: order, line, and the report, None when the line is not one."""
+        for client in self._reader.members("reports:*"):
+            key = self._reader.keys.member("reports:*", client)
+            try:
+                for _, order_id, line in self._reader.records(key, f"{2**63}-0"):
+                    yield client.encode() + b"/" + order_id, line, parse_report(line)
+            except ResponseError as error:
+                self._tally.violation(f"{key} cannot be read: {error}")
+
+    def memory(self) -> Iterator[tuple[str, bytes, bytes, Outcome | None]]:
+        """What is remembered: key, order, line, and the outcome, None when the line is not one."""
+        for bucket in self._buckets:
+            key = self._reader.keys.member("seen:*", bucket)
+            try:
+                for order, line in self._reader.fields(key):
+                    yield key, order, line, parse_outcome(line)
+            except ResponseError as error:
+                self._tally.violation(f"{key} cannot be read: {error}")
+
+    def remembered_in(self, key: str) -> Iterator[bytes]:
+        """The orders that one key remembers."""
+        for order, _ in self._reader.fields(key):
+            yield order
+
+    def is_remembered_in(self, key: str, order: bytes) -> bool:
+        """Whether one key remembers the order."""
+        return bool(execute(self._reader.client, "HEXISTS", key, order))  # type: ignore[arg-type]  # bytes are words too
+
+    def remembered(self, orders: list[bytes]) -> list[bytes | None]:
+        """The remembered line of each order, None where there is none."""
+        lines: list[bytes | None] = [None] * len(orders)
+        for bucket in self._buckets if orders else ():
+            key = self._reader.keys.member("seen:*", bucket)
+            try:
+                reply = execute(self._reader.client, "HMGET", key, *orders)  # type: ignore[arg-type]  # bytes are words too
+            except ResponseError:
+                continue  # memory() names the key
+            lines = [known or line for known, line in zip(lines, reply, strict=True)]
+        return lines
+
+    def orders(self) -> Iterator[tuple[int, bytes, bytes]]:
+        """The processed orders whose ids can be read: ms of the entry, order, line."""
+        key, cursor = self._reader.keys.named("orders"), self._raw.cursors.get("exchange", "0-0")
+        for entry, order_id, line in self._reader.records(key, cursor):
+            client = line.partition(b" ")[0]
+            if _ID.fullmatch(order_id) and _ID.fullmatch(client):
+                yield int(entry.partition(b"-")[0]), client + b"/" + order_id, line
