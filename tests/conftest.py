@@ -6,16 +6,23 @@ is set.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
 
-from tests.kit import Backend, Fake, Real, Server, World, fake_backend, server_binary, small_config
-from tests.kit.backends import stop_all_when_interrupted
-
-MakeWorld = Callable[..., World]
+from tests.kit import (
+    Backend,
+    Fake,
+    MakeWorld,
+    Real,
+    Server,
+    World,
+    binary_or_skip,
+    fake_backend,
+    small_config,
+    stop_all_when_interrupted,
+)
 
 
 def pytest_configure() -> None:
@@ -24,13 +31,7 @@ def pytest_configure() -> None:
 
 
 def _server(name: Literal["valkey", "redis"]) -> Iterator[Server]:
-    binary = server_binary(name)
-    if binary is None:
-        text = f"no {name} server on this machine"
-        if os.environ.get("CI"):
-            pytest.fail(text + ", and CI must have one")
-        pytest.skip(text)
-    server = Server(binary)
+    server = Server(str(binary_or_skip(name)))
     yield server
     server.stop()
 

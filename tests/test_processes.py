@@ -16,8 +16,16 @@ from mm.maker import decide, owner
 from mm.market import LIVE_MS
 from mm.process import Process
 from mm.store import Scripts, Survey, SurveyRow, execute
-from tests.conftest import MakeWorld
-from tests.kit import Backend, Dump, World, assert_sound, fake_backend, small_config, wait_for
+from tests.kit import (
+    Backend,
+    Dump,
+    MakeWorld,
+    World,
+    assert_sound,
+    fake_backend,
+    small_config,
+    wait_for,
+)
 
 Actions = dict[str, Callable[[], object]]
 

@@ -18,8 +18,7 @@ from mm.market import Config, Side
 from mm.store import Raw, StreamReader, execute, read_raw, text
 from mm.store.keys import CATALOGUE
 from mm.terminal import audit_table
-from tests.conftest import MakeWorld
-from tests.kit import Fake, World, fake_backend, small_config
+from tests.kit import Fake, MakeWorld, World, fake_backend, small_config
 from tests.kit.breaks import (
     BREAKS,
     Break,

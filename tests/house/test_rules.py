@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 from mm.audit import INVARIANTS
+from tests.house.known_tests import missing_test
 from tests.kit.breaks import BREAKS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,26 +27,6 @@ def quoted_after(label: str, section: str) -> list[str]:
     """The names in backquotes of the list item that begins with the label."""
     found = re.search(rf"^- {label} (.*(?:\n  .*)*)", section, re.MULTILINE)
     return re.findall(r"`([^`]+)`", found[1]) if found else []
-
-
-@cache
-def defined_tests(path: Path) -> frozenset[str]:
-    """The tests of a file as ``NAME`` or ``CLASS::NAME``."""
-    found = set()
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        inner = node.body if isinstance(node, ast.ClassDef) else [node]
-        prefix = f"{node.name}::" if isinstance(node, ast.ClassDef) else ""
-        found |= {prefix + one.name for one in inner if isinstance(one, ast.FunctionDef)}
-    return frozenset(name for name in found if name.rpartition("::")[2].startswith("test_"))
-
-
-def missing_test(name: str) -> str | None:
-    """Why ``tests/FILE.py::NAME`` is no test, or None."""
-    file, _, test = name.partition("::")
-    path = ROOT / file
-    if not path.is_file() or not path.name.startswith("test_"):
-        return f"{file} is no test file"
-    return None if test in defined_tests(path) else f"{file} has no test {test}"
 
 
 def citations() -> dict[str, set[str]]:

@@ -6,80 +6,30 @@
 from __future__ import annotations
 
 import argparse
-import bisect
 import random
-import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from mm.host import ManagedServer, find_binary, identify
-from tests.kit import Dump, server_binary
-from tests.kit.crash import Box, Market, assert_audited, assert_same_facts, box, facts
+from tests.kit import server_binary
+from tests.kit.crash import (
+    KillableServer,
+    assert_audited,
+    assert_same_keys,
+    killable_server,
+    live_keys,
+)
+from tests.kit.log import Recording, record
+from tests.kit.trader import Trader
 
 
-@dataclass
-class Recording:
-    """The log of a busy run: its directory, and what the keys held after each single step.
-
-    ``ends`` are the log's sizes after the steps, ``states`` the keys at each, ``start`` the size
-    when the keys had been created.
-    """
-
-    path: Path
-    start: int
-    ends: list[int]
-    states: list[Dump]
-
-    @property
-    def size(self) -> int:
-        """Bytes of the log."""
-        return self.ends[-1]
-
-    def states_at(self, cut: int) -> list[Dump]:
-        """What the first ``cut`` bytes may hold: all that was acknowledged, or one step more.
-
-        A step ends before its recorded end when the server's own reaping follows it.
-        """
-        first = bisect.bisect_right(self.ends, cut) - 1
-        return self.states[first : first + 2]
-
-    def last_steps(self, steps: int) -> list[int]:
-        """Every byte offset within the last steps that wrote something, the end included."""
-        sizes = sorted(set(self.ends))
-        return list(range(sizes[-1 - steps], sizes[-1] + 1))
-
-
-@contextmanager
-def record(binary: Path, seed: int, steps: int = 250) -> Iterator[Recording]:
-    """Trade ``steps`` single steps and keep the log, and the keys after every one of them."""
-    path = Path(tempfile.mkdtemp(prefix="mm-"))
-    try:
-        with box(binary) as made:
-            made.start()
-            market = Market(made.world(setup=True), seed)
-            log = made.log
-            found = Recording(path / "appendonlydir", log.stat().st_size, [], [])
-            for number in range(steps + 1):
-                if number:
-                    market.step()
-                found.ends.append(log.stat().st_size)
-                found.states.append(facts(market.world))
-            made.kill()
-            shutil.copytree(log.parent, found.path)
-        yield found
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def check_cut(made: Box, log: Recording, cut: int, seed: int, torn_tail: bool = False) -> None:
+def check_cut(
+    made: KillableServer, log: Recording, cut: int, seed: int, torn_tail: bool = False
+) -> None:
     """One cut: raises AssertionError when anything acknowledged is lost or the audit fails.
 
     ``torn_tail`` adds a third start, after a kill that left a torn transaction in the log.
@@ -89,27 +39,27 @@ def check_cut(made: Box, log: Recording, cut: int, seed: int, torn_tail: bool = 
     try:
         made.start()
         world = made.world()
-        assert_same_facts(world, f"{what}, first start", *log.states_at(cut))
+        assert_same_keys(world, f"{what}, first start", *log.states_at(cut))
         for start in ("second start", "third start")[: 2 if torn_tail else 1]:
-            market = Market(world, seed, ident=f"{start[0]}{cut}-")
+            trader = Trader(world, seed, ident=f"{start[0]}{cut}-")
             # As every process does when it connects.
-            market.expire()
+            trader.expire()
             assert_audited(world, f"{what}, before {start}")
-            market.trade(12)
-            acknowledged = facts(world)
+            trader.trade(12)
+            acknowledged = live_keys(world)
             made.kill()
             if start == "second start" and torn_tail:
                 tear(made)
             made.start()
             world = made.world()
-            assert_same_facts(world, f"{what}, {start}", acknowledged)
-        Market(world, seed, ident=f"z{cut}-").settle()
+            assert_same_keys(world, f"{what}, {start}", acknowledged)
+        Trader(world, seed, ident=f"z{cut}-").settle()
         assert_audited(world, f"{what}, at the end", quiescent=True)
     finally:
         made.kill()
 
 
-def tear(made: Box) -> None:
+def tear(made: KillableServer) -> None:
     """Append what a power cut leaves of a step that was being written: half a transaction.
 
     It ends inside its second command; its first would show if it were ever executed.
@@ -138,7 +88,7 @@ def binaries() -> dict[str, Path]:
 def _run_cuts(binary: Path, log: Recording, cuts: list[tuple[int, int, bool]]) -> list[str]:
     failures = []
     for cut, seed, torn_tail in cuts:
-        with box(binary) as made:
+        with killable_server(binary) as made:
             try:
                 check_cut(made, log, cut, seed, torn_tail)
             except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001  # whatever it is, it is a finding of this cut

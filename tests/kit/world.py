@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
@@ -269,3 +270,7 @@ class World:
             if not self.scripts.match(1000).orders and not self.scripts.commit(1000).fills:
                 return
         pytest.fail(f"still work after {steps} steps")
+
+
+#: The fixture ``make_world``: takes the arguments of ``small_config``, and ``setup``.
+MakeWorld = Callable[..., World]

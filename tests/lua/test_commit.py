@@ -8,8 +8,7 @@ import pytest
 
 from mm.market import Position
 from mm.store import execute, text
-from tests.conftest import MakeWorld
-from tests.kit import SEEDS, World, assert_sound
+from tests.kit import SEEDS, MakeWorld, World, assert_sound
 
 TOP = 2**53 - 1
 

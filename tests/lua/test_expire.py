@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.conftest import MakeWorld
-from tests.kit import Fake, World, assert_sound, small_config
+from tests.kit import Fake, MakeWorld, World, assert_sound, small_config
 
 TTL = 150
 

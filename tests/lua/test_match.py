@@ -8,8 +8,7 @@ import pytest
 
 from mm.market import Order, Report
 from mm.store import execute
-from tests.conftest import MakeWorld
-from tests.kit import World, assert_sound
+from tests.kit import MakeWorld, World, assert_sound
 
 TTL = 150
 

@@ -9,8 +9,7 @@ import pytest
 from mm.errors import ProposalRefused
 from mm.market import MAX_INT, REFUSALS
 from mm.store import execute
-from tests.conftest import MakeWorld
-from tests.kit import Fake, World, assert_sound, small_config
+from tests.kit import Fake, MakeWorld, World, assert_sound, small_config
 
 TTL = 150
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.conftest import MakeWorld
-from tests.kit import Fake, World, small_config
+from tests.kit import Fake, MakeWorld, World, small_config
 
 
 def beat(world: World, name: str, kind: str, count: int = 0, live_ms: int = 2000) -> list[str]:

@@ -16,8 +16,7 @@ import pytest
 
 from mm.market import MAX_INT, REASONS
 from mm.store import execute
-from tests.conftest import MakeWorld
-from tests.kit import SEEDS, World, assert_sound
+from tests.kit import SEEDS, MakeWorld, World, assert_sound
 
 ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 SYMBOL = re.compile(rb"[A-Z0-9._-]{1,16}")

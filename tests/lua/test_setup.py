@@ -11,8 +11,7 @@ import pytest
 from mm.errors import ConfigDiffers, ForeignKeys
 from mm.market import Config
 from mm.store import execute, read_config
-from tests.conftest import MakeWorld
-from tests.kit import World, make_symbol, symbol_names
+from tests.kit import MakeWorld, World, make_symbol, symbol_names
 
 
 class TestSetup:

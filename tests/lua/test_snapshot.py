@@ -7,8 +7,7 @@ import pytest
 from mm.errors import SystemRefused
 from mm.market import Position
 from mm.store import execute, take_snapshot
-from tests.conftest import MakeWorld
-from tests.kit import World
+from tests.kit import MakeWorld, World
 
 
 class TestSnapshot:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mm.store import SurveyRow, execute
-from tests.conftest import MakeWorld
-from tests.kit import Fake, World, small_config
+from tests.kit import Fake, MakeWorld, World, small_config
 
 TTL = 150
 

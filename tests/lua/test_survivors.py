@@ -10,8 +10,7 @@ from redis.exceptions import ResponseError
 from mm.errors import ProposalRefused
 from mm.market import MAX_INT, Position, symbol_fields
 from mm.store import execute, take_snapshot
-from tests.conftest import MakeWorld
-from tests.kit import Fake, World, assert_sound, small_config
+from tests.kit import Fake, MakeWorld, World, assert_sound, small_config
 
 #: A divisor of 2^53 - 1.
 DIVISOR = 6361

@@ -1,7 +1,8 @@
-"""A foreign program deletes a key of the system, each kind in turn: it heals, or it is loud.
+"""A foreign program deletes a key of the system, each kind in turn.
 
-What holds money, exposure or memory of orders is missed at the next step that needs it: the step
-writes nothing and says DAMAGED and the key. All else is built anew by the next steps.
+A step that misses a key that holds money, exposure or memory of orders writes nothing (R19) and
+says DAMAGED and the key. A symbol without its position halts (R15), and what has no quote is
+released (R9). The next steps build all other keys anew.
 """
 
 from __future__ import annotations
@@ -15,8 +16,7 @@ from redis.exceptions import ResponseError
 from mm.audit import audit
 from mm.errors import ForeignKeys, SystemRefused
 from mm.store import execute, text
-from tests.conftest import MakeWorld
-from tests.kit import Fake, World, small_config
+from tests.kit import Fake, MakeWorld, World, small_config
 from tests.kit.crash import assert_audited
 
 Steps = Callable[[World], object]
@@ -53,7 +53,7 @@ def quote_all(world: World) -> None:
 
 
 def live(world: World) -> None:
-    """More than a quote's life in the market: orders, commits, makers, sweeps, heartbeats."""
+    """More than a quote's life in the trader: orders, commits, makers, sweeps, heartbeats."""
     for _ in range(4):
         for name in world.names:
             world.send(world.order("buy", 1, symbol=name), world.order("sell", 1, symbol=name))

@@ -1,17 +1,14 @@
-"""The peers' eleven failure cases, one test each, by name; and that docs/FAILURES.md names tests.
+"""Eleven cases in which a process, or the server, dies at the worst moment: R5, R8, R9, R19, R20.
 
-A process that dies between two of its calls is one whose object is dropped; one that dies after a
+A process that dies between two of its calls is one whose object is dropped. One that dies after a
 call and before its reply is one whose reply is thrown away. Real kills of real processes are in
 ``test_up``, ``test_demo`` and ``test_chaos``.
 """
 
 from __future__ import annotations
 
-import ast
 import os
-import re
 import signal
-from pathlib import Path
 
 import pytest
 import redis
@@ -20,13 +17,18 @@ from mm.errors import ProposalRefused
 from mm.market import LIVE_MS
 from mm.store import Keys, execute, take_snapshot
 from mm.terminal import SnapshotSource
-from tests.conftest import MakeWorld
-from tests.kit import World, assert_sound, server_binary, small_config
-from tests.kit.backends import Real, wait_for
-from tests.kit.crash import box
+from tests.kit import (
+    SERVERS,
+    MakeWorld,
+    Real,
+    World,
+    assert_sound,
+    binary_or_skip,
+    small_config,
+    wait_for,
+)
+from tests.kit.crash import killable_server
 from tests.kit.market import Market
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -41,15 +43,6 @@ def real_world(request: pytest.FixtureRequest) -> World:
     """A small world on each real server."""
     backend: Real = request.getfixturevalue(request.param)
     return World(backend, small_config())
-
-
-def _binary(name: str) -> Path:
-    found = server_binary("valkey" if name == "valkey" else "redis")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"no {name} server on this machine, and CI must have one")
-        pytest.skip(f"no {name} server on this machine")
-    return Path(found)
 
 
 def test_exchange_dies_before_an_order(quoted: World) -> None:
@@ -125,10 +118,10 @@ def test_maker_dies_after_reserving_before_quoting(world: World) -> None:
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("name", ["valkey", "redis"])
-def test_reservation_authority_is_down(name: str) -> None:
+@SERVERS
+def test_reservation_authority_is_down(server: str) -> None:
     """While the server is down nothing can be granted; on its return all is as it was."""
-    with box(_binary(name)) as made:
+    with killable_server(binary_or_skip(server)) as made:
         made.start()
         world = made.world(small_config(), setup=True)
         maker = world.maker("1")
@@ -253,38 +246,3 @@ def test_waits_for_exposure_are_served(make_world: MakeWorld) -> None:
     maker.step()
     assert world.quote_lots(denied) == (10, 10)
     assert take_snapshot(world.scripts).exposure["bid_units"] == "10"
-
-
-# --- the document
-
-
-def named_tests() -> list[str]:
-    """Every ``tests/FILE.py::NAME`` that docs/FAILURES.md names."""
-    text = (ROOT / "docs" / "FAILURES.md").read_text(encoding="utf-8")
-    return re.findall(r"tests/[\w/]+\.py(?:::\w+)+", text)
-
-
-def defined_in(path: Path) -> set[str]:
-    """The tests of a file: ``NAME`` or ``CLASS::NAME``, and its classes."""
-    found = set()
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef):
-            found.add(node.name)
-        elif isinstance(node, ast.ClassDef):
-            found.add(node.name)
-            methods = [one.name for one in node.body if isinstance(one, ast.FunctionDef)]
-            found.update(f"{node.name}::{name}" for name in methods)
-    return {name for name in found if "test_" in name.lower() or name.startswith("Test")}
-
-
-def test_every_test_that_the_document_names_exists() -> None:
-    """docs/FAILURES.md names only tests that there are, and no peer or case test is left out."""
-    named = named_tests()
-    assert len(named) > 30
-    for one in named:
-        file, _, name = one.partition("::")
-        assert (ROOT / file).exists(), one
-        assert name in defined_in(ROOT / file), one
-    for file in ("tests/scenarios/test_peers.py", "tests/scenarios/test_failures.py"):
-        for name in defined_in(ROOT / file) - {"test_every_test_that_the_document_names_exists"}:
-            assert f"{file}::{name}" in named, f"{file}::{name} is not named"

@@ -1,7 +1,8 @@
-"""Fair waiting: with demand at twice the limit every symbol is quoted in turn, and none starves.
+"""Waiting symbols are served in the order in which they began to wait, and none starves (R11).
 
-Simulated time on fakeredis with the real makers, exchange and state service. Every placement is
-judged on its own: whoever gains exposure must have left enough for all who waited longer.
+The symbols ask for twice the limit. Time is simulated on fakeredis, with the real makers, exchange
+and state service. Each placement is judged by itself: a symbol that gains exposure must leave
+enough for all that have waited longer.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The holes of the two public implementations of this assignment, one test each, by name.
+"""What two public implementations of the same assignment get wrong, one test each, by name.
 
-Each test plays the situation in which they fail and shows what happens here instead. What needs
-killed processes or a killed server is shown by the crash tests.
+Each test plays the situation in which they fail and shows what happens here instead. They defend
+R1 to R3 and R5 (quotes), R8, R9 and R11 (exposure), R12, R13 and R15 (orders and fills), R16 and
+R19 (commits). What needs killed processes or a killed server is shown by the crash tests.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ import pytest
 from mm.errors import ProposalRefused, ValueRefused
 from mm.market import LIVE_MS, Order
 from mm.store import execute
-from tests.conftest import MakeWorld
-from tests.kit import World, assert_sound
+from tests.kit import MakeWorld, World, assert_sound
 
 
 @pytest.fixture

@@ -20,7 +20,10 @@ _REST = [
     *["test_rubbish.py", "test_fairness.py", "test_audit.py", "test_client.py", "test_explain.py"],
     *["test_peers.py", "test_stateful.py", "test_explorer.py", "test_fuzz.py", "test_screen.py"],
 ]
-_SERVER = [*_SCRIPTS, "test_calls.py", "test_peers.py", "test_bad_days.py"]
+_SERVER = [
+    *[*_SCRIPTS, "test_calls.py", "test_peers.py"],
+    *["test_durability.py", "test_retrying.py", "test_clock.py"],
+]
 #: The suites that tell most about a file, best first.
 _TELLING = {
     "base": ["match", "place", "commit", "expire"],
