@@ -1,7 +1,7 @@
-"""What all processes share: connect, check, step, retry, heartbeat, stop.
+"""The loop that all processes share: connect, check, step, retry, heartbeat, stop.
 
-A process keeps no state that matters: killed at any instant and started afresh it goes on where
-the keys say. Its ``step()`` does one round of its work and can be called by hand.
+All state that counts is in the keys. A process that is killed at any instant and started again
+continues from them. Its ``step()`` does one round of work and can be called by hand.
 """
 
 from __future__ import annotations
@@ -19,41 +19,42 @@ from typing import Any, ClassVar
 import redis
 from redis.exceptions import RedisError
 
+from mm.backoff import Backoff
 from mm.errors import Unavailable
-from mm.market import LIVE_MS, Config, Durability, check_id, default_config
-from mm.store import Keys, Scripts, WaitingCalls, check_durability, read_config, server_info
+from mm.market import LIVE_MS, Config, Durability, check_id
+from mm.store import (
+    Keys,
+    Scripts,
+    WaitingCalls,
+    check_durability,
+    check_system,
+    create_system,
+    server_info,
+)
 
 BEAT_S = 0.5
-
-
 #: Longest wait inside one step, so that heartbeats and a stop are never late.
 WAIT_MS = 250
-
-
-#: Shorter pauses are not made: the system's timer would make them several times longer.
+#: Shorter pauses are not made: the operating system's timer would make them several times longer.
 LEAST_REST_S = 0.0005
-
-
-FIRST_RETRY_S = 0.05
-
-
-#: Short, since what has expired must be released within 1 s once the server is back.
-LAST_RETRY_S = 0.5
-
-
+#: The longest delay is short, since expired exposure must be released within 1 s of the server's
+#: return.
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.05, 0.5
+#: Heartbeats from one check of the server's durability settings to the next.
 DURABILITY_CHECK_BEATS = 4
 
 
 class Process(ABC):
-    """One process of the system: subclasses say what a step is.
+    """One process of the system; a subclass defines :meth:`step`.
 
-    ``connect`` opens a new client each time it is called. ``config`` is the configuration that
-    the system must have, or None to take the one that the keys hold (the default when they hold
-    none). Errors that mean "not now" are retried for ever, with backoff; SystemRefused is raised.
+    ``connect`` returns a new client at each call. ``config`` is the configuration that the system
+    must have; None accepts what the keys hold, and creates new keys with the default one.
+    ``count`` is the number of things done, in the unit of the subclass. ``peers`` are the live
+    processes of the same kind, by name.
     """
 
     kind: ClassVar[str]
-    #: Whether it may create the keys of a new system.
+    #: Whether :meth:`open` may create the keys of a new system, or only checks them.
     creates: ClassVar[bool] = True
 
     def __init__(
@@ -84,20 +85,14 @@ class Process(ABC):
         return self._scripts
 
     def attach(self, scripts: Scripts) -> None:
-        """Take up a connection that has been checked."""
+        """Use these scripts from now on; the caller has checked the system."""
         self._scripts = scripts
 
     def open(self) -> None:
-        """Connect, check durability and configuration, and say that this process lives."""
-        client = self._connect()
-        info = server_info(client)
-        scripts = Scripts(client, self.keys)
-        stored = read_config(scripts)
-        if stored is None and not self.creates:
-            raise Unavailable(f"no system under {self.keys.prefix} yet; an exchange makes one")
-        config = self._config or stored or default_config()
-        check_durability(info, self._durability or config.durability)
-        scripts.setup(config)
+        """Connect, create or check the system, and send the first heartbeat."""
+        scripts = Scripts(self._connect(), self.keys)
+        join = create_system if self.creates else check_system
+        info = join(scripts, self._config, self._durability)
         self.attach(scripts)
         self.log.info("connected server=%s version=%s weak=%s", info.name, info.version, info.weak)
         self.beat()
@@ -111,14 +106,14 @@ class Process(ABC):
 
     @abstractmethod
     def step(self, wait_ms: int = 0) -> bool:
-        """Do one round of work, waiting up to ``wait_ms`` for some; whether more is at hand."""
+        """Do one round of work, after waiting up to ``wait_ms`` for it; whether more is ready."""
 
     def rest_s(self, done: int, more: bool) -> float:
-        """Seconds to pause after a step that did ``done`` things, with ``more`` at hand or not."""
+        """Seconds to pause after a step that did ``done`` things; ``more`` is what it returned."""
         return 0.0
 
     def beat(self) -> None:
-        """One heartbeat; also releases what has expired, whoever else is dead."""
+        """Send one heartbeat, and release what has expired in case no exchange is alive."""
         if self._beats % DURABILITY_CHECK_BEATS == 0 and self._durability != "relaxed":
             self._check_durability()
         self._beats += 1
@@ -140,22 +135,24 @@ class Process(ABC):
                 self.log.info("expired quote=%s", quote_id)
 
     def _check_durability(self) -> None:
-        # Settings can be switched at run time; a system that trades on would break its promise.
+        # An operator can change the settings of a running server.
         stored = self.scripts.client.hget(self.keys.named("config"), "durability")
         if self._durability is None and stored == b"relaxed":
             return
         check_durability(server_info(self.scripts.client), "always")
 
     def run(self, stop: threading.Event) -> None:
-        """Step until ``stop`` is set. Raises SystemRefused; anything that may pass is retried."""
+        """Step until ``stop`` is set. Raises SystemRefused; any other failure is retried."""
         self.log.info("started pid=%d", os.getpid())
-        delay, attempts = FIRST_RETRY_S, 0
+        backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
         while not stop.is_set():
+            action = "connect"
             try:
                 if self._scripts is None:
                     self.open()
-                    if attempts:
-                        self.log.info("recovered after %d retries", attempts)
+                    if backoff.attempts:
+                        self.log.info("recovered after %d retries", backoff.attempts)
+                action = "step"
                 before = self.count
                 more = self.step(WAIT_MS)
                 if time.monotonic() >= self._next_beat:
@@ -163,22 +160,22 @@ class Process(ABC):
                 pause = self.rest_s(self.count - before, more)
                 if pause >= LEAST_REST_S:
                     time.sleep(pause)
-                delay, attempts = FIRST_RETRY_S, 0
+                backoff.succeeded()
             except (RedisError, Unavailable, OSError) as error:
-                attempts += 1
+                delay_s = backoff.failed()
                 self.log.warning(
-                    "retry attempt=%d in=%.2fs, for ever: %s: %s",
-                    attempts,
-                    delay,
+                    "retry action=%s attempt=%d in=%.2fs, for ever: %s: %s",
+                    action,
+                    backoff.attempts,
+                    delay_s,
                     type(error).__name__,
                     error,
                 )
                 self.close()
-                stop.wait(delay)
-                delay = min(2 * delay, LAST_RETRY_S)
-        self._leave()
+                stop.wait(delay_s)
+        self._say_farewell()
 
-    def _leave(self) -> None:
+    def _say_farewell(self) -> None:
         try:
             if self._scripts is not None:
                 self._scripts.farewell(self.name)
@@ -189,45 +186,45 @@ class Process(ABC):
 
 
 class Consumer(Process):
-    """A process whose step is one script over the next records of a stream.
+    """A process whose step runs one script over the next records of a stream.
 
-    It waits by having the script wait in the server (:class:`~mm.wire.Armed`). It keeps no state:
-    its cursor only says from where to wait, the one that counts is in the keys.
+    Calls of the script wait in the server (:class:`~mm.store.WaitingCalls`). The cursor of this
+    object only sets where to start waiting; the real cursor is stored in Redis.
     """
 
-    #: The script, the stream that it reads, and records a step at most.
+    #: The script, the stream that it reads, and the most records of one step.
     script: ClassVar[str]
     stream: ClassVar[str]
     batch: ClassVar[int]
     _cursor = "0-0"
     _more = False
-    _armed: WaitingCalls | None = None
+    _calls: WaitingCalls | None = None
 
     def attach(self, scripts: Scripts) -> None:
-        """Take up a connection: whatever waits on an earlier one is not heard of again."""
+        """Use these scripts from now on; calls that wait on an earlier connection are dropped."""
         super().attach(scripts)
-        self._armed = None
+        self._calls = None
         self._more = False
 
     @property
     def waiting(self) -> bool:
         """Whether a call of the script waits in the server."""
-        return self._armed is not None and self._armed.pending > 0
+        return self._calls is not None and self._calls.pending > 0
 
     def await_replies(self, wait_ms: int, second: bool = False) -> list[Any]:
-        """The replies of the script as the stream gets entries; empty after ``wait_ms``.
+        """The script's replies once the stream has new entries; empty after ``wait_ms``.
 
-        ``second``: another call waits behind the first, so that an entry that comes while this
-        process still reads the first one's reply need not wait for it.
+        With ``second`` another call waits behind the first one. It handles entries that arrive
+        while this process reads the first reply.
         """
-        if self._armed is None:
+        if self._calls is None:
             block_ms = max(wait_ms, WAIT_MS)
-            self._armed = self.scripts.armed(self.script, self.stream, block_ms, self.batch)
-        if not self._armed.pending:
-            self._armed.arm(self._cursor)
-        if second and self._armed.pending == 1:
-            self._armed.arm_second()
-        return self._armed.take(wait_ms / 1000 if wait_ms < WAIT_MS else None)
+            self._calls = self.scripts.armed(self.script, self.stream, block_ms, self.batch)
+        if not self._calls.pending:
+            self._calls.arm(self._cursor)
+        if second and self._calls.pending == 1:
+            self._calls.arm_second()
+        return self._calls.take(wait_ms / 1000 if wait_ms < WAIT_MS else None)
 
 
 def stop_on_signals() -> threading.Event:

@@ -22,6 +22,7 @@ from typing import Any
 import redis
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
+from mm.backoff import Backoff
 from mm.errors import SystemRefused, TimedOut, Unavailable, ValueRefused
 from mm.market import Order, Report, check_id
 from mm.orders.unanswered import Outstanding, Unanswered
@@ -33,8 +34,8 @@ LONGEST_WAIT_MS = 1_000
 READ = 1_000
 #: Orders sent again in one round trip at most.
 RESEND = 1_000
-FIRST_RETRY_S = 0.02
-LAST_RETRY_S = 0.5
+#: First and longest delay before a lost connection is tried again.
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.02, 0.5
 
 _STATUSES = ("filled", "partially_filled", "canceled", "rejected")
 
@@ -150,18 +151,19 @@ class OrderClient:
         """
         self._accept([order])
         deadline = self._clock() + timeout_s
-        new, delay, trouble = [order], FIRST_RETRY_S, ""
+        backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
+        new, trouble = [order], ""
         while True:
             left_s = deadline - self._clock()
             try:
                 wait_ms = int(min(max(0.0, left_s * 1000), LONGEST_WAIT_MS))
                 self._round(new, wait_ms, 1)
-                new, delay, trouble = [], FIRST_RETRY_S, ""
+                new, trouble = [], ""
+                backoff.succeeded()
                 self._resend()
             except Unavailable as error:
                 new, trouble = [], f" ({error})"
-                time.sleep(max(0.0, min(delay, left_s)))
-                delay = min(2 * delay, LAST_RETRY_S)
+                time.sleep(max(0.0, min(backoff.failed(), left_s)))
             for answer in self._ready:
                 if answer.order.order_id == order.order_id:
                     self._ready.remove(answer)

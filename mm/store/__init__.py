@@ -17,6 +17,7 @@ from mm.store.replies import Committed, Expired, Matched, Survey, SurveyRow
 from mm.store.scripts import Scripts
 from mm.store.snapshot import Event, Snapshot, SymbolState, read_config, take_snapshot
 from mm.store.streams import StreamReader, is_stream_id, stream_id_order
+from mm.store.system import check_system, create_system
 
 __all__ = [
     "DEFAULT_PREFIX",
@@ -37,6 +38,8 @@ __all__ = [
     "SymbolState",
     "WaitingCalls",
     "check_durability",
+    "check_system",
+    "create_system",
     "execute",
     "is_stream_id",
     "open_client",

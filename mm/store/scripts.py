@@ -87,11 +87,7 @@ class Scripts:
         except ResponseError as error:
             code, _, detail = str(error).partition(" ")
             if code == "CONFIG_DIFFERS":
-                raise ConfigDiffers(
-                    f"the keys under {self.keys.prefix} hold a system with another configuration:"
-                    f" {detail}. Use the configuration it was made with, another data directory,"
-                    " or another key prefix."
-                ) from error
+                raise config_differs(self.keys, detail) from error
             if code == "FOREIGN_KEYS":
                 raise ForeignKeys(
                     f"{detail} exists, but {self.keys.named('config')} does not: these keys are not"
@@ -231,3 +227,11 @@ def _place_args(proposal: Proposal) -> list[str | int]:
         prices.ask_ticks,
         prices.ask_lots,
     ]
+
+
+def config_differs(keys: Keys, difference: str) -> ConfigDiffers:
+    """The error for a configuration that is not the stored one; ``difference`` names the field."""
+    return ConfigDiffers(
+        f"the keys under {keys.prefix} hold a system with another configuration: {difference}. Use"
+        " the configuration it was made with, another data directory, or another key prefix."
+    )
