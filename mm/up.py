@@ -1,267 +1,178 @@
-"""``mm up``: the server, all processes and the live view, as one thing that can be stopped."""
+"""``mm up``: composes the server, its children and the live view, and ends them in order."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
-from rich.live import Live
 
 from mm.audit import audit
 from mm.errors import SystemRefused, Unavailable
 from mm.host import (
-    FIRST_DELAY_S,
-    LAST_DELAY_S,
+    ChildPlan,
     DataDir,
     Lock,
     ManagedServer,
+    ServerNurse,
     Supervisor,
+    System,
     find_binary,
 )
-from mm.market import Config, Durability, default_config
-from mm.store import Keys, Scripts, Snapshot, check_durability, read_config, server_info
-from mm.terminal import (
-    FRAME_S,
-    History,
-    SnapshotSource,
-    Supervision,
-    audit_table,
-    market_screen,
-    positions_table,
-    status_line,
-)
+from mm.market import Config
+from mm.store import Scripts, create_system
+from mm.terminal import LiveView, SnapshotSource, Supervision, audit_table, positions_table
 
-STATUS_S = 2.0
-#: How long the end of a run waits for all orders and fills to be processed.
+#: Longest wait at the end of a run until all orders and fills are processed.
 DRAIN_S = 10.0
 
 
 @dataclass(frozen=True)
 class UpOptions:
-    """What ``mm up`` is to run; ``rate`` is orders per second over all publishers."""
+    """What ``mm up`` runs.
 
-    data_dir: DataDir
-    keys: Keys
+    ``config`` is None for the configuration that the keys hold. ``server`` is the program of the
+    managed server, None for the package's; no server is managed when the system names a URL.
+    ``duration_s`` is None for a run without end. ``headless`` prints status lines in place of the
+    live view.
+    """
+
+    system: System
+    plan: ChildPlan
     config: Config | None = None
-    redis_url: str | None = None
     server: str | None = None
-    makers: int = 2
-    publishers: int = 1
-    rate: float = 50.0
     duration_s: float | None = None
     headless: bool = False
-    tape: Path | None = None
-    speed: float = 1.0
-    seed: int = 1
-    durability: Durability | None = None
 
 
 class Up:
-    """One run of ``mm up``: build with options, then :meth:`run`."""
+    """One run of ``mm up``; call :meth:`run` once."""
 
     def __init__(self, options: UpOptions, console: Console) -> None:
         self.options = options
         self.console = console
-        self.url = options.redis_url or options.data_dir.url
-        self.supervisor = Supervisor(
-            options.data_dir.logs, "" if options.redis_url else options.data_dir.url
-        )
-        self.server: ManagedServer | None = None
-        self._server_delay = FIRST_DELAY_S
-        self._server_due = 0.0
-        self.history = History()
+        self._system = options.system
+        self._data_dir = options.system.data_dir
+        self._full_screen = console.is_terminal and not options.headless
+        owned_server = "" if self._system.redis_url else self._data_dir.url
+        self._supervisor = Supervisor(self._data_dir.logs, owned_server)
+        self._nurse: ServerNurse | None = None
 
     def run(self, stop: threading.Event) -> int:
         """Run until ``stop`` is set, the duration is over or the publishers have finished.
 
         Returns the exit status: 0, or 1 when the final audit finds a violation.
         """
-        options = self.options
-        options.data_dir.prepare()
-        with Lock(options.data_dir), self._serving():
-            reader = SnapshotSource(self.url, options.keys)
-            self._set_up(reader.scripts)
-            if self.server is not None and self.server.unclean:
-                self._check_loaded(reader.scripts)
-            self._start_children()
-            began = time.monotonic()
-            try:
-                self._watch(reader, stop)
-                self._end_trading(reader)
-            finally:
-                self.supervisor.close()
-            return self._tell(reader, time.monotonic() - began)
+        self._data_dir.prepare()
+        with Lock(self._data_dir), self._server(), contextlib.closing(self._supervisor):
+            source = SnapshotSource(self._system.waiting_url, self._system.keys)
+            create_system(source.scripts, self.options.config, self._system.durability)
+            if self._nurse is not None and self._nurse.server.unclean:
+                self._say("the server was not stopped in order: its data is audited first")
+                check_loaded(source.scripts, self._data_dir)
+                self._say("the audit is clean")
+            for child in self.options.plan.children(self._system):
+                self._supervisor.add(child.name, *child.arguments)
+            started_at = time.monotonic()
+            self._show(source, stop, started_at)
+            self._end_trading(source)
+            return self._account(source, time.monotonic() - started_at)
 
     @contextlib.contextmanager
-    def _serving(self) -> Iterator[None]:
-        if self.options.redis_url is None:
-            binary = find_binary(self.options.server)
-            self.server = ManagedServer(self.options.data_dir, binary, self._say)
-            self.server.start()
+    def _server(self) -> Iterator[None]:
+        """A managed server for the run, unless the system names a server by its URL."""
+        if self._system.redis_url is not None:
+            yield
+            return
+        server = ManagedServer(self._data_dir, find_binary(self.options.server), self._say)
+        self._nurse = ServerNurse(server, self._say)
+        server.start()
         try:
             yield
         finally:
-            if self.server is not None:
-                self.server.stop()
+            server.stop()
 
     def _say(self, text: str) -> None:
-        self.supervisor.note(text)
-        if not self._has_screen:
+        self._supervisor.note(text)
+        if not self._full_screen:
             self.console.print(text, highlight=False)
 
-    @property
-    def _has_screen(self) -> bool:
-        return self.console.is_terminal and not self.options.headless
-
-    def _set_up(self, scripts: Scripts) -> None:
-        """Check the server and create the keys, or check that they hold this configuration."""
-        info = server_info(scripts.client)
-        config = self.options.config or read_config(scripts) or default_config()
-        check_durability(info, self.options.durability or config.durability)
-        scripts.setup(config)
-
-    def _check_loaded(self, scripts: Scripts) -> None:
-        """Audit what a server that was not stopped in order has loaded, before anyone trades on it.
-
-        A log that the disk has damaged may load and yet say something else. SystemRefused then.
-        """
-        self._say("the server was not stopped in order: what it has loaded is audited first")
-        while scripts.expire().more:
-            pass
-        result = audit(scripts)
-        if not result.ok:
-            broken = [check for check in result.checks if check.violations]
-            raise SystemRefused(
-                f"data directory {self.options.data_dir.path}: after an unclean stop the audit"
-                f" finds {', '.join(check.name for check in broken)}: {broken[0].violations[0]}."
-                " Nothing was started. Restore the directory from a backup, or use another"
-                " --data-dir."
-            )
-        self._say("the audit is clean")
-
-    def _start_children(self) -> None:
-        options = self.options
-        where = ["--data-dir", str(options.data_dir.path), "--prefix", options.keys.prefix]
-        if options.redis_url:
-            where += ["--redis-url", options.redis_url]
-        if options.durability:
-            where += ["--durability", options.durability]
-        self.supervisor.add("exchange-1", "exchange", "--id", "1", *where)
-        self.supervisor.add("state-1", "state", "--id", "1", *where)
-        for number in range(1, options.makers + 1):
-            self.supervisor.add(f"maker-{number}", "maker", "--id", str(number), *where)
-        publishers = min(options.publishers, 1) if options.tape else options.publishers
-        for number in range(1, publishers + 1):
-            flow = [
-                "--rate",
-                f"{options.rate / publishers:g}",
-                "--seed",
-                str(options.seed + number - 1),
-            ]
-            if options.tape:
-                flow = ["--tape", str(options.tape), "--speed", f"{options.speed:g}"]
-            name = f"publisher-{number}"
-            self.supervisor.add(name, "publisher", "--id", str(number), *flow, *where)
-
-    def _watch(self, reader: SnapshotSource, stop: threading.Event) -> None:
-        ends = None
-        if self.options.duration_s is not None:
-            ends = time.monotonic() + self.options.duration_s
-        next_status = 0.0
-        with self._screen() as live:
-            while not stop.wait(FRAME_S):
-                self._tick()
-                if ends is not None and time.monotonic() >= ends:
-                    return
-                if self.supervisor.finished("publisher"):
-                    return
-                found = reader.snapshot()
-                if found is not None:
-                    self.history.add(found)
-                if live is not None:
-                    self._draw(live, reader, found)
-                elif time.monotonic() >= next_status:
-                    next_status = time.monotonic() + STATUS_S
-                    self._print_status(reader, found)
-
-    @contextlib.contextmanager
-    def _screen(self) -> Iterator[Live | None]:
-        if not self._has_screen:
-            yield None
-            return
-        with Live(console=self.console, screen=True, auto_refresh=False) as live:
-            yield live
-
-    def _supervision(self, reader: SnapshotSource) -> Supervision:
-        notes = tuple(self.supervisor.notes)
-        managed = self.server is not None
-        return reader.supervision(notes, self.supervisor.restarts, managed)
-
-    def _draw(self, live: Live, reader: SnapshotSource, found: Snapshot | None) -> None:
-        if found is None:
-            live.update(reader.apology(), refresh=True)
-            return
-        size = self.console.size
-        shown = market_screen(
-            found, self.history, self._supervision(reader), size.width, size.height
-        )
-        live.update(shown, refresh=True)
-
-    def _print_status(self, reader: SnapshotSource, found: Snapshot | None) -> None:
-        if found is None:
-            line = reader.apology().plain
-        else:
-            line = status_line(found, self.history, self._supervision(reader))
-        self.console.print(line, highlight=False, soft_wrap=True)
-
     def _tick(self) -> None:
-        self.supervisor.tick()
-        server = self.server
-        if server is None or server.running or time.monotonic() < self._server_due:
-            return
-        self._say("the server died, restarting it")
-        try:
-            server.start()
-            self._server_delay = FIRST_DELAY_S
-        except SystemRefused as error:
-            self._server_delay = min(2 * self._server_delay, LAST_DELAY_S)
-            self._server_due = time.monotonic() + self._server_delay
-            self._say(f"the server does not start, trying again for ever: {error}")
+        self._supervisor.tick()
+        if self._nurse is not None:
+            self._nurse.tick()
 
-    def _end_trading(self, reader: SnapshotSource) -> None:
-        """Stop the publishers, let everything settle, then stop the rest."""
-        self.supervisor.stop("publisher")
-        deadline = time.monotonic() + DRAIN_S
-        while time.monotonic() < deadline:
-            found = reader.snapshot(recent=0)
-            if found is not None and not any(found.lag_ms.values()):
-                break
+    def _show(self, source: SnapshotSource, stop: threading.Event, started_at: float) -> None:
+        duration_s = self.options.duration_s
+
+        def beside() -> Supervision:
+            notes = tuple(self._supervisor.notes)
+            return source.supervision(notes, self._supervisor.restarts, self._nurse is not None)
+
+        def over() -> bool:
             self._tick()
-            time.sleep(0.05)
-        for prefix in ("maker", "exchange", "state"):
-            self.supervisor.stop(prefix)
+            late = duration_s is not None and time.monotonic() - started_at >= duration_s
+            return late or self._supervisor.finished("publisher")
 
-    def _tell(self, reader: SnapshotSource, elapsed_s: float) -> int:
-        """Say what happened, and audit."""
-        console = self.console
-        found = reader.snapshot(most=0)
+        LiveView(source, self.console, self._full_screen, beside).run(stop, over)
+
+    def _end_trading(self, source: SnapshotSource) -> None:
+        """Stop the publishers, let the others process what was sent, then stop them too."""
+        self._supervisor.stop("publisher")
+        if not drain(source, self._tick):
+            self._say(f"not every order and fill was processed within {DRAIN_S:.0f} s")
+        for kind in ("maker", "exchange", "state"):
+            self._supervisor.stop(kind)
+
+    def _account(self, source: SnapshotSource, elapsed_s: float) -> int:
+        """Print what happened, and audit; the exit status."""
+        found = source.snapshot(most=0)
         if found is None:
-            raise Unavailable(f"no account of the run can be given: {reader.trouble}")
-        self.history.add(found)
-        console.print(positions_table(found))
-        for path in sorted(self.options.data_dir.logs.glob("publisher-*.out")):
-            if path.stem in self.supervisor.children:
-                console.print(path.read_text(encoding="utf-8", errors="replace").strip())
-        for note in self.supervisor.notes:
-            console.print(note, highlight=False, markup=False)
-        result = audit(reader.scripts, quiescent=True)
-        console.print(audit_table(result))
-        console.print(
-            f"ran {elapsed_s:.0f} s; data and logs in {self.options.data_dir.path}", soft_wrap=True
+            raise Unavailable(f"the final account cannot be given: {source.trouble}")
+        self.console.print(positions_table(found))
+        for name in self._supervisor.children:
+            if name.startswith("publisher"):
+                self.console.print(self._supervisor.output(name), highlight=False, markup=False)
+        for note in self._supervisor.notes:
+            self.console.print(note, highlight=False, markup=False)
+        result = audit(source.scripts, quiescent=True)
+        self.console.print(audit_table(result))
+        self.console.print(
+            f"ran {elapsed_s:.0f} s; data and logs in {self._data_dir.path}", soft_wrap=True
         )
         return 0 if result.ok else 1
+
+
+def check_loaded(scripts: Scripts, data_dir: DataDir) -> None:
+    """Audit what the server has loaded after an unclean stop; SystemRefused on a violation.
+
+    A log that the disk has damaged can load without an error and hold a wrong state.
+    """
+    while scripts.expire().more:
+        pass
+    result = audit(scripts)
+    if not result.ok:
+        broken = [check for check in result.checks if check.violations]
+        raise SystemRefused(
+            f"data directory {data_dir.path}: after an unclean stop the audit finds"
+            f" {', '.join(check.name for check in broken)}: {broken[0].violations[0]}. Nothing was"
+            " started. Restore the directory from a backup, or use another --data-dir."
+        )
+
+
+def drain(source: SnapshotSource, tick: Callable[[], None], longest_s: float = DRAIN_S) -> bool:
+    """Wait until every order and fill is processed; whether that happened within ``longest_s``.
+
+    ``tick`` is called between two looks.
+    """
+    deadline = time.monotonic() + longest_s
+    while time.monotonic() < deadline:
+        found = source.snapshot(recent=0)
+        if found is not None and not any(found.lag_ms.values()):
+            return True
+        tick()
+        time.sleep(0.05)
+    return False

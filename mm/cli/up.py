@@ -17,9 +17,9 @@ from mm.cli.options import (
     system_options,
     tape_option,
 )
-from mm.host import System, exit_with_parent
+from mm.host import ChildPlan, System, exit_with_parent
 from mm.market import Config
-from mm.orders import Tape, check_shared_rate, config_to_replay
+from mm.orders import Tape, config_to_replay
 from mm.process import stop_on_signals
 from mm.up import Up, UpOptions
 
@@ -48,25 +48,24 @@ from mm.up import Up, UpOptions
 @seed_option("The same seed makes the same order flow.")
 @config_option
 @system_options
-def up_command(system: System, config: Config | None, tape: Tape | None, **options: Any) -> None:
+def up_command(
+    system: System,
+    config: Config | None,
+    server: str | None,
+    duration_s: float | None,
+    headless: bool,
+    tape: Tape | None,
+    **options: Any,
+) -> None:
     """Start everything, supervise it and show it.
 
     Ctrl-C stops everything in order, and shows what happened in the run. Exit status 1 when the
     final audit finds a violation.
     """
-    # A value that only a publisher refused would restart that publisher for ever.
-    check_shared_rate(options["rate"], options["publishers"])
+    plan = ChildPlan(tape=None if tape is None else tape.path, **options)
     if tape is not None:
-        config = config_to_replay(tape, config, options["speed"])
-    run = UpOptions(
-        data_dir=system.data_dir,
-        keys=system.keys,
-        redis_url=system.redis_url,
-        durability=system.durability,
-        config=config,
-        tape=None if tape is None else tape.path,
-        **options,
-    )
+        config = config_to_replay(tape, config, plan.speed)
+    run = UpOptions(system, plan, config, server, duration_s, headless)
     stop = stop_on_signals()
     exit_with_parent(lambda text: click.echo(f"mm: {text}", err=True))
     sys.exit(Up(run, Console()).run(stop))

@@ -3,10 +3,10 @@
 from mm.host.datadir import DataDir, Lock
 from mm.host.locate import System
 from mm.host.logs import log_to_file, log_to_stderr
+from mm.host.nurse import ServerNurse
+from mm.host.plan import ChildPlan, PlannedChild
 from mm.host.server import ManagedServer, allocator, default_binary, find_binary, identify
 from mm.host.supervise import (
-    FIRST_DELAY_S,
-    LAST_DELAY_S,
     LEASH_FD,
     LEASH_SERVER,
     NOTES_KEPT,
@@ -16,14 +16,15 @@ from mm.host.supervise import (
 )
 
 __all__ = [
-    "FIRST_DELAY_S",
-    "LAST_DELAY_S",
     "LEASH_FD",
     "LEASH_SERVER",
     "NOTES_KEPT",
+    "ChildPlan",
     "DataDir",
     "Lock",
     "ManagedServer",
+    "PlannedChild",
+    "ServerNurse",
     "Supervisor",
     "System",
     "allocator",

@@ -1,4 +1,4 @@
-"""How a command finds the system that it works on."""
+"""Where a running system is, for the command line and every other program that connects to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from mm.store import Keys, Scripts, open_client
 
 @dataclass(frozen=True)
 class System:
-    """Where a system is: by its server's URL, or by the data directory of its ``mm up``."""
+    """Where a system is: its server's URL, or the data directory of its ``mm up``.
+
+    ``redis_url`` is None for the managed server of the data directory. ``durability`` is what the
+    operator accepts; None asks for what the configuration says.
+    """
 
     data_dir: DataDir
     redis_url: str | None
@@ -23,21 +27,28 @@ class System:
 
     @property
     def url(self) -> str:
-        """The server's URL; Unavailable when the data directory has no running server."""
-        if self.redis_url is not None:
-            return self.redis_url
-        if not self.data_dir.socket.exists():
+        """The server's URL; Unavailable when no server runs in the data directory."""
+        if self.redis_url is None and not self.data_dir.socket.exists():
             raise Unavailable(
                 f"data directory {self.data_dir.path}: no server runs there"
                 f" ({self.data_dir.socket} does not exist). Start one with `mm up --data-dir"
                 f" {self.data_dir.path}`, or name the right --data-dir or --redis-url."
             )
-        return self.data_dir.url
+        return self.waiting_url
 
     @property
     def waiting_url(self) -> str:
-        """The server's URL whether or not it runs yet: processes wait for it."""
+        """The server's URL for a program that waits until the server runs."""
         return self.redis_url or self.data_dir.url
+
+    def options(self) -> list[str]:
+        """The command-line options with which another ``mm`` command finds this system."""
+        found = ["--data-dir", str(self.data_dir.path), "--prefix", self.keys.prefix]
+        if self.redis_url:
+            found += ["--redis-url", self.redis_url]
+        if self.durability:
+            found += ["--durability", self.durability]
+        return found
 
     def client(self) -> redis.Redis:
         """A new client, not yet connected."""

@@ -1,4 +1,4 @@
-"""Child processes: started, watched, restarted with backoff, stopped in order."""
+"""Child processes: start them, watch them, restart them with backoff, stop them in order."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from pathlib import Path
 
 import redis
 
+from mm.backoff import Backoff
 from mm.store import open_client
 
-#: Environment of a child: the pipe whose end says that its parent died, and the server to stop
-#: then (empty for a server that is not ours).
+#: Environment of a child: the descriptor of the pipe that ends with its parent, and the URL of the
+#: server to stop then (empty when the parent does not own the server).
 LEASH_FD, LEASH_SERVER = "MM_LEASH_FD", "MM_LEASH_SERVER"
 
-FIRST_DELAY_S = 0.1
-LAST_DELAY_S = 2.0
-#: A child that lived this long is restarted without delay when it dies.
+#: Delays before a restart, in seconds; of a child and of the server alike.
+FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 2.0
+#: A child that lived this long is restarted at once when it dies.
 STEADY_S = 5.0
 NOTES_KEPT = 200
+MM = (sys.executable, "-m", "mm")
 
 
 def exit_reason(code: int) -> str:
@@ -35,30 +37,37 @@ def exit_reason(code: int) -> str:
 
 @dataclass
 class Child:
-    """One child: what to run, and what has become of it."""
+    """One child: its command, its process while it runs, and its restarts so far.
+
+    ``done`` is set when it has finished or was stopped. Instants are those of the supervisor's
+    clock.
+    """
 
     name: str
     command: Sequence[str]
     process: subprocess.Popen[bytes] | None = None
     restarts: int = 0
     done: bool = False
-    delay_s: float = FIRST_DELAY_S
+    backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_DELAY_S, LONGEST_DELAY_S))
     started_at: float = 0.0
     due_at: float = 0.0
 
 
 @dataclass
 class Supervisor:
-    """Runs children as ``python -m mm ...`` and keeps them alive.
+    """Runs children as ``program ARGUMENTS`` and keeps them alive.
 
-    A child that exits with status 0 has finished and stays so; any other end restarts it, at once
-    if it had been steady, else after a delay that doubles up to 2 s, for ever. ``server_url`` is
-    the server that orphaned children shut down, empty if it is not ours. Times are those of
-    ``time.monotonic``.
+    A child that exits with status 0 has finished and is not restarted. After any other end it is
+    restarted for ever: at once if it had lived for ``STEADY_S``, else with backoff. What a child
+    prints is appended to ``NAME.out`` in the directory ``logs``. ``server_url`` is the server that
+    the children stop when this process dies; it is empty when this process does not own a server.
+    ``notes`` are the latest events for people, oldest first.
     """
 
     logs: Path
     server_url: str = ""
+    program: Sequence[str] = MM
+    clock: Callable[[], float] = time.monotonic
     children: dict[str, Child] = field(default_factory=dict)
     notes: deque[str] = field(default_factory=lambda: deque(maxlen=NOTES_KEPT))
 
@@ -66,12 +75,12 @@ class Supervisor:
         self._read_end, self._write_end = os.pipe()
 
     def note(self, text: str) -> None:
-        """Keep something worth showing, with the time of day (UTC, like all times on screen)."""
+        """Add an event to the notes, with the time of day in UTC as everywhere on screen."""
         self.notes.append(f"{time.strftime('%H:%M:%S', time.gmtime())} {text}")
 
     def add(self, name: str, *arguments: str) -> None:
-        """Start a child that runs ``mm`` with these arguments."""
-        child = Child(name, [sys.executable, "-m", "mm", *arguments])
+        """Start a child that runs the program with these arguments."""
+        child = Child(name, [*self.program, *arguments])
         self.children[name] = child
         self._start(child)
 
@@ -81,7 +90,7 @@ class Supervisor:
             LEASH_SERVER: self.server_url,
             "MM_RESTARTS": str(child.restarts),
         }
-        with (self.logs / f"{child.name}.out").open("ab") as out:
+        with self._output_path(child.name).open("ab") as out:
             child.process = subprocess.Popen(
                 child.command,
                 stdin=subprocess.DEVNULL,
@@ -91,11 +100,18 @@ class Supervisor:
                 pass_fds=(self._read_end,),
                 start_new_session=True,
             )
-        child.started_at = time.monotonic()
+        child.started_at = self.clock()
+
+    def _output_path(self, name: str) -> Path:
+        return self.logs / f"{name}.out"
+
+    def output(self, name: str) -> str:
+        """All that a child of this name has printed into this directory, without outer blanks."""
+        return self._output_path(name).read_text(encoding="utf-8", errors="replace").strip()
 
     def tick(self) -> None:
-        """Notice who has ended, and restart who is due."""
-        now = time.monotonic()
+        """Note which children have ended, and restart those that are due."""
+        now = self.clock()
         for child in self.children.values():
             if child.done:
                 continue
@@ -105,21 +121,28 @@ class Supervisor:
                     self._start(child)
                 continue
             code = child.process.poll()
-            if code is None:
-                continue
-            child.process = None
-            if code == 0:
-                child.done = True
-                self.note(f"{child.name} finished")
-                continue
-            steady = now - child.started_at >= STEADY_S
-            child.delay_s = FIRST_DELAY_S if steady else min(2 * child.delay_s, LAST_DELAY_S)
-            child.due_at = now if steady else now + child.delay_s
-            when = "at once" if steady else f"in {child.delay_s:.1f} s"
-            self.note(f"{child.name} died ({exit_reason(code)}), restarting {when}")
+            if code is not None:
+                child.process = None
+                self._ended(child, code, now)
+
+    def _ended(self, child: Child, code: int, now: float) -> None:
+        if code == 0:
+            child.done = True
+            self.note(f"{child.name} finished")
+            return
+        if now - child.started_at >= STEADY_S:
+            child.backoff.succeeded()
+            child.due_at, when = now, "at once"
+        else:
+            delay_s = child.backoff.failed()
+            child.due_at, when = now + delay_s, f"in {delay_s:.1f} s"
+        self.note(
+            f"{child.name} died ({exit_reason(code)}): restart {child.restarts + 1} {when}; it is"
+            " restarted for ever"
+        )
 
     def finished(self, prefix: str) -> bool:
-        """Whether there are children of this name prefix and all of them have finished."""
+        """Whether there are children whose names start so, and all of them have finished."""
         found = [child for child in self.children.values() if child.name.startswith(prefix)]
         return bool(found) and all(child.done for child in found)
 
@@ -129,7 +152,7 @@ class Supervisor:
         return {child.name: child.restarts for child in self.children.values()}
 
     def stop(self, prefix: str, grace_s: float = 8.0) -> None:
-        """Stop the children of this name prefix in order; kill those that do not end in time."""
+        """Stop the children whose names start so, in order; kill those that outlive the grace."""
         stopping = []
         for child in self.children.values():
             if child.name.startswith(prefix) and not child.done:
@@ -137,24 +160,27 @@ class Supervisor:
                 if child.process is not None and child.process.poll() is None:
                     child.process.send_signal(signal.SIGTERM)
                     stopping.append((child, child.process))
-        deadline = time.monotonic() + grace_s
+        deadline = self.clock() + grace_s
         for child, process in stopping:
             try:
-                process.wait(max(deadline - time.monotonic(), 0.01))
+                process.wait(max(deadline - self.clock(), 0.01))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
                 self.note(f"{child.name} did not stop within {grace_s:.0f} s: killed")
 
     def close(self) -> None:
-        """Stop whoever is left and let go of the leash."""
+        """Stop the remaining children and close the pipe that they watch."""
         self.stop("")
         os.close(self._write_end)
         os.close(self._read_end)
 
 
 def exit_with_parent(warn: Callable[[str], None]) -> None:
-    """In a child: end at once when the parent that started it is gone, and its server with it."""
+    """In a child: end this process, and stop the parent's server, as soon as the parent dies.
+
+    Does nothing in a process that no supervisor started. ``warn`` gets the reason first.
+    """
     given = os.environ.get(LEASH_FD)
     if given is None:
         return

@@ -1,14 +1,15 @@
 """Everything that draws on a terminal."""
 
 from mm.terminal.audit_table import audit_table
+from mm.terminal.live import LiveView, run_watch
 from mm.terminal.screen import History, Supervision, market_screen, status_line
 from mm.terminal.story_table import story_table
 from mm.terminal.tables import exposure_table, positions_table, processes_table, quotes_table
-from mm.terminal.watch import FRAME_S, SnapshotSource, run_watch
+from mm.terminal.watch import SnapshotSource
 
 __all__ = [
-    "FRAME_S",
     "History",
+    "LiveView",
     "SnapshotSource",
     "Supervision",
     "audit_table",

@@ -1,19 +1,14 @@
-"""Looking at a running system: snapshots for a screen, and the live view of ``mm watch``."""
+"""Where a screen gets its snapshots of a running system."""
 
 from __future__ import annotations
 
-import threading
-
 from redis.exceptions import RedisError
-from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from mm.errors import SystemRefused, Unavailable
 from mm.store import Keys, Scripts, ServerInfo, Snapshot, open_client, server_info, take_snapshot
-from mm.terminal.screen import History, Supervision, market_screen
+from mm.terminal.screen import Supervision
 
-FRAME_S = 0.25
 RECENT = 24
 SHOWN_SYMBOLS = 60
 
@@ -67,22 +62,3 @@ class SnapshotSource:
         """What the screen says beside the snapshot."""
         server = self.server() + (" (managed)" if managed else "")
         return Supervision(server, self.durability(), notes, restarts or {})
-
-
-def run_watch(reader: SnapshotSource, console: Console, stop: threading.Event) -> None:
-    """Show the live view of a running system until ``stop`` is set; changes nothing."""
-    history = History()
-    if reader.snapshot() is None:
-        raise Unavailable(reader.trouble)
-    with Live(console=console, screen=True, auto_refresh=False) as live:
-        while not stop.wait(FRAME_S):
-            found = reader.snapshot()
-            if found is None:
-                live.update(reader.apology(), refresh=True)
-                continue
-            history.add(found)
-            size = console.size
-            supervision = reader.supervision()
-            live.update(
-                market_screen(found, history, supervision, size.width, size.height), refresh=True
-            )

@@ -1,1 +1,1 @@
-"""Tests of mm.host."""
+"""Tests of mm/host: data directory, server, children, throwaway systems."""

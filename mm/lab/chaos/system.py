@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 from mm.errors import SystemRefused, TimedOut
-from mm.host import FIRST_DELAY_S, NOTES_KEPT, DataDir, Lock, ManagedServer, Supervisor
+from mm.host import NOTES_KEPT, DataDir, Lock, ManagedServer, Supervisor
 from mm.lab.chaos.check import Sender
 from mm.lab.chaos.plan import PROCESSES, PROXIED, REFRESH_MS, TTL_MS
 from mm.market import default_config
@@ -200,7 +200,7 @@ class ChaosSystem:
         for name in names:
             child = self.supervisor.children[name]
             # The backoff is for a process that cannot live, not for one that is killed.
-            child.delay_s = FIRST_DELAY_S / 2
+            child.backoff.succeeded()
             if child.process is not None:
                 child.process.kill()
 

@@ -1,0 +1,57 @@
+"""The plan of a run: which children there are, and with which arguments each one starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mm.host.locate import System
+from mm.orders import check_shared_rate
+
+
+@dataclass(frozen=True)
+class PlannedChild:
+    """One child: its name, such as ``maker-2``, and its arguments for ``mm``."""
+
+    name: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ChildPlan:
+    """How many children of which kind, and which orders the publishers send.
+
+    ``rate`` is orders per second over all publishers. ``seed`` is that of the first publisher; each
+    further one takes the next. A ``tape`` replaces that flow, at ``speed`` (1 is real time, 0 flat
+    out), and has at most one publisher. Raises ValueRefused for a rate that the publishers would
+    refuse: as children they would be restarted for ever.
+    """
+
+    makers: int = 2
+    publishers: int = 1
+    rate: float = 50.0
+    seed: int = 1
+    tape: Path | None = None
+    speed: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_shared_rate(self.rate, self.publishers)
+
+    def children(self, system: System) -> list[PlannedChild]:
+        """The children in the order of their start; the publishers are last."""
+        planned = [_child("exchange", 1, system), _child("state", 1, system)]
+        planned += [_child("maker", number, system) for number in range(1, self.makers + 1)]
+        if self.tape is not None:
+            replay = ("--tape", str(self.tape), "--speed", f"{self.speed:g}")
+            count = min(self.publishers, 1)
+            return planned + [_child("publisher", n, system, *replay) for n in range(1, count + 1)]
+        for number in range(1, self.publishers + 1):
+            rate, seed = self.rate / self.publishers, self.seed + number - 1
+            flow = ("--rate", f"{rate:g}", "--seed", str(seed))
+            planned.append(_child("publisher", number, system, *flow))
+        return planned
+
+
+def _child(kind: str, number: int, system: System, *options: str) -> PlannedChild:
+    arguments = (kind, "--id", str(number), *options, *system.options())
+    return PlannedChild(f"{kind}-{number}", arguments)

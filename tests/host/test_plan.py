@@ -1,0 +1,69 @@
+"""The plan of a run: names and arguments of the children, without starting any."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mm.cli.main import main
+from mm.host import ChildPlan, DataDir, System
+from mm.store import Keys
+
+SYSTEM = System(DataDir(Path("d")), None, Keys(), None)
+WHERE = ("--data-dir", "d", "--prefix", "{mm}")
+
+
+def planned(plan: ChildPlan, system: System = SYSTEM) -> dict[str, tuple[str, ...]]:
+    """The arguments of each child, by name and in the order of their start."""
+    return {child.name: child.arguments for child in plan.children(system)}
+
+
+def test_each_kind_has_its_number_of_children() -> None:
+    """One exchange, one state service, and as many makers and publishers as asked for."""
+    assert list(planned(ChildPlan(makers=2, publishers=2))) == [
+        *("exchange-1", "state-1", "maker-1", "maker-2", "publisher-1", "publisher-2")
+    ]
+    assert list(planned(ChildPlan(makers=0, publishers=0))) == ["exchange-1", "state-1"]
+    assert planned(ChildPlan(makers=2))["maker-2"] == ("maker", "--id", "2", *WHERE)
+
+
+def test_publishers_share_the_rate_and_count_up_the_seeds() -> None:
+    """Each publisher sends its share of the rate, from a seed of its own."""
+    found = planned(ChildPlan(publishers=4, rate=50, seed=7))
+    for number in range(1, 5):
+        flow = ("--rate", "12.5", "--seed", str(6 + number))
+        expected = ("publisher", "--id", str(number), *flow, *WHERE)
+        assert found[f"publisher-{number}"] == expected
+
+
+@pytest.mark.parametrize(("publishers", "names"), [(0, []), (1, ["1"]), (3, ["1"])])
+def test_a_tape_has_at_most_one_publisher(publishers: int, names: list[str]) -> None:
+    """A tape is sent once, however many publishers are asked for."""
+    found = planned(ChildPlan(publishers=publishers, tape=Path("t.csv"), speed=10))
+    assert [name for name in found if "publisher" in name] == [f"publisher-{n}" for n in names]
+    for name in names:
+        flow = ("--tape", "t.csv", "--speed", "10")
+        assert found[f"publisher-{name}"] == ("publisher", "--id", name, *flow, *WHERE)
+
+
+def test_every_child_finds_the_same_system() -> None:
+    """Directory, prefix, URL and durability are passed on to every child."""
+    system = System(DataDir(Path("/a b")), "redis://h:1/2", Keys("{x}"), "relaxed")
+    options = ["--data-dir", "/a b", "--prefix", "{x}", "--redis-url", "redis://h:1/2"]
+    assert system.options() == [*options, "--durability", "relaxed"]
+    for arguments in planned(ChildPlan(publishers=3), system).values():
+        assert list(arguments[-8:]) == system.options()
+
+
+def test_the_command_line_accepts_every_planned_child(tmp_path: Path) -> None:
+    """Each planned child is a command with options that the command line knows."""
+    tape = tmp_path / "t.csv"
+    tape.write_text("ts_ms,symbol,side,price,qty\n1,XY,buy,1.00,1\n")
+    system = System(DataDir(tmp_path), "redis://h:1/2", Keys("{x}"), "relaxed")
+    for plan in (ChildPlan(), ChildPlan(tape=tape)):
+        for child in plan.children(system):
+            command = main.get_command(None, child.arguments[0])  # type: ignore[arg-type]  # unused
+            assert command is not None
+            parsed = command.make_context("mm", list(child.arguments[1:]))
+            assert parsed.params["prefix"] == "{x}"

@@ -1,0 +1,141 @@
+"""The supervisor over children that are small shell scripts, with a clock set by hand."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mm.host import Supervisor, exit_reason
+from mm.host.supervise import FIRST_DELAY_S, LONGEST_DELAY_S, STEADY_S
+from tests.kit import wait_for
+
+#: ``sh CHILD exit 3`` ends with that status, ``sh CHILD wait`` ends at SIGTERM, and
+#: ``sh CHILD stay`` only at SIGKILL.
+CHILD = """\
+echo "$@"
+trap '' TERM
+case "$1" in
+  exit) exit "$2" ;;
+  wait) trap 'exit 0' TERM ;;
+esac
+echo ready
+while :; do sleep 0.02; done
+"""
+
+
+class Nursery:
+    """A supervisor of shell scripts; ``now`` is its clock."""
+
+    def __init__(self, path: Path) -> None:
+        script = path / "child.sh"
+        script.write_text(CHILD)
+        self.now = 100.0
+        self.supervisor = Supervisor(path, "", ("/bin/sh", str(script)), lambda: self.now)
+
+    def add(self, name: str, *arguments: str) -> None:
+        """Start a child; one that runs on is ready for signals when this returns."""
+        self.supervisor.add(name, *arguments)
+        if arguments[0] != "exit":
+            wait_for("the child", lambda: "ready" in self.supervisor.output(name))
+
+    def tick_until_noted(self, count: int) -> None:
+        """Tick, with the clock standing still, until so many notes have been made."""
+
+        def noted() -> bool:
+            self.supervisor.tick()
+            return len(self.supervisor.notes) >= count
+
+        wait_for(f"{count} notes", noted)
+
+
+@pytest.fixture
+def nursery(tmp_path: Path) -> Iterator[Nursery]:
+    """A supervisor without children, closed in the end."""
+    made = Nursery(tmp_path)
+    yield made
+    for child in made.supervisor.children.values():
+        if child.process is not None:
+            child.process.kill()
+            child.process.wait()
+    made.supervisor.close()
+
+
+def test_a_child_that_finishes_is_not_restarted(nursery: Nursery) -> None:
+    """Exit status 0 ends a child for good, and its kind has finished when all of them have."""
+    nursery.add("publisher-1", "exit", "0")
+    nursery.add("publisher-2", "wait")
+    nursery.tick_until_noted(1)
+    assert nursery.supervisor.notes[0].endswith("publisher-1 finished")
+    assert not nursery.supervisor.finished("publisher")
+    nursery.now += 100
+    nursery.supervisor.tick()
+    assert nursery.supervisor.restarts == {"publisher-1": 0, "publisher-2": 0}
+    nursery.supervisor.stop("publisher")
+    assert nursery.supervisor.finished("publisher")
+    assert not nursery.supervisor.finished("maker")
+
+
+def test_a_child_that_cannot_live_is_restarted_with_backoff(nursery: Nursery) -> None:
+    """No restart before its delay is over; the delays grow to the longest one, for ever."""
+    nursery.add("maker-1", "exit", "3")
+    delays = []
+    for death in range(1, 9):
+        nursery.tick_until_noted(death)
+        child = nursery.supervisor.children["maker-1"]
+        assert "maker-1 died (exit status 3)" in nursery.supervisor.notes[-1]
+        assert "for ever" in nursery.supervisor.notes[-1]
+        delays.append(child.due_at - nursery.now)
+        nursery.now += delays[-1] - 0.01
+        nursery.supervisor.tick()
+        assert child.restarts == death - 1
+        nursery.now += 0.02
+        nursery.supervisor.tick()
+        assert child.restarts == death
+    doubling = [min(FIRST_DELAY_S * 2**number, LONGEST_DELAY_S) for number in range(8)]
+    assert delays == pytest.approx(doubling)
+    nursery.tick_until_noted(9)
+    assert nursery.supervisor.output("maker-1").split("\n") == ["exit 3"] * 9
+
+
+def test_a_child_that_was_steady_is_restarted_at_once(nursery: Nursery) -> None:
+    """A child that lived long enough comes back in the next turn."""
+    nursery.add("state-1", "stay")
+    nursery.now += STEADY_S
+    child = nursery.supervisor.children["state-1"]
+    assert child.process is not None
+    first = child.process
+    first.kill()
+    nursery.tick_until_noted(1)
+    assert "state-1 died (signal 9): restart 1 at once" in nursery.supervisor.notes[0]
+    nursery.supervisor.tick()
+    assert child.restarts == 1
+    assert child.process is not None
+    assert child.process.pid != first.pid
+
+
+def test_stop_ends_one_kind_in_order_and_kills_what_stays(nursery: Nursery) -> None:
+    """Only the named kind is stopped, by SIGTERM first and by SIGKILL after the grace."""
+    for name, action in (("maker-1", "wait"), ("maker-2", "stay"), ("state-1", "wait")):
+        nursery.add(name, action)
+    processes = {
+        name: child.process
+        for name, child in nursery.supervisor.children.items()
+        if child.process is not None
+    }
+    nursery.supervisor.stop("maker", grace_s=0.2)
+    assert processes["maker-1"].returncode == 0
+    assert processes["maker-2"].returncode == -signal.SIGKILL
+    assert processes["state-1"].poll() is None
+    assert [note.split(" ", 1)[1] for note in nursery.supervisor.notes] == [
+        "maker-2 did not stop within 0 s: killed"
+    ]
+    nursery.supervisor.tick()
+    assert nursery.supervisor.restarts["maker-1"] == 0
+
+
+def test_exit_reasons() -> None:
+    """A signal is named by its number, and so is an exit status."""
+    assert (exit_reason(-9), exit_reason(4)) == ("signal 9", "exit status 4")
