@@ -55,14 +55,14 @@ def up_command(
     duration_s: float | None,
     headless: bool,
     tape: Tape | None,
-    **options: Any,
+    **plan_options: Any,
 ) -> None:
     """Start everything, supervise it and show it.
 
     Ctrl-C stops everything in order, and shows what happened in the run. Exit status 1 when the
     final audit finds a violation.
     """
-    plan = ChildPlan(tape=None if tape is None else tape.path, **options)
+    plan = ChildPlan(tape=None if tape is None else tape.path, **plan_options)
     if tape is not None:
         config = config_to_replay(tape, config, plan.speed)
     run = UpOptions(system, plan, config, server, duration_s, headless)

@@ -16,6 +16,7 @@ from redis.exceptions import ResponseError
 from mm.cli import main
 from mm.cli.main import COMMANDS
 from mm.errors import Unavailable
+from mm.host import ChildPlan
 from mm.market import default_config
 from mm.orders import FlowOptions
 from mm.publisher import PublisherOptions
@@ -109,7 +110,7 @@ class TestErrors:
 class TestOptions:
     def test_options_are_the_fields_that_they_fill(self) -> None:
         """Each option of ``mm up`` and ``mm publisher`` is a field of its dataclass, by name."""
-        up = {field.name for field in fields(UpOptions)}
+        up = {field.name for kind in (ChildPlan, UpOptions) for field in fields(kind)}
         assert parameters("up") <= up
         sent = {field.name for kind in (FlowOptions, PublisherOptions) for field in fields(kind)}
         assert parameters("publisher") - {"ident", "config"} <= sent
@@ -136,12 +137,12 @@ class TestOptions:
         done = CliRunner().invoke(main, [*words, f"--tape={tape}", "--speed=0"])
         assert done.exit_code == 3, done.output
         plain, replay = seen
-        assert (plain.makers, plain.duration_s, plain.headless) == (3, 5.0, True)
-        assert plain.data_dir.path == tmp_path
-        assert (plain.config, plain.tape) == (default_config(), None)
+        assert (plain.plan.makers, plain.duration_s, plain.headless) == (3, 5.0, True)
+        assert plain.system.data_dir.path == tmp_path
+        assert (plain.config, plain.plan.tape) == (default_config(), None)
         assert replay.config is not None
         assert [symbol.name for symbol in replay.config.symbols] == ["XY"]
-        assert (replay.tape, replay.speed) == (tape, 0.0)
+        assert (replay.plan.tape, replay.plan.speed) == (tape, 0.0)
 
     @pytest.mark.parametrize(
         ("words", "said"),
