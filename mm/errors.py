@@ -5,38 +5,38 @@
     MMError
     ├── UsageError          the caller's input breaks a rule; exit status 2
     │   ├── ConfigError     a configuration that cannot be used
-    │   └── ValueRefused    a number, price, id or symbol off its rule
+    │   └── ValueRefused    a number, price, id or symbol that breaks its rule
     ├── SystemRefused       the server or the data is not one this system may use
-    │   ├── DurabilityRefused   persistence settings weaker than asked for
+    │   ├── DurabilityRefused   persistence settings weaker than required
     │   ├── ConfigDiffers       the keys hold a system with another configuration
     │   └── ForeignKeys         the keys belong to something else
-    ├── Unavailable         no server answers there now; waiting may help
-    ├── ProposalRefused     the placing script refused a quote; carries the rule's code
+    ├── Unavailable         no server answers now; waiting may help
+    ├── ProposalRefused     ``place.lua`` refused a proposal
     └── TimedOut            an answer did not come in time
 """
 
 from __future__ import annotations
 
-#: Longest value that an error's text shows.
+#: The most characters of a value that the text of an error shows.
 MAX_SHOWN = 200
 
 
 def shown(value: object) -> str:
-    """A value as an error's text shows it: its ``repr``, cut when it is very long."""
+    """A value as the text of an error shows it: its ``repr``, cut when it is very long."""
     try:
-        told = repr(value)
+        text = repr(value)
     except ValueError:
         # Python refuses to write out integers of thousands of digits.
         return "a number of thousands of digits"
-    return told if len(told) <= MAX_SHOWN else f"{told[:MAX_SHOWN]}... ({len(told)} characters)"
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... ({len(text)} characters)"
 
 
 class MMError(Exception):
-    """Root of the tree; its text is meant for the person at the keyboard."""
+    """Root of the tree. Its text is written for the person at the keyboard."""
 
 
 class UsageError(MMError):
-    """The caller's input breaks a rule; the text names the value and the rule."""
+    """The caller's input breaks a rule. The text names the value and the rule."""
 
 
 class ConfigError(UsageError):
@@ -44,15 +44,15 @@ class ConfigError(UsageError):
 
 
 class ValueRefused(UsageError):
-    """A number, price, id or symbol off its rule."""
+    """A number, price, id or symbol that breaks its rule."""
 
 
 class SystemRefused(MMError):
-    """The server or its data is not one this system may use."""
+    """The server or its data is not one this system may use. Waiting does not help."""
 
 
 class DurabilityRefused(SystemRefused):
-    """The server's persistence settings are weaker than the durability asked for."""
+    """The persistence settings of the server are weaker than the required durability (R18)."""
 
 
 class ConfigDiffers(SystemRefused):
@@ -60,11 +60,11 @@ class ConfigDiffers(SystemRefused):
 
 
 class ForeignKeys(SystemRefused):
-    """Keys of this prefix exist but no configuration: they are not this system's."""
+    """Keys with this prefix exist, but no configuration. So another program owns them."""
 
 
 class Unavailable(MMError):
-    """No server answers at the address now; trying again may help."""
+    """No server answers at the address now. Trying again may help."""
 
 
 class TimedOut(MMError):
@@ -72,9 +72,9 @@ class TimedOut(MMError):
 
 
 class ProposalRefused(MMError):
-    """The placing script refused a quote and changed nothing.
+    """``place.lua`` refused a proposal and changed nothing.
 
-    ``code`` is the rule's name (see ``docs/reference.md``), ``detail`` the values compared.
+    ``code`` is one of ``mm.market.REFUSALS``, ``detail`` the values that were compared.
     """
 
     def __init__(self, code: str, detail: str) -> None:

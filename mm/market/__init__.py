@@ -1,4 +1,4 @@
-"""Pure rules: numbers, records, configuration, the quote rule. No Redis, no clock."""
+"""Pure rules: numbers, records, configuration, the quote rule. No Redis and no clock."""
 
 from mm.market.config import (
     INT_FIELDS,
@@ -14,8 +14,6 @@ from mm.market.config import (
     symbol_from_store,
 )
 from mm.market.model import (
-    REASONS,
-    REFUSALS,
     Fill,
     Order,
     Placement,
@@ -37,6 +35,7 @@ from mm.market.numbers import (
     parse_decimal,
     to_steps,
 )
+from mm.market.reasons import REASONS, REFUSALS
 from mm.market.strategy import quote_prices
 
 __all__ = [

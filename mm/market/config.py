@@ -1,14 +1,15 @@
 """The configuration: what all processes of one system must agree on.
 
-It is read from a TOML file, from the keys of a running system, or made from the defaults, and is
-written to the keys by the first process that starts (``setup.lua``); one that differs refuses.
+It comes from a TOML file, from the keys of a running system, or from the defaults. The first
+process that starts writes it to the keys (``setup.lua``). A process with another configuration
+refuses to start.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from functools import cached_property
 from importlib import resources
@@ -19,36 +20,31 @@ from mm.errors import ConfigError, ValueRefused, shown
 from mm.market.model import Symbol
 from mm.market.numbers import MAX_INT, check_int, check_symbol, parse_decimal, to_steps
 
-#: Silence after which the others count a process as dead.
-LIVE_MS = 2_000
-
-
-#: Version of the key layout; a system with another one is refused.
+#: Version of the key layout. A program refuses keys of another version.
 SCHEMA = "1"
 
+#: A process counts as dead when its last heartbeat is older than this. The same for every system.
+LIVE_MS = 2_000
 
+#: Bounds on a configuration. A file with this many symbols has a tenth of these bytes.
 MAX_SYMBOLS = 20_000
-
-
-#: Longest configuration file; one of so many symbols is a tenth of it.
 MAX_BYTES = 64 * 1024 * 1024
 
-
+#: What a unit of exposure is: a lot, or price_ticks x multiplier for each lot (R7).
 Mode = Literal["lots", "notional"]
-
-
+#: Whether the server must have every write on disk before it answers (R18).
 Durability = Literal["always", "relaxed"]
 
-
+#: The integer parameters of a symbol, under these names in files, in keys and in :class:`Symbol`.
 _SYMBOL_INTS = ("spread_ticks", "size_lots", "skew_ticks", "position_limit_lots", "multiplier")
 
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that is agreed on, times in milliseconds.
+    """A complete and valid configuration; times are in milliseconds.
 
-    ``keep_orders`` counts records, the other ``keep_`` fields entries of one record or more.
-    Raises :class:`~mm.errors.ConfigError` naming the value and the rule when it cannot be used.
+    ``keep_orders`` counts records; the other ``keep_`` fields count entries, which hold one record
+    or more. ConfigError names the value and the rule that it breaks.
     """
 
     symbols: tuple[Symbol, ...]
@@ -100,7 +96,7 @@ class Config:
         return {symbol.name: symbol for symbol in self.symbols}
 
     def symbol(self, name: str) -> Symbol:
-        """The symbol of that name; ValueRefused naming the configured ones otherwise."""
+        """The symbol of that name; ValueRefused names the configured symbols."""
         if name in self._by_name:
             return self._by_name[name]
         known = " ".join(symbol.name for symbol in self.symbols[:20])
@@ -114,7 +110,7 @@ class Config:
 
     @classmethod
     def from_store(cls, stored: Mapping[str, str], symbols: Iterable[Symbol]) -> Config:
-        """The configuration that a running system's keys hold."""
+        """The configuration in the config hash; ConfigError when its values cannot be used."""
         if stored.get("schema") != SCHEMA:
             raise ConfigError(f"schema {stored.get('schema')!r}: this program reads {SCHEMA}")
         values: dict[str, Any] = {name: int(stored[name]) for name in INT_FIELDS}
@@ -126,7 +122,7 @@ class Config:
         )
 
     def to_toml(self) -> str:
-        """The configuration as a file that :func:`load` reads back to an equal one."""
+        """The configuration as the text of a file that reads back to an equal one."""
         lines = ["[market]"]
         for name in _PLAIN_FIELDS:
             value = getattr(self, name)
@@ -139,9 +135,8 @@ class Config:
         return "\n".join(lines) + "\n"
 
 
+#: The fields of the configuration other than its symbols, and those of them that are integers.
 _PLAIN_FIELDS = tuple(field.name for field in fields(Config) if field.name != "symbols")
-
-
 INT_FIELDS = tuple(name for name in _PLAIN_FIELDS if name not in ("exposure_mode", "durability"))
 
 
@@ -156,8 +151,8 @@ def _check_symbol_rules(symbol: Symbol, limit_units: int, mode: Mode) -> None:
         check_int(where + name, getattr(symbol, name))
     check_int(where + "spread_ticks", symbol.spread_ticks)
     check_int(where + "skew_ticks", symbol.skew_ticks, low=0)
-    # Twice the reference and the widest lean leave room for the price to move; every product of
-    # a price and a quantity must stay an exact integer.
+    # Every product of a price and a quantity must stay an exact integer. The price may move to
+    # twice the reference, and from there by the spread and the widest skew.
     highest = 2 * symbol.reference_ticks + symbol.spread_ticks + symbol.skew_ticks
     if highest * symbol.position_limit_lots * symbol.multiplier > MAX_INT:
         raise ConfigError(
@@ -183,7 +178,10 @@ def symbol_fields(symbol: Symbol) -> dict[str, str]:
 
 
 def symbol_from_store(name: str, stored: Mapping[str, str]) -> Symbol:
-    """The symbol whose parameters a running system's hash holds."""
+    """The symbol whose parameters its hash holds.
+
+    KeyError, ValueError or ArithmeticError when a field is missing or not a number.
+    """
     return Symbol(
         name,
         Decimal(stored["tick"]),
@@ -264,15 +262,10 @@ def load_config(path: Path) -> Config:
         raise ConfigError(f"{path}: {error}") from error
 
 
-#: The defaults, commented: what ``mm config init`` writes and :func:`default` reads.
+#: The defaults, commented: what ``mm config init`` writes and :func:`default_config` reads.
 TEMPLATE = resources.files("mm.market").joinpath("default.toml").read_text(encoding="utf-8")
 
 
 def default_config() -> Config:
-    """Eight symbols whose sizes together ask for a little more than the limit."""
+    """Eight symbols whose quotes together ask for a little more exposure than the limit."""
     return parse_config(TEMPLATE)
-
-
-def with_symbols(config: Config, symbols: Iterable[Symbol]) -> Config:
-    """The configuration with other symbols in place of its own."""
-    return replace(config, symbols=tuple(symbols))

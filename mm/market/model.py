@@ -1,8 +1,6 @@
-"""The words of the system: frozen records in integer ticks and lots, and their wire forms.
+"""The records of the system in integer ticks and lots, and their lines on the wire.
 
-Decimals exist only at the edges. :func:`to_steps` and :func:`from_steps` are the one crossing,
-exact in both directions. Wire lines are those of the contract: space-separated words in a fixed
-order, ``-`` for none.
+A line holds the words of a record in a fixed order with a space between two, ``-`` for none.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from decimal import Decimal
 from typing import Literal
 
 from mm.errors import ValueRefused
-from mm.market.numbers import _EXACT, check_id, check_int, check_symbol, from_steps
+from mm.market.numbers import check_id, check_int, check_symbol, exact_product, from_steps
 
 Side = Literal["buy", "sell"]
 Status = Literal["filled", "partially_filled", "canceled", "rejected"]
@@ -21,27 +19,6 @@ Trigger = Literal["position", "refresh", "expired", "bootstrap", "capacity"]
 Outcome = Literal["granted", "reduced", "omitted"]
 
 _SIDES: Mapping[str, Side] = {"buy": "buy", "sell": "sell"}
-
-#: Why an order did not fill in full: reason word -> what it means.
-REASONS = {
-    "no_quote": "the symbol has no quote on the side the order needs",
-    "expired": "the symbol's quote had reached its expiry",
-    "not_crossing": "the limit price does not reach the quote's price",
-    "exhausted": "the quote's remaining quantity was smaller than the order",
-    "halted": "the symbol is halted after an integrity error",
-    "unknown_symbol": "no such symbol is configured",
-    "malformed": "not five words: client_id symbol side qty_lots limit_ticks",
-    "bad_client_id": "client_id is not 1 to 64 of A-Z a-z 0-9 . _ -",
-    "bad_order_id": "order_id is not 1 to 64 of A-Z a-z 0-9 . _ -",
-    "bad_symbol": "symbol is not 1 to 16 of A-Z 0-9 . _ -",
-    "bad_side": "side is neither buy nor sell",
-    "quantity_not_integer": "qty_lots is not a plain decimal integer",
-    "quantity_not_positive": "qty_lots is zero or negative",
-    "quantity_too_large": "qty_lots is above 2^53 - 1",
-    "price_not_integer": "limit_ticks is not a plain decimal integer",
-    "price_not_positive": "limit_ticks is zero or negative",
-    "price_too_large": "limit_ticks is above 2^53 - 1",
-}
 
 
 @dataclass(frozen=True)
@@ -67,13 +44,12 @@ class Symbol:
         return from_steps(lots, self.lot)
 
     def money(self, ticks_lots: int) -> str:
-        """Money of ``ticks x lots`` as exact decimal text (tick x lot x multiplier each)."""
-        value = _EXACT.multiply(_EXACT.multiply(self.tick, self.lot), Decimal(self.multiplier))
-        return from_steps(ticks_lots, value)
+        """Money as exact decimal text; one tick x lot is worth tick x lot x multiplier."""
+        return from_steps(ticks_lots, exact_product(self.tick, self.lot, Decimal(self.multiplier)))
 
 
 def check_side(value: str) -> Side:
-    """Return ``value`` if it is a side, else raise ValueRefused."""
+    """Return ``value`` if it is the side of an order, else raise ValueRefused."""
     if value not in _SIDES:
         raise ValueRefused(f"side {value!r}: it must be buy or sell")
     return _SIDES[value]
@@ -81,7 +57,7 @@ def check_side(value: str) -> Side:
 
 @dataclass(frozen=True)
 class Order:
-    """An immediate-or-cancel limit order, as its sender wrote it."""
+    """An immediate-or-cancel limit order. ValueRefused when a field breaks a rule."""
 
     client_id: str
     order_id: str
@@ -113,7 +89,7 @@ def _word(word: str) -> str:
 
 @dataclass(frozen=True)
 class Report:
-    """An execution report: the one outcome of an order. Empty text and 0 stand for none."""
+    """An execution report: the one outcome of an order. Empty text and 0 mean none."""
 
     order_id: str
     status: Status
@@ -127,7 +103,7 @@ class Report:
 
     @classmethod
     def parse(cls, order_id: str, line: str) -> Report:
-        """Read a record of a reports stream."""
+        """Read a record of a reports stream; ValueError when a word is missing or not a number."""
         status, reason, cum, price, fill, quote, duplicate, ts = line.split(" ")
         return cls(
             order_id,
@@ -144,7 +120,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Fill:
-    """A ledger record. ``side`` is the order's: a buy order makes the maker's position smaller."""
+    """A record of the ledger. ``side`` is the order's: a buy makes the maker's position smaller."""
 
     fill_id: str
     symbol: str
@@ -159,7 +135,7 @@ class Fill:
 
     @classmethod
     def parse(cls, fill_id: str, line: str) -> Fill:
-        """Read a record of the fills stream; ValueError when it is not one."""
+        """Read a record of the fills stream; ValueError when it is not a fill."""
         symbol, dash, seq = fill_id.rpartition("-")
         side, qty, price, client, order, quote, ts = line.split(" ")
         if side not in ("buy", "sell") or not dash:
@@ -187,8 +163,8 @@ class Fill:
 class Position:
     """A symbol's committed position.
 
-    ``cash_ticks`` is the sum of -(signed lots x price_ticks); ``cost_ticks`` is what the open
-    lots cost, signed like ``net_lots``, at average cost in whole ticks (see :meth:`apply`).
+    ``cash_ticks`` is the sum of -(signed lots x price_ticks). ``cost_ticks`` is what the open lots
+    cost at average cost, in ticks x lots, with the sign of ``net_lots``.
     """
 
     net_lots: int = 0
@@ -198,7 +174,7 @@ class Position:
     last_price_ticks: int = 0
 
     def apply(self, signed_lots: int, price_ticks: int) -> Position:
-        """The position after one more fill; what ``commit.lua`` does, in Python for the audit."""
+        """The position after one more fill. The audit compares it with what ``commit.lua`` made."""
         net = self.net_lots + signed_lots
         if self.net_lots * signed_lots >= 0:
             cost = self.cost_ticks + signed_lots * price_ticks
@@ -217,7 +193,7 @@ class Position:
 
     @property
     def realised_ticks(self) -> int:
-        """Profit of what has been closed, in ticks x lots."""
+        """Profit of the closed lots, in ticks x lots."""
         return self.cash_ticks + self.cost_ticks
 
     def unrealised_ticks(self, mark_ticks: int) -> int:
@@ -227,7 +203,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Prices:
-    """A two-sided quote before it is asked for: what the quote rule returns."""
+    """The prices and sizes of a two-sided quote: what the quote rule returns."""
 
     bid_ticks: int
     bid_lots: int
@@ -237,7 +213,7 @@ class Prices:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A maker's request to place a quote, with the versions that it was computed from."""
+    """A maker's request to place a quote, with the versions that it was computed from (R5)."""
 
     symbol: str
     maker_id: str
@@ -249,21 +225,10 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Placement:
-    """What the placing script did with a proposal. A side that is not quoted has 0 lots."""
+    """What ``place.lua`` did with a proposal. A side that is not quoted has 0 lots."""
 
     outcome: Outcome
     quote_id: str
     bid_lots: int
     ask_lots: int
     expires_ms: int
-
-
-#: Refusals of ``place.lua``: code -> the rule it stands for.
-REFUSALS = {
-    "UNKNOWN_SYMBOL": "the symbol must be a configured one",
-    "BAD_PROPOSAL": "exact integers, 0 < bid < ask, and a trigger of rule R4 (R1, R2, R4)",
-    "HALTED": "no quote while the symbol is halted (R15)",
-    "STALE_POSITION": "the proposal names the current committed position version (R5)",
-    "UNCOMMITTED_FILLS": "no emitted fill may be uncommitted (R5)",
-    "STALE_QUOTE": "the proposal names the symbol's newest quote version (R5)",
-}

@@ -9,10 +9,11 @@ from mm.market.numbers import MAX_INT
 def quote_prices(position: Position, symbol: Symbol) -> Prices:
     """The two-sided quote to ask for, in integer ticks and lots.
 
-    The fair price is the last committed trade price, or the reference before any trade. Inventory
-    leans it: at the full position limit by ``skew_ticks``, proportionally below, rounded towards
-    no lean, down when long so that the next fill is more likely a sale. The spread is laid round
-    it, and both sides ask for the symbol's full size; the placing script clamps the sizes.
+    The fair price is the last committed trade price, or the reference price before any trade. The
+    middle of the quote lies below it when the position is long and above it when short, so that
+    the next fill more likely makes the position smaller. The distance is ``skew_ticks`` at the
+    position limit and in proportion before, rounded down. The spread lies round the middle. Both
+    sides ask for the symbol's full size; ``place.lua`` reduces it where it must.
     """
     fair = position.last_price_ticks or symbol.reference_ticks
     lean = abs(position.net_lots) * symbol.skew_ticks // symbol.position_limit_lots

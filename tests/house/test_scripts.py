@@ -170,7 +170,7 @@ def test_errors_line_names_the_codes_used(name: str) -> None:
 
 
 def test_error_codes_are_known_to_python() -> None:
-    """Refusals of place.lua are those of mm.scripts.REFUSALS; setup's are told apart by setup().
+    """Refusals of place.lua are those of ``REFUSALS``; setup's are told apart by setup().
 
     DAMAGED is no refusal: it is raised as it is, and retried until the data is restored.
     """
@@ -294,7 +294,7 @@ def reasons_in_lua() -> set[str]:
 
 
 def test_reasons_are_those_of_the_scripts() -> None:
-    """mm.model.REASONS names every reason that the scripts give, and no other."""
+    """``REASONS`` names every reason that the scripts give, and no other."""
     assert reasons_in_lua() == set(REASONS)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from mm.errors import ConfigError, MMError, ValueRefused
 from mm.market import MAX_INT, Config, default_config, load_config
-from mm.market.config import parse_config, with_symbols
+from mm.market.config import parse_config
 from tests.kit import SEEDS, make_symbol, small_config
 
 SYMBOL = """
@@ -64,7 +64,7 @@ class TestRules:
         ],
     )
     def test_refused(self, changes: dict[str, Any], said: str) -> None:
-        """Each rule refuses by name."""
+        """A value that breaks a rule is refused, and the error names the rule."""
         with pytest.raises(ConfigError, match=said):
             replace(small_config(), **changes)
 
@@ -74,11 +74,6 @@ class TestRules:
         assert config.symbol("BBB").name == "BBB"
         with pytest.raises(ValueRefused, match="AAA BBB"):
             config.symbol("ZZZ")
-
-    def test_with_symbols(self) -> None:
-        """Symbols can be exchanged; the rest stays."""
-        config = with_symbols(small_config(limit=33), [make_symbol("ZZZ")])
-        assert (config.limit_units, [one.name for one in config.symbols]) == (33, ["ZZZ"])
 
 
 class TestToml:
@@ -102,7 +97,7 @@ class TestToml:
             Config.from_store(stored, small_config().symbols)
 
     def test_defaults_apply(self) -> None:
-        """What the file leaves out has its default; decimals become ticks exactly."""
+        """A field that the file leaves out has its default; decimals become ticks exactly."""
         config = parse_config(SYMBOL)
         assert config.limit_units == 100
         assert config.symbols == (make_symbol("AAA"),)
@@ -133,7 +128,7 @@ class TestToml:
         ],
     )
     def test_refused(self, text: str, said: str) -> None:
-        """Each fault of a file is refused and named."""
+        """A file with a fault is refused, and the error names the fault."""
         with pytest.raises(ConfigError, match=said):
             parse_config(text)
 
@@ -153,7 +148,7 @@ class TestToml:
 
     @pytest.mark.parametrize("seed", SEEDS)
     def test_mutilated(self, seed: int) -> None:
-        """A file with random damage is read or refused, and never anything else."""
+        """A file with random damage is read or refused; no other error comes out."""
         rng, source = random.Random(seed), default_config().to_toml()
         for _ in range(200):
             text = list(source)

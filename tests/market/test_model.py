@@ -1,4 +1,4 @@
-"""The words: exact numbers at the edges, wire forms, and the arithmetic of a position."""
+"""The records: their rules, their lines on the wire, and the arithmetic of a position."""
 
 from __future__ import annotations
 
@@ -16,10 +16,6 @@ from mm.market import (
     Order,
     Position,
     Report,
-    check_int,
-    from_steps,
-    parse_decimal,
-    to_steps,
 )
 from tests.kit import SEEDS, make_symbol
 
@@ -33,48 +29,9 @@ ORDER: dict[str, Any] = {
 }
 
 
-class TestNumbers:
-    @pytest.mark.parametrize("value", [1, MAX_INT])
-    def test_int(self, value: int) -> None:
-        """1 and 2^53 - 1 are integers of the system."""
-        assert check_int("n", value) == value
-
-    @pytest.mark.parametrize("value", [0, -1, MAX_INT + 1, 1.0, True, "1", None, float("nan")])
-    def test_not_int(self, value: Any) -> None:
-        """Zero, negatives, floats, booleans, text and what is too large are refused by name."""
-        with pytest.raises(ValueRefused, match="lots"):
-            check_int("lots", value)
-
-    @pytest.mark.parametrize("text", ["0", "1", "-1", "187.25", "0.00005", "64250.0"])
-    def test_decimal(self, text: str) -> None:
-        """Plain decimals are read exactly."""
-        assert parse_decimal("price", text) == Decimal(text)
-
-    @pytest.mark.parametrize(
-        "text",
-        ["", "1e3", "nan", "inf", "+1", "1.", ".5", "1,5", " 1", "1_0", "٣", "0x1", "1" * 31],
-    )
-    def test_not_decimal(self, text: str) -> None:
-        """Anything else is refused: no exponent, no sign but minus, no foreign digits."""
-        with pytest.raises(ValueRefused, match="price"):
-            parse_decimal("price", text)
-
-    @pytest.mark.parametrize(
-        ("value", "step", "steps"), [("187.25", "0.01", 18725), ("1.0825", "0.00005", 21650)]
-    )
-    def test_steps(self, value: str, step: str, steps: int) -> None:
-        """A price on the grid is a whole number of ticks, and comes back as the same price."""
-        assert to_steps("price", Decimal(value), Decimal(step), "tick") == steps
-        assert Decimal(from_steps(steps, Decimal(step))) == Decimal(value)
-
-    @pytest.mark.parametrize(("value", "step"), [("187.255", "0.01"), ("0.1", "0.3"), ("0", "1")])
-    def test_off_the_grid(self, value: str, step: str) -> None:
-        """A price off its tick, or nothing at all, is refused and never rounded."""
-        with pytest.raises(ValueRefused, match="price"):
-            to_steps("price", Decimal(value), Decimal(step), "tick")
-
+class TestSymbol:
     def test_decimals_kept(self) -> None:
-        """Text keeps the tick's number of decimals, negative money its sign."""
+        """Text has as many decimals as the tick; negative money keeps its sign."""
         symbol = make_symbol(tick=Decimal("0.50"), lot=Decimal("0.001"), multiplier=2)
         assert symbol.price(3) == "1.50"
         assert symbol.quantity(12) == "0.012"
@@ -83,7 +40,7 @@ class TestNumbers:
 
 class TestOrder:
     def test_wire(self) -> None:
-        """The line is the contract's five words."""
+        """The line has the five words of the order API."""
         assert Order(**ORDER).wire() == "c1 AAA buy 1 101"
 
     @pytest.mark.parametrize(
@@ -111,7 +68,7 @@ class TestOrder:
 
 class TestLines:
     def test_report(self) -> None:
-        """A report line is read word for word, a dash as none."""
+        """Each word of a report is read; a dash means none."""
         report = Report.parse("o1", "partially_filled exhausted 4 101 AAA-7 AAA-3 1 99")
         assert report == Report(
             "o1", "partially_filled", "exhausted", 4, 101, "AAA-7", "AAA-3", True, 99
@@ -127,8 +84,8 @@ class TestLines:
         ("name", "line"),
         [("AAA", "buy 3 101 c1 o1 q 99"), ("AAA-1", "hold 3 101 c1 o1 q 99"), ("AAA-1", "buy")],
     )
-    def test_no_fill(self, name: str, line: str) -> None:
-        """What is no fill raises."""
+    def test_not_a_fill(self, name: str, line: str) -> None:
+        """A record that is not a fill raises ValueError."""
         with pytest.raises(ValueError, match=r".*"):
             Fill.parse(name, line)
 
@@ -136,7 +93,7 @@ class TestLines:
 class TestPosition:
     @pytest.mark.parametrize("seed", SEEDS)
     def test_random_fills(self, seed: int) -> None:
-        """Profit is exact: realised plus unrealised is what cash and the mark say, at any time."""
+        """Profit is exact: realised plus unrealised equals cash plus marked lots."""
         rng, position, net, cash = random.Random(seed), Position(), 0, 0
         for version in range(1, 500):
             lots = rng.choice((-1, 1)) * rng.randint(1, 50)
@@ -153,7 +110,7 @@ class TestPosition:
 
     @staticmethod
     def check_cost(before: Position, after: Position, lots: int, price: int) -> None:
-        """The average cost stays when closing (to a tick), and is the price after a flip."""
+        """Closing keeps the average cost, to a tick; a flip sets it to the price."""
         assert after.cost_ticks * after.net_lots >= 0
         if after.net_lots == 0:
             assert after.cost_ticks == 0

@@ -14,7 +14,7 @@ SYMBOL = make_symbol(reference_ticks=1000, spread_ticks=4, skew_ticks=10, positi
 
 class TestQuote:
     def test_before_any_trade(self) -> None:
-        """Flat and never traded: the spread round the reference, the whole size on both sides."""
+        """Before any trade the spread lies round the reference, both sides in full size."""
         assert quote_prices(Position(), SYMBOL) == Prices(998, 10, 1002, 10)
 
     def test_follows_the_last_price(self) -> None:
@@ -25,7 +25,7 @@ class TestQuote:
         ("net", "bid"), [(100, 988), (-100, 1008), (55, 993), (-55, 1003), (9, 998), (-9, 998)]
     )
     def test_leans_against_inventory(self, net: int, bid: int) -> None:
-        """Long leans down, short up, in proportion, rounded towards no lean."""
+        """A long position lowers the quote, a short one raises it, in proportion, rounded down."""
         prices = quote_prices(Position(net_lots=net, last_price_ticks=1000), SYMBOL)
         assert (prices.bid_ticks, prices.ask_ticks) == (bid, bid + 4)
 
@@ -46,7 +46,7 @@ class TestQuote:
 
     @pytest.mark.parametrize("seed", SEEDS)
     def test_pure(self, seed: int) -> None:
-        """Same input, same quote; what it does not name has no influence; bid < ask always."""
+        """Net and last price alone decide the quote, and the bid is always below the ask."""
         rng = random.Random(seed)
         for _ in range(500):
             symbol = make_symbol(

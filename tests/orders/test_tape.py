@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,7 +11,6 @@ import pytest
 
 from mm.errors import ConfigError, UsageError, ValueRefused
 from mm.market import MAX_INT, default_config
-from mm.market.config import with_symbols
 from mm.orders import Tape, config_for_tape, read_tape, tape_orders
 from mm.orders.tape import Trade, limit_for_symbols, tape_symbols
 from mm.publisher import Publisher, PublisherOptions
@@ -275,9 +275,8 @@ class TestOrders:
 
     def test_another_lot(self, tmp_path: Path) -> None:
         """A configuration's own tick and lot count, not the tape's decimals."""
-        config = with_symbols(
-            small_config(), [make_symbol("XY", tick=Decimal("0.05"), lot=Decimal("0.125"))]
-        )
+        symbol = make_symbol("XY", tick=Decimal("0.05"), lot=Decimal("0.125"))
+        config = replace(small_config(), symbols=(symbol,))
         first, second, third = tape_orders(read(tmp_path, GOOD), config)
         assert [one.limit_ticks for one in (first, second, third)] == [210, 205, 220]
         assert [one.qty_lots for one in (first, second, third)] == [20, 1, 32]
