@@ -12,10 +12,10 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from mm.errors import ProposalRefused, Unavailable
+from mm.errors import ProposalRefused
 from mm.market import Config, Placement, Position, Proposal, Trigger, quote_prices
 from mm.process import Process
-from mm.store import Scripts, Survey, SurveyRow, execute, read_config, send_pipeline, text
+from mm.store import Scripts, Survey, SurveyRow, execute, require_config, send_pipeline, text
 
 #: Symbols surveyed in one call at most.
 SURVEY = 500
@@ -81,9 +81,7 @@ class Maker(Process):
     def config(self) -> Config:
         """The system's configuration, read once a connection: it cannot change under it."""
         if self._known is None:
-            self._known = read_config(self.scripts)
-            if self._known is None:
-                raise Unavailable("the keys hold no system")
+            self._known = require_config(self.scripts)
         return self._known
 
     def step(self, wait_ms: int = 0) -> bool:

@@ -219,12 +219,12 @@ class Consumer(Process):
         """
         if self._calls is None:
             block_ms = max(wait_ms, WAIT_MS)
-            self._calls = self.scripts.armed(self.script, self.stream, block_ms, self.batch)
+            self._calls = self.scripts.waiting_calls(self.script, self.stream, block_ms, self.batch)
         if not self._calls.pending:
-            self._calls.arm(self._cursor)
+            self._calls.start(self._cursor)
         if second and self._calls.pending == 1:
-            self._calls.arm_second()
-        return self._calls.take(wait_ms / 1000 if wait_ms < WAIT_MS else None)
+            self._calls.start_second()
+        return self._calls.replies(wait_ms / 1000 if wait_ms < WAIT_MS else None)
 
 
 def stop_on_signals() -> threading.Event:

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 import redis
 
-from mm.errors import Unavailable, ValueRefused
+from mm.errors import ValueRefused
 from mm.market import Config, Durability, Order, check_int
 from mm.orders import (
     Answer,
@@ -33,7 +33,7 @@ from mm.orders import (
     tape_orders,
 )
 from mm.process import Process
-from mm.store import Keys, Scripts, read_config
+from mm.store import Keys, Scripts, require_config
 
 #: Orders sent in one round trip at most.
 BATCH = 1_000
@@ -168,9 +168,7 @@ class Publisher(Process):
     def _begin(self) -> OrderClient:
         if self._orders is None:
             options = self.options
-            config = self._config or read_config(self.scripts)
-            if config is None:
-                raise Unavailable("the keys hold no system")
+            config = self._config or require_config(self.scripts)
             self._intents = _intents(config, options)
             self._next = next(self._intents, None)
             if options.journal is not None:

@@ -24,7 +24,7 @@ from mm.host import (
 )
 from mm.market import Config
 from mm.store import Scripts, create_system
-from mm.terminal import LiveView, SnapshotSource, Supervision, audit_table, positions_table
+from mm.terminal import LiveView, RunStatus, SnapshotSource, audit_table, positions_table
 
 #: Longest wait at the end of a run until all orders and fills are processed.
 DRAIN_S = 10.0
@@ -108,16 +108,16 @@ class Up:
     def _show(self, source: SnapshotSource, stop: threading.Event, started_at: float) -> None:
         duration_s = self.options.duration_s
 
-        def beside() -> Supervision:
+        def run_status() -> RunStatus:
             notes = tuple(self._supervisor.notes)
-            return source.supervision(notes, self._supervisor.restarts, self._nurse is not None)
+            return source.run_status(notes, self._supervisor.restarts, self._nurse is not None)
 
         def over() -> bool:
             self._tick()
             late = duration_s is not None and time.monotonic() - started_at >= duration_s
             return late or self._supervisor.finished("publisher")
 
-        LiveView(source, self.console, self._full_screen, beside).run(stop, over)
+        LiveView(source, self.console, self._full_screen, run_status).run(stop, over)
 
     def _end_trading(self, source: SnapshotSource) -> None:
         """Stop the publishers, let the others process what was sent, then stop them too."""
@@ -129,7 +129,7 @@ class Up:
 
     def _account(self, source: SnapshotSource, elapsed_s: float) -> int:
         """Print what happened, and audit; the exit status."""
-        found = source.snapshot(most=0)
+        found = source.snapshot(max_symbols=0)
         if found is None:
             raise Unavailable(f"the final account cannot be given: {source.trouble}")
         self.console.print(positions_table(found))

@@ -7,10 +7,9 @@ from rich.console import Console
 from rich.table import Table
 
 from mm.cli.options import Positive, json_option, show, system_options
-from mm.errors import SystemRefused
 from mm.host import System
 from mm.orders import OrderClient, Ticket, report_facts
-from mm.store import read_config, take_snapshot
+from mm.store import require_config
 
 
 @click.command("order")
@@ -50,10 +49,7 @@ def order_command(
     """
     ticket = Ticket.parse(client_id, order_id, symbol, side, quantity, limit_price)
     scripts = system.scripts()
-    config = read_config(scripts)
-    if config is None:
-        take_snapshot(scripts)
-        raise SystemRefused(f"no system runs under the key prefix {system.keys.prefix}")
+    config = require_config(scripts)
     order = ticket.order(config)
     report = OrderClient(scripts.client, system.keys, client_id).submit(order, timeout)
     facts = report_facts(order, report, config.symbol(symbol))

@@ -38,9 +38,9 @@ def status_command(as_json: bool, system: System) -> None:
     if as_json:
         show(Console(), True, status_facts(found), "")
         return
-    reader = SnapshotSource(system.url, system.keys)
-    reader.snapshot(recent=0, most=1)
-    click.echo(status_line(found, History(), reader.supervision()))
+    source = SnapshotSource(system.url, system.keys)
+    source.snapshot(recent=0, max_symbols=1)
+    click.echo(status_line(found, History(), source.run_status()))
     Console().print(processes_table(found))
 
 

@@ -1,4 +1,4 @@
-"""The story of a symbol, told from the streams."""
+"""The story of a symbol: what happened to it, and why, from the streams."""
 
 from mm.explain.story import Story, explain
 

@@ -2,88 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mm.market import Fill, Symbol
-from mm.store import Snapshot, StreamReader, SymbolState, execute, pairs, text
+from mm.store import QuoteEvent, Snapshot, StreamReader, SymbolState, execute, pairs, text
 
-#: Entries of one stream to look back over at most.
+#: The most entries of one stream that are read.
 LOOK_BACK = 200_000
-#: Fills to tell at most.
-MOST_FILLS = 1_000
-#: Entries before a fill among which its order is looked for.
+#: The most fills in a story.
+MAX_FILLS = 1_000
+#: How many entries before a fill are searched for its order.
 NEAR = 1_000
 
 
 @dataclass(frozen=True)
-class Side:
-    """One side of a quote as placed and as asked for."""
-
-    name: str
-    ticks: int
-    lots: int
-    asked: int
-
-
-@dataclass(frozen=True)
-class Quote:
-    """A quote event: a placement (active, or withdrawn with outcome omitted) or an end."""
-
-    event: str
-    symbol: str
-    version: int
-    outcome: str
-    bid: Side
-    ask: Side
-    fill_seq: int
-    expires_ms: int
-    maker: str
-    trigger: str
-    ts_ms: int
-    entry_ms: int
-
-    @classmethod
-    def parse(cls, entry_id: str, event: Mapping[str, str]) -> Quote:
-        """Read an entry of the quote stream; KeyError or ValueError when it is not a full one."""
-        bid, ask = (
-            Side(
-                name,
-                int(event[f"{name}_ticks"]),
-                int(event[f"{name}_lots"]),
-                int(event[f"requested_{name}_lots"]),
-            )
-            for name in ("bid", "ask")
-        )
-        return cls(
-            event["event"],
-            event["symbol"],
-            int(event["quote_version"]),
-            event["outcome"],
-            bid,
-            ask,
-            int(event["fill_seq"]),
-            int(event["expires_ms"]),
-            event["maker_id"],
-            event["trigger"],
-            int(event["ts_ms"]),
-            int(entry_id.partition("-")[0]),
-        )
-
-    @property
-    def quote_id(self) -> str:
-        """``SYM-version``."""
-        return f"{self.symbol}-{self.version}"
-
-    @property
-    def placed(self) -> bool:
-        """Whether this is a placement, not an end."""
-        return self.event == "active" or self.outcome == "omitted"
-
-
-@dataclass(frozen=True)
 class SentOrder:
-    """An order as it stands on the orders stream."""
+    """An order as it is on the orders stream."""
 
     qty_lots: int
     limit_ticks: int
@@ -103,18 +38,18 @@ class Commit:
 
 @dataclass
 class Past:
-    """What the streams say of one symbol, back to the placement before the first one told.
+    """The records of one symbol, back to the placement before the first one of the story.
 
     Call the ``read`` methods in their order. ``quotes`` are oldest first, ``commits`` newest first,
-    ``fills`` by sequence number, ``orders`` by (client_id, order_id); ``all_commits`` says that
-    none of those commits is missing.
+    ``fills`` by sequence number, ``orders`` by (client_id, order_id). ``all_commits`` is whether
+    all commits since the first placement are there. ``notes`` say what could not be read.
     """
 
     reader: StreamReader
     found: Snapshot
     state: SymbolState
     notes: list[str] = field(default_factory=list)
-    quotes: list[Quote] = field(default_factory=list)
+    quotes: list[QuoteEvent] = field(default_factory=list)
     fills: dict[int, Fill] = field(default_factory=dict)
     commits: list[Commit] = field(default_factory=list)
     all_commits: bool = False
@@ -126,11 +61,14 @@ class Past:
         return self.state.symbol
 
     def entries(
-        self, name: str, last_id: str | None = None, most: int | None = None
+        self, name: str, last_id: str | None = None, max_entries: int | None = None
     ) -> Iterator[tuple[str, list[bytes]]]:
-        """The entries of a stream, newest first, ``most`` or else LOOK_BACK at most."""
+        """The entries of a stream, newest first: up to ``max_entries``, else up to LOOK_BACK.
+
+        Stopping at LOOK_BACK adds a note.
+        """
         key, end = self.reader.keys.named(name), last_id or self.found.streams[name].last_id
-        seen, count, bound = 0, 50, most or LOOK_BACK
+        seen, count, bound = 0, 50, max_entries or LOOK_BACK
         while end != "0-0" and seen < bound:
             count = min(count, bound - seen)
             chunk = execute(self.reader.client, "XREVRANGE", key, end, "-", "COUNT", count)
@@ -140,39 +78,38 @@ class Past:
                 return
             seen, count = seen + len(chunk), min(2 * count, 1_000)
             end = "(" + text(chunk[-1][0])
-        if seen >= bound and most is None:
+        if seen >= bound and max_entries is None:
             self.notes.append(f"Looked back over {bound} entries of {key} only.")
 
     def read_quotes(self, last: int) -> None:
-        """The last placements and ends, and one placement before them, oldest first."""
-        found: list[Quote] = []
+        """The last placements and ends, and one placement before them."""
+        found: list[QuoteEvent] = []
         wanted, placed = self.symbol.name.encode(), 0
         for entry, flat in self.entries("quotes"):
             if wanted not in flat:
                 continue
-            event = pairs(flat)
             try:
-                quote = Quote.parse(entry, event)
+                quote = QuoteEvent.parse(entry, pairs(flat))
             except (KeyError, ValueError):
-                continue  # an end whose placement had been trimmed, or a foreign entry
-            if quote.symbol != self.symbol.name:
-                continue
+                continue  # the entry of a foreign program
+            if quote.symbol != self.symbol.name or not quote.outcome:
+                continue  # also an end whose placement is trimmed: its values are lost
             found.append(quote)
-            placed += quote.placed
+            placed += quote.is_placement
             if placed > last:
                 break
         self.quotes = found[::-1]
-        if placed <= last and found and self.quotes[0].version > 1:
+        if placed <= last and found and self.quotes[0].quote_version > 1:
             self.notes.append(f"Quotes before {self.quotes[0].quote_id} are no longer at hand.")
 
     def read_fills(self) -> None:
-        """The fills since the first placement at hand."""
+        """The fills since the first placement that was read."""
         if not self.quotes:
             return
         first = self.quotes[0]
         for entry, flat in self.entries("fills"):
-            if len(self.fills) >= MOST_FILLS:
-                self.notes.append(f"Only the last {MOST_FILLS} fills are told.")
+            if len(self.fills) >= MAX_FILLS:
+                self.notes.append(f"Only the last {MAX_FILLS} fills are told.")
                 return
             for fill_id, line in reversed(pairs(flat).items()):
                 if fill_id.rpartition("-")[0] == self.symbol.name:
@@ -186,7 +123,7 @@ class Past:
                 return
 
     def read_commits(self) -> None:
-        """The committed updates since the first placement at hand, newest first."""
+        """The committed updates since the first placement that was read."""
         if not self.fills:
             return
         first = self.quotes[0]
@@ -206,7 +143,7 @@ class Past:
         self.all_commits = first.fill_seq == 0
 
     def read_orders(self) -> None:
-        """The orders of the fills, each looked for among those that arrived just before it."""
+        """The orders of the fills, each searched among the entries just before its fill."""
         oldest = _ms(self.found.streams["orders"].first_id)
         for fill in sorted(self.fills.values(), key=lambda fill: -fill.seq):
             wanted = (fill.client_id, fill.order_id)
@@ -238,7 +175,7 @@ class Past:
             found[version] = net
         return found
 
-    def filled(self, quote: Quote) -> tuple[int, int]:
+    def filled(self, quote: QuoteEvent) -> tuple[int, int]:
         """Lots filled of the two sides of a quote: bid, ask."""
         own = [fill for fill in self.fills.values() if fill.quote_id == quote.quote_id]
         bid = sum(fill.qty_lots for fill in own if fill.side == "sell")

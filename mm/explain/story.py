@@ -1,8 +1,9 @@
-"""The causal story of a symbol, told from the streams alone.
+"""The causal story of a symbol, from the streams alone.
 
-order -> fill -> committed position version -> the quote that it led to, granted, reduced or
-omitted and why, and what became of that quote. The streams are read backwards from their ends, no
-further than the story needs, and not beyond a bound, which the story then says.
+An order leads to a fill, the fill to a committed position version, the version to a quote. The
+story says whether the quote was granted, reduced or omitted, and why, and how the quote ended. The
+streams are read backwards from their ends. Reading stops when the story is complete, or after
+LOOK_BACK entries; the story says so.
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mm.explain.past import Past, Quote
+from mm.explain.past import Past
 from mm.explain.words import Step, commit_step, end_step, fill_step, placement_step, seconds, signed
 from mm.market import Fill, Symbol
-from mm.store import Scripts, StreamReader, take_snapshot
+from mm.store import QuoteEvent, Scripts, StreamReader, take_snapshot
 
 
 @dataclass(frozen=True)
 class Story:
-    """A symbol's past, oldest first, and how it stands at ``now_ms``.
+    """A symbol's past, oldest first, and its state at ``now_ms``.
 
-    ``now`` is the last sentence with its facts; ``notes`` say what could not be told.
+    ``now`` is that state as a sentence with its facts; ``notes`` say what could not be read.
     """
 
     symbol: Symbol
@@ -32,14 +33,14 @@ class Story:
     notes: tuple[str, ...]
 
     def facts(self) -> dict[str, Any]:
-        """The story for ``--json``: decimals as strings, ``after_ms`` since the step before."""
-        told = []
+        """The story for ``--json``: decimals are text, ``after_ms`` is since the step before."""
+        steps = []
         for step, after in self._timed():
-            told.append({"kind": step.kind, "ts_ms": step.ts_ms, "after_ms": after} | step.facts)
+            steps.append({"kind": step.kind, "ts_ms": step.ts_ms, "after_ms": after} | step.facts)
         return {
             "symbol": self.symbol.name,
             "now_ms": self.now_ms,
-            "steps": told,
+            "steps": steps,
             "now": self.now.facts,
             "notes": list(self.notes),
         }
@@ -51,7 +52,7 @@ class Story:
             before = step.ts_ms
 
     def rows(self) -> Iterator[tuple[str, Step]]:
-        """Each step and at last how the symbol stands, with the time since the one before."""
+        """Each step, and last the state now, with the time since the one before."""
         before = None
         for step, after in self._timed():
             yield _when(step.ts_ms, after), step
@@ -59,9 +60,9 @@ class Story:
         yield _when(self.now_ms, None if before is None else self.now_ms - before), self.now
 
     def lines(self) -> list[str]:
-        """The story as plain lines: each with its time since the one before."""
-        told = [f"{when}  {step.text}" for when, step in self.rows()]
-        return [f"{self.symbol.name}, oldest first", *(f"({note})" for note in self.notes), *told]
+        """The story as plain lines, each with the time since the one before."""
+        lines = [f"{when}  {step.text}" for when, step in self.rows()]
+        return [f"{self.symbol.name}, oldest first", *(f"({note})" for note in self.notes), *lines]
 
 
 def _when(ts_ms: int, after: int | None) -> str:
@@ -84,23 +85,23 @@ def explain(scripts: Scripts, symbol: str, last: int = 10) -> Story:
     past.read_fills()
     past.read_commits()
     past.read_orders()
-    placed = sum(quote.placed for quote in past.quotes)
+    placed = sum(quote.is_placement for quote in past.quotes)
     steps = _steps(past, skip_first=placed > last)
     return Story(past.symbol, found.now_ms, steps, _now(past), tuple(past.notes))
 
 
 def _steps(past: Past, skip_first: bool) -> tuple[Step, ...]:
-    """All steps in causal order: by the quote that stood, then by time.
+    """All steps in causal order: by the quote that was active, then by time.
 
-    The order of quotes, fills and versions needs no clock; it only sorts what one quote saw.
+    The order of quotes, fills and versions needs no clock. Time only sorts the steps of one quote.
     """
     symbol, config, nets = past.symbol, past.found.config, past.nets()
-    told: list[tuple[tuple[int, int, int, int], Step]] = []
-    standing: Quote | None = None
+    keyed: list[tuple[tuple[int, int, int, int], Step]] = []
+    standing: QuoteEvent | None = None
     ended: dict[str, Any] = {}
     for quote in past.quotes:
         end = {"how": quote.event, "by": None, "ts_ms": quote.ts_ms}
-        if quote.placed:
+        if quote.is_placement:
             if standing is not None and quote.event == "active":
                 end["how"] = "replaced"
             if standing is not None:
@@ -108,27 +109,27 @@ def _steps(past: Past, skip_first: bool) -> tuple[Step, ...]:
             replaced = (standing, past.filled(standing)) if standing else None
             step = placement_step(config, symbol, quote, nets.get(quote.fill_seq), replaced)
             ended = step.facts
-            # The first one at hand only tells from where on the fills are known.
+            # The first placement only says from where on the fills are known.
             if not (skip_first and quote is past.quotes[0]):
-                told.append(((quote.version, -1, 0, 0), step))
+                keyed.append(((quote.quote_version, -1, 0, 0), step))
             standing = quote if quote.event == "active" else None
         else:
             ended["end"] = end
             placed_ms = standing.ts_ms if standing else None
             step = end_step(symbol, quote, placed_ms, past.filled(quote))
-            told.append(((quote.version, quote.ts_ms, quote.fill_seq, 2), step))
+            keyed.append(((quote.quote_version, quote.ts_ms, quote.fill_seq, 2), step))
             standing = None
     for seq, fill in past.fills.items():
         order = past.orders.get((fill.client_id, fill.order_id))
-        told.append(((_version(fill), fill.ts_ms, seq, 0), fill_step(symbol, fill, order)))
+        keyed.append(((_version(fill), fill.ts_ms, seq, 0), fill_step(symbol, fill, order)))
     before = past.quotes[0].fill_seq if past.all_commits else None
     for commit in reversed(past.commits):
         last = past.fills.get(commit.version)
         if last is not None:
             step = commit_step(symbol, commit, before)
-            told.append(((_version(last), commit.ts_ms, commit.version, 1), step))
+            keyed.append(((_version(last), commit.ts_ms, commit.version, 1), step))
         before = commit.version
-    return tuple(step for _, step in sorted(told, key=lambda one: one[0]))
+    return tuple(step for _, step in sorted(keyed, key=lambda one: one[0]))
 
 
 def _version(fill: Fill) -> int:
@@ -137,16 +138,15 @@ def _version(fill: Fill) -> int:
 
 
 def _now(past: Past) -> Step:
-    """How the symbol stands."""
+    """The state of the symbol at the instant of the snapshot."""
     symbol, state, now_ms = past.symbol, past.state, past.found.now_ms
-    position = state.position
-    quote = state.live_quote(now_ms)
+    position, quote = state.position, state.quote
     waiting = {
         "bid": symbol.name in past.found.waiting_bid,
         "ask": symbol.name in past.found.waiting_ask,
     }
     facts: dict[str, Any] = {
-        "quote_id": quote.get("quote_id"),
+        "quote_id": quote.quote_id if quote else None,
         "position_version": position.position_version,
         "net": symbol.quantity(position.net_lots),
         "uncommitted_fills": state.fill_seq - position.position_version,
@@ -157,14 +157,13 @@ def _now(past: Past) -> Step:
     said += signed(symbol, position.net_lots) + "; "
     if quote:
         sides = [
-            f"{side} {symbol.price(int(quote[f'{side}_ticks']))} with"
-            f" {symbol.quantity(int(quote[f'{side}_lots']))} of"
-            f" {symbol.quantity(int(quote[f'{side}_size_lots']))} left"
-            for side in ("bid", "ask")
+            f"{name} {symbol.price(side.ticks)} with {symbol.quantity(side.lots)} of"
+            f" {symbol.quantity(side.size_lots)} left"
+            for name, side in (("bid", quote.bid), ("ask", quote.ask))
         ]
-        left = int(quote["expires_ms"]) - now_ms
+        left = quote.expires_ms - now_ms
         facts["expires_in_ms"] = left
-        said += f"{quote['quote_id']} stands, {sides[0]} and {sides[1]}, for {seconds(left)} more"
+        said += f"{quote.quote_id} stands, {sides[0]} and {sides[1]}, for {seconds(left)} more"
     else:
         said += "no quote stands"
     if facts["waits_for"]:

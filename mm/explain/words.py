@@ -1,12 +1,13 @@
-"""The words of a story: what each event of a symbol's past says to a person, and its facts."""
+"""The words of a story: each event of a symbol's past as a sentence, and its facts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from mm.explain.past import Commit, Quote, SentOrder, Side
+from mm.explain.past import Commit, SentOrder
 from mm.market import Config, Fill, Symbol
+from mm.store import EventSide, QuoteEvent
 
 _TRIGGERS = {
     "position": "position version {version} was committed",
@@ -20,7 +21,7 @@ _BUDGETS = {"bid": "long", "ask": "short"}
 
 @dataclass(frozen=True)
 class Step:
-    """One event of the story: its kind, its time, what it says, and its facts."""
+    """One event of the story: its kind, its time, its sentence, and its facts."""
 
     kind: str
     ts_ms: int
@@ -39,7 +40,7 @@ def seconds(ms: int) -> str:
     return f"{sign}{abs(ms) // 1000}.{abs(ms) % 1000:03d} s"
 
 
-def left_text(symbol: Symbol, quote: Quote, filled: tuple[int, int]) -> str:
+def left_text(symbol: Symbol, quote: QuoteEvent, filled: tuple[int, int]) -> str:
     """What was left of a quote's two sides."""
     bid, ask = quote.bid.lots, quote.ask.lots
     return (
@@ -49,7 +50,7 @@ def left_text(symbol: Symbol, quote: Quote, filled: tuple[int, int]) -> str:
 
 
 def fill_step(symbol: Symbol, fill: Fill, order: SentOrder | None) -> Step:
-    """Tell order -> fill."""
+    """The step from an order to its fill."""
     price, quantity = symbol.price(fill.price_ticks), symbol.quantity(fill.qty_lots)
     did = "bought" if fill.side == "buy" else "sold"
     facts: dict[str, Any] = {
@@ -87,7 +88,7 @@ def fill_step(symbol: Symbol, fill: Fill, order: SentOrder | None) -> Step:
 
 
 def commit_step(symbol: Symbol, commit: Commit, before: int | None) -> Step:
-    """Tell fill -> committed position version; ``before`` is the one before, None if unknown."""
+    """The step from fills to a position version; ``before`` is the version before, if known."""
     last = commit.version
     if before is None:
         names = f"All fills up to {symbol.name}-{last} were"
@@ -110,38 +111,38 @@ def commit_step(symbol: Symbol, commit: Commit, before: int | None) -> Step:
 
 
 def size_reasons(
-    config: Config, symbol: Symbol, side: Side, net_lots: int | None
+    config: Config, symbol: Symbol, side: EventSide, net_lots: int | None
 ) -> list[tuple[str, str]]:
-    """Why a side got less than was asked for: (word, sentence) each; empty when it got all."""
-    if side.lots >= side.asked:
+    """Why a side got less than was requested, as (word, sentence) pairs; empty if it got all."""
+    if side.lots >= side.requested_lots:
         return []
     reasons = []
-    most, budget = side.asked, _BUDGETS[side.name]
+    max_lots, budget = side.requested_lots, _BUDGETS[side.name]
     if net_lots is None:
         reasons.append(("unknown", "the position limit or the exposure limit left no more"))
         return reasons
     room = symbol.position_limit_lots + (net_lots if side.name == "ask" else -net_lots)
-    if room < most:
-        most = max(0, room)
+    if room < max_lots:
+        max_lots = max(0, room)
         limit = symbol.quantity(symbol.position_limit_lots)
         reasons.append(
             (
                 "position_limit",
                 f"with net {signed(symbol, net_lots)} the position limit of {limit} leaves room"
-                f" for {symbol.quantity(most)}",
+                f" for {symbol.quantity(max_lots)}",
             )
         )
     unit = side.ticks * symbol.multiplier if config.exposure_mode == "notional" else 1
-    if config.limit_units // unit < most:
-        most = config.limit_units // unit
+    if config.limit_units // unit < max_lots:
+        max_lots = config.limit_units // unit
         reasons.append(
             (
                 "exposure_limit",
                 f"the whole limit of {config.limit_units} {budget} units holds no more than"
-                f" {symbol.quantity(most)}",
+                f" {symbol.quantity(max_lots)}",
             )
         )
-    if side.lots < most:
+    if side.lots < max_lots:
         reasons.append(
             (
                 "exposure",
@@ -153,16 +154,17 @@ def size_reasons(
     return reasons
 
 
-def _side_text(symbol: Symbol, side: Side) -> str:
-    of = f" of {symbol.quantity(side.asked)} asked for" if side.lots < side.asked else ""
+def _side_text(symbol: Symbol, side: EventSide) -> str:
+    reduced = side.lots < side.requested_lots
+    of = f" of {symbol.quantity(side.requested_lots)} asked for" if reduced else ""
     return f"{side.name} {symbol.price(side.ticks)} for {symbol.quantity(side.lots)}{of}"
 
 
-def _side_facts(symbol: Symbol, side: Side, reasons: list[tuple[str, str]]) -> dict[str, Any]:
+def _side_facts(symbol: Symbol, side: EventSide, reasons: list[tuple[str, str]]) -> dict[str, Any]:
     return {
         "price": symbol.price(side.ticks),
         "quantity": symbol.quantity(side.lots),
-        "requested": symbol.quantity(side.asked),
+        "requested": symbol.quantity(side.requested_lots),
         "reduced_by": [word for word, _ in reasons],
     }
 
@@ -170,30 +172,30 @@ def _side_facts(symbol: Symbol, side: Side, reasons: list[tuple[str, str]]) -> d
 def placement_step(
     config: Config,
     symbol: Symbol,
-    quote: Quote,
+    quote: QuoteEvent,
     net_lots: int | None,
-    replaced: tuple[Quote, tuple[int, int]] | None,
+    replaced: tuple[QuoteEvent, tuple[int, int]] | None,
 ) -> Step:
-    """Tell committed position version -> quote, or the omission of one.
+    """The step from a position version to a quote, or to its omission.
 
-    ``net_lots`` is the net position at the version, None if unknown; ``replaced`` the quote that
-    stood until then, with the lots filled of its two sides.
+    ``net_lots`` is the net position at the version, None if unknown. ``replaced`` is the quote
+    before, with the lots filled of its two sides.
     """
     cause = _TRIGGERS.get(quote.trigger, quote.trigger).format(version=quote.fill_seq)
     sides = " and ".join(_side_text(symbol, side) for side in (quote.bid, quote.ask))
     net = "" if net_lots is None else f", net {signed(symbol, net_lots)}"
     based = f"based on position version {quote.fill_seq}{net}"
     if quote.outcome == "omitted":
-        said = f"{quote.quote_id} was omitted, nothing could be quoted ({sides}): {quote.maker}"
+        said = f"{quote.quote_id} was omitted, nothing could be quoted ({sides}): {quote.maker_id}"
         said += f" asked because {cause}, {based}."
     else:
-        said = f"{quote.quote_id} {quote.outcome} to {quote.maker}: {sides}, because {cause}"
+        said = f"{quote.quote_id} {quote.outcome} to {quote.maker_id}: {sides}, because {cause}"
         said += f", {based}."
     facts: dict[str, Any] = {
         "quote_id": quote.quote_id,
         "outcome": quote.outcome,
         "trigger": quote.trigger,
-        "maker_id": quote.maker,
+        "maker_id": quote.maker_id,
         "position_version": quote.fill_seq,
         "net": None if net_lots is None else symbol.quantity(net_lots),
         "expires_ms": quote.expires_ms or None,
@@ -214,8 +216,10 @@ def placement_step(
     return Step("omitted" if quote.outcome == "omitted" else "quote", quote.ts_ms, said, facts)
 
 
-def end_step(symbol: Symbol, end: Quote, placed_ms: int | None, filled: tuple[int, int]) -> Step:
-    """The end of a quote that nothing replaced: its expiry, or its withdrawal at a halt."""
+def end_step(
+    symbol: Symbol, end: QuoteEvent, placed_ms: int | None, filled: tuple[int, int]
+) -> Step:
+    """The end of a quote that no other replaced: its expiry, or its withdrawal at a halt."""
     why = "expired" if end.event == "expired" else "was withdrawn, the symbol being halted,"
     lived = "" if placed_ms is None else f" {seconds(end.ts_ms - placed_ms)} after it was placed"
     said = f"{end.quote_id} {why}{lived}, with {left_text(symbol, end, filled)} left."

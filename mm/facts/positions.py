@@ -1,63 +1,44 @@
-"""What a snapshot says, as plain facts: the numbers behind every table, and behind ``--json``.
-
-Names are stable snake_case. Prices, quantities and money are exact decimals as text; ticks, lots,
-units, versions, counts and milliseconds are integers; what does not exist is None.
-"""
+"""Committed positions, marks and profit as plain facts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
-from mm.errors import SystemRefused
 from mm.market import Symbol, from_steps
 from mm.store import Snapshot, SymbolState
-
-Facts = dict[str, object]
-
-
-def number(fields: Mapping[str, str], name: str) -> int:
-    """The integer that a hash's field holds, 0 without the field; SystemRefused for other text."""
-    stored = fields.get(name) or "0"
-    try:
-        return int(stored)
-    except ValueError as error:
-        raise SystemRefused(
-            f"{name} {stored!r}: it must be an integer. A foreign program may have changed it;"
-            " restore the data from a backup."
-        ) from error
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What a symbol's open lots are valued at, as twice the price, so that a half tick is exact."""
+    """The price that values a symbol's open lots, as twice its ticks: so a half tick is exact."""
 
     twice_ticks: int
     source: Literal["quote", "last", "reference"]
 
 
-def mark_of(state: SymbolState, now_ms: int) -> Mark:
+def mark_of(state: SymbolState) -> Mark:
     """The mark: the middle of the live two-sided quote, else the last price, else the reference.
 
     A quote with one side has no middle. A side that was placed and then filled counts.
     """
-    quote = state.live_quote(now_ms)
-    if number(quote, "bid_size_lots") and number(quote, "ask_size_lots"):
-        return Mark(number(quote, "bid_ticks") + number(quote, "ask_ticks"), "quote")
+    quote = state.quote
+    if quote is not None and quote.bid.size_lots and quote.ask.size_lots:
+        return Mark(quote.bid.ticks + quote.ask.ticks, "quote")
     if state.position.last_price_ticks:
         return Mark(2 * state.position.last_price_ticks, "last")
     return Mark(2 * state.symbol.reference_ticks, "reference")
 
 
-def half_price(symbol: Symbol, twice_ticks: int) -> str:
-    """The price of half of ``twice_ticks`` ticks as exact decimal text."""
-    if twice_ticks % 2 == 0:
-        return symbol.price(twice_ticks // 2)
-    return from_steps(twice_ticks, symbol.tick / 2)
+def mark_price(symbol: Symbol, mark: Mark) -> str:
+    """The mark as exact decimal text."""
+    if mark.twice_ticks % 2 == 0:
+        return symbol.price(mark.twice_ticks // 2)
+    return from_steps(mark.twice_ticks, symbol.tick / 2)
 
 
-def half_money(symbol: Symbol, twice_ticks_lots: int) -> str:
+def _half_money(symbol: Symbol, twice_ticks_lots: int) -> str:
     """The money of half of ``twice_ticks_lots`` ticks x lots as exact decimal text."""
     if twice_ticks_lots % 2 == 0:
         return symbol.money(twice_ticks_lots // 2)
@@ -79,37 +60,41 @@ def profit_of(state: SymbolState, mark: Mark) -> Profit:
     twice_open = position.net_lots * mark.twice_ticks - 2 * position.cost_ticks
     return Profit(
         symbol.money(position.realised_ticks),
-        half_money(symbol, twice_open),
-        half_money(symbol, 2 * position.realised_ticks + twice_open),
+        _half_money(symbol, twice_open),
+        _half_money(symbol, 2 * position.realised_ticks + twice_open),
     )
 
 
-def positions_facts(snapshot: Snapshot) -> list[Facts]:
+def total_profit(snapshot: Snapshot) -> str:
+    """The profit of the snapshot's symbols, each at its mark, as exact decimal text."""
+    profits = (profit_of(state, mark_of(state)).total for state in snapshot.symbols.values())
+    return f"{sum(map(Decimal, profits), Decimal(0)):f}"
+
+
+def positions_facts(snapshot: Snapshot) -> list[dict[str, object]]:
     """Each symbol's committed position, mark and profit; ``fill_seq`` counts the fills emitted."""
-    found: list[Facts] = []
-    for name, state in snapshot.symbols.items():
-        symbol, position = state.symbol, state.position
-        mark = mark_of(state, snapshot.now_ms)
-        profit = profit_of(state, mark)
-        last = position.last_price_ticks
-        fill_id = state.position_hash.get("last_fill_id", "-")
-        found.append(
-            {
-                "symbol": name,
-                "net_lots": position.net_lots,
-                "net_quantity": symbol.quantity(position.net_lots),
-                "position_limit_lots": symbol.position_limit_lots,
-                "cash": symbol.money(position.cash_ticks),
-                "realised": profit.realised,
-                "unrealised": profit.unrealised,
-                "profit": profit.total,
-                "mark": half_price(symbol, mark.twice_ticks),
-                "mark_source": mark.source,
-                "last_price": symbol.price(last) if last else None,
-                "last_fill_id": None if fill_id == "-" else fill_id,
-                "position_version": position.position_version,
-                "fill_seq": state.fill_seq,
-                "updated_ms": number(state.position_hash, "updated_ms"),
-            }
-        )
-    return found
+    return [_position_facts(name, state) for name, state in snapshot.symbols.items()]
+
+
+def _position_facts(name: str, state: SymbolState) -> dict[str, object]:
+    symbol, position = state.symbol, state.position
+    mark = mark_of(state)
+    profit = profit_of(state, mark)
+    last = position.last_price_ticks
+    return {
+        "symbol": name,
+        "net_lots": position.net_lots,
+        "net_quantity": symbol.quantity(position.net_lots),
+        "position_limit_lots": symbol.position_limit_lots,
+        "cash": symbol.money(position.cash_ticks),
+        "realised": profit.realised,
+        "unrealised": profit.unrealised,
+        "profit": profit.total,
+        "mark": mark_price(symbol, mark),
+        "mark_source": mark.source,
+        "last_price": symbol.price(last) if last else None,
+        "last_fill_id": state.last_fill_id,
+        "position_version": position.position_version,
+        "fill_seq": state.fill_seq,
+        "updated_ms": state.updated_ms,
+    }

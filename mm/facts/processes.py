@@ -1,27 +1,26 @@
-"""Processes and the whole system's status as plain facts."""
+"""Processes as plain facts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from mm.facts.positions import Facts, number
-from mm.facts.quotes import active_quotes, exposure_facts, halts, symbol_count
 from mm.market import LIVE_MS
-from mm.store import Snapshot
+from mm.store import ProcessInfo, Snapshot
 
 
 @dataclass(frozen=True)
 class ProcessRow:
-    """One process: ``silent_ms`` is how long ago it was heard of, None when it never was.
+    """One process: ``silent_ms`` is the time since its last heartbeat, None when it had none.
 
     ``lag_ms`` is how long the oldest entry that its kind has not processed has waited, for the
-    exchange and the state service. ``pid`` is empty text and ``rate_per_s`` None when unknown.
+    exchange and the state service. ``pid`` and ``rate_per_s`` are None when unknown.
     """
 
     name: str
     kind: str
-    pid: str
+    pid: int | None
     silent_ms: int | None
     restarts: int
     rate_per_s: int | None
@@ -29,14 +28,14 @@ class ProcessRow:
     lag_ms: int | None
 
     @property
-    def state(self) -> str:
-        """``live``, ``silent`` (no heartbeat for 2 s) or ``unheard``."""
+    def state(self) -> Literal["live", "silent", "unheard"]:
+        """``live``, ``silent`` (no heartbeat for 2 s) or ``unheard`` (never a heartbeat)."""
         if self.silent_ms is None:
             return "unheard"
         return "live" if self.silent_ms <= LIVE_MS else "silent"
 
 
-#: The order in which processes are shown: that of an order's way through them.
+#: The kinds in the order in which they are shown: that of an order's way through them.
 _KINDS = ("publisher", "exchange", "state", "maker")
 
 
@@ -46,55 +45,30 @@ def _rank(row: ProcessRow) -> tuple[int, int, str]:
 
 
 def process_rows(snapshot: Snapshot, restarts: Mapping[str, int] | None = None) -> list[ProcessRow]:
-    """All processes heard of or supervised; ``restarts`` is the supervisor's own count by name."""
-    known = restarts or {}
+    """All processes that had a heartbeat or are supervised, in the order to show them.
+
+    ``restarts`` is the supervisor's own count by process name.
+    """
+    supervised = restarts or {}
     rows = []
-    for name in {**snapshot.processes, **known}:
-        fields = snapshot.processes.get(name, {})
-        kind = fields.get("kind") or name.partition("-")[0]
-        heard = number(fields, "heartbeat_ms")
-        silent = max(0, snapshot.now_ms - heard) if heard else None
-        live = silent is not None and silent <= LIVE_MS
-        rows.append(
-            ProcessRow(
-                name,
-                kind,
-                fields.get("pid", ""),
-                silent,
-                max(known.get(name, 0), number(fields, "restarts")),
-                number(fields, "rate_per_s") if live else None,
-                number(fields, "count"),
-                snapshot.lag_ms.get(kind),
-            )
-        )
+    for name in {**snapshot.processes, **supervised}:
+        info = snapshot.processes.get(name)
+        rows.append(_row(snapshot, name, info, supervised.get(name, 0)))
     return sorted(rows, key=_rank)
 
 
-def status_facts(snapshot: Snapshot) -> Facts:
-    """The system in a few numbers, and its processes."""
-    return {
-        "now_ms": snapshot.now_ms,
-        "durability": snapshot.config.durability,
-        "symbols": symbol_count(snapshot),
-        "quotes_active": active_quotes(snapshot),
-        "orders": number(snapshot.cursors, "exchange_records"),
-        "fills_committed": number(snapshot.cursors, "state_records"),
-        "lag_ms": dict(snapshot.lag_ms),
-        "halted": halts(snapshot),
-        "exposure": exposure_facts(snapshot),
-        "processes": [
-            {
-                "name": row.name,
-                "kind": row.kind,
-                "pid": int(row.pid) if row.pid.isdecimal() else None,
-                "state": row.state,
-                "silent_ms": row.silent_ms,
-                "restarts": row.restarts,
-                "rate_per_s": row.rate_per_s,
-                "count": row.count,
-                "lag_ms": row.lag_ms,
-            }
-            for row in process_rows(snapshot)
-        ],
-        "streams": {name: stream.length for name, stream in snapshot.streams.items()},
-    }
+def _row(snapshot: Snapshot, name: str, info: ProcessInfo | None, restarts: int) -> ProcessRow:
+    if info is None:
+        info = ProcessInfo.unheard(name)
+    silent = max(0, snapshot.now_ms - info.heartbeat_ms) if info.heartbeat_ms else None
+    live = silent is not None and silent <= LIVE_MS
+    return ProcessRow(
+        name,
+        info.kind,
+        info.pid,
+        silent,
+        max(restarts, info.restarts),
+        info.rate_per_s if live else None,
+        info.count,
+        snapshot.lag_ms.get(info.kind),
+    )

@@ -129,9 +129,8 @@ class Market:
 
     def quoted(self, version: int) -> bool:
         """Whether a live quote stands that is based on this position version."""
-        found = take_snapshot(self.scripts())
-        quote = found.symbols["AAPL"].live_quote(found.now_ms)
-        return quote.get("position_version") == str(version)
+        quote = self.aapl()[0].quote
+        return quote is not None and quote.position_version == version
 
     def clean(self) -> bool:
         """Whether the audit finds no violation."""
@@ -305,9 +304,7 @@ class Demo:
         market.kill("maker")
         market.mm("exposure")
         market.wait("the end of the quote", lambda: not market.quoted(4))
-        market.wait(
-            "its release", lambda: take_snapshot(market.scripts()).exposure["bid_units"] == "0"
-        )
+        market.wait("its release", lambda: take_snapshot(market.scripts()).exposure.bid_units == 0)
         market.mm("exposure")
         self.so(
             "The exchange ended the quote at its expiry and gave back both budgets in one step",

@@ -1,6 +1,7 @@
 """The only door to Redis: keys, connection, scripts, snapshots."""
 
 from mm.store.calls import WaitingCalls, execute, pairs, send_pipeline, text
+from mm.store.config import read_config, require_config
 from mm.store.connection import (
     SOCKET_NAME,
     ServerInfo,
@@ -10,12 +11,22 @@ from mm.store.connection import (
     server_url,
     socket_url,
 )
+from mm.store.events import EventSide, QuoteEvent
 from mm.store.keys import DEFAULT_PREFIX, Keys
 from mm.store.lua import script_names
-from mm.store.raw import Raw, RawSymbol, read_raw
+from mm.store.raw import Raw, RawSymbol, Stream, read_raw
+from mm.store.records import (
+    Cursors,
+    Exposure,
+    LiveQuote,
+    ProcessInfo,
+    QuoteSide,
+    Reservation,
+    SideName,
+)
 from mm.store.replies import Committed, Expired, Matched, Survey, SurveyRow
 from mm.store.scripts import Scripts
-from mm.store.snapshot import Event, Snapshot, SymbolState, read_config, take_snapshot
+from mm.store.snapshot import Snapshot, SymbolState, take_snapshot
 from mm.store.streams import StreamReader, is_stream_id, stream_id_order
 from mm.store.system import check_system, create_system
 
@@ -23,15 +34,24 @@ __all__ = [
     "DEFAULT_PREFIX",
     "SOCKET_NAME",
     "Committed",
-    "Event",
+    "Cursors",
+    "EventSide",
     "Expired",
+    "Exposure",
     "Keys",
+    "LiveQuote",
     "Matched",
+    "ProcessInfo",
+    "QuoteEvent",
+    "QuoteSide",
     "Raw",
     "RawSymbol",
+    "Reservation",
     "Scripts",
     "ServerInfo",
+    "SideName",
     "Snapshot",
+    "Stream",
     "StreamReader",
     "Survey",
     "SurveyRow",
@@ -46,6 +66,7 @@ __all__ = [
     "pairs",
     "read_config",
     "read_raw",
+    "require_config",
     "script_names",
     "send_pipeline",
     "server_info",

@@ -1,4 +1,4 @@
-"""Several commands in one round trip, and calls that wait inside the server."""
+"""Sending commands: several in one round trip, and script calls that wait inside the server."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from redis.exceptions import ResponseError
 
 
 def send_pipeline(client: redis.Redis, commands: Sequence[Sequence[str | int]]) -> list[Any]:
-    """Send the commands in one go; the replies in order, as the server gave them.
+    """Send the commands in one round trip; the server's replies in order.
 
-    Error replies stand among them. Raises ConnectionError and TimeoutError, after which any of the
-    commands may have run. A pipeline of redis-py does the same at two to three times the cost,
-    and what a process costs is mostly this.
+    An error reply is an exception object in the list. After a ConnectionError or TimeoutError any
+    of the commands may have run. A redis-py pipeline does the same at two to three times the
+    processor time, and this is most of a process's time.
     """
     pool = client.connection_pool
     connection: Any = pool.get_connection()
@@ -22,7 +22,7 @@ def send_pipeline(client: redis.Redis, commands: Sequence[Sequence[str | int]]) 
         connection.send_packed_command(connection.pack_commands(commands))
         return [_reply(connection) for _ in commands]
     except BaseException:
-        # A reply that has not been read must not become the answer to the next command.
+        # An unread reply must not become the answer to the next command.
         connection.disconnect()
         raise
     finally:
@@ -39,10 +39,10 @@ def _reply(connection: Any) -> Any:
 class WaitingCalls:
     """Calls of one script that wait inside the server, each behind a blocking read of a stream.
 
-    The server itself runs a call when the stream gets an entry, or when ``wait_ms`` have passed: no
-    round trip lies between the two, and one fsync serves both. What the read found is not sent
-    (``CLIENT REPLY SKIP``), since the script has read it. The calls wait on a connection of their
-    own.
+    The server runs a call as soon as the stream gets an entry, or after ``wait_ms``. No round trip
+    lies between the entry and the call, and one fsync covers both. The server does not send the
+    entries that the read found (``CLIENT REPLY SKIP``), since the script reads them itself. The
+    calls have a connection of their own. ``pending`` is how many of them wait.
     """
 
     def __init__(
@@ -60,30 +60,30 @@ class WaitingCalls:
     def _packed(self, commands: Sequence[Sequence[str | int]]) -> Any:
         return self._connection.pack_commands(commands)
 
-    def arm(self, cursor: str) -> None:
-        """Send a call that waits for an entry after ``cursor``, when none is waiting."""
+    def start(self, cursor: str) -> None:
+        """Send a call that waits for an entry after ``cursor``; no other call may be waiting."""
         assert not self.pending
-        self._connection.send_packed_command(self._connection.pack_commands(self._waiting(cursor)))
+        self._connection.send_packed_command(self._packed(self._waiting(cursor)))
         self.pending = 1
 
-    def arm_second(self) -> None:
-        """Send a second call, which waits for what comes after the first one has run.
+    def start_second(self) -> None:
+        """Send a second call, which waits for the entries that come after the first one has run.
 
-        Before it waits the script is called once at once, in the same turn of the server, so that
-        an entry which came after the first call and before this one is not left.
+        The server also runs the script once before this call waits, in the same turn. So an entry
+        that came after the first call ran and before this one waits is processed too.
         """
         assert self.pending == 1
         self._connection.send_packed_command(self._second)
         self.pending = 2
 
-    def take(self, patience_s: float | None = None) -> list[Any]:
-        """The reply of the call that was armed first, and of the one at once, if a second waits.
+    def replies(self, timeout_s: float | None = None) -> list[Any]:
+        """The reply of the first call, and with a second call that of the run before its wait.
 
-        An error reply is an exception's object. Empty when ``patience_s`` pass before they are
-        there. Raises ConnectionError and TimeoutError.
+        An error reply is an exception object. The list is empty when no reply comes within
+        ``timeout_s`` seconds; None waits without a limit. Raises ConnectionError and TimeoutError.
         """
         assert self.pending
-        if patience_s is not None and not self._connection.can_read(timeout=patience_s):
+        if timeout_s is not None and not self._connection.can_read(timeout=timeout_s):
             return []
         replies = [_reply(self._connection) for _ in range(self.pending)]
         self.pending -= 1
@@ -91,12 +91,12 @@ class WaitingCalls:
 
 
 def text(value: Any) -> str:
-    """A reply's bytes as text, undecodable ones replaced; anything else as ``str()``."""
+    """A reply's bytes as text, invalid bytes replaced; any other reply as ``str()``."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def pairs(flat: Sequence[Any]) -> dict[str, str]:
-    """A flat reply of names and values as a dictionary of text."""
+    """A flat reply of alternating names and values as a dictionary of text."""
     texts = [text(item) for item in flat]
     return dict(zip(texts[::2], texts[1::2], strict=True))
 

@@ -1,7 +1,7 @@
 """The connection to the server: pinned client settings, and the check of its durability.
 
-redis-py retries by itself unless told otherwise, and would run a script twice when only its reply
-was lost; here nothing is retried below the process that knows whether it may be.
+redis-py retries by default, and would run a script twice when only its reply was lost. So retries
+are off here: only the caller can tell whether a retry is safe.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SOCKET_NAME = "redis.sock"
 #: A socket read may last this much longer than the server was asked to block.
 SOCKET_TIMEOUT_S = 10.0
 
-#: Setting -> values that keep "acknowledged means on disk" true.
+#: Server setting -> the values with which every acknowledged write is on disk.
 NEEDED_SETTINGS = {
     "appendonly": ("yes",),
     "appendfsync": ("always",),
@@ -33,7 +33,7 @@ NEEDED_SETTINGS = {
 }
 
 
-#: What may stand behind the ``?`` of a server's URL; anything else could undo the pinned settings.
+#: Settings allowed after the ``?`` of a server's URL; others could undo the pinned settings.
 URL_SETTINGS = (
     *("db", "username", "password", "client_name"),
     *("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"),
@@ -42,7 +42,7 @@ URL_SETTINGS = (
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """What a server says of itself: ``name`` is redis or valkey."""
+    """A server's ``name`` (redis or valkey), version and persistence settings."""
 
     name: str
     version: str
@@ -50,7 +50,7 @@ class ServerInfo:
 
     @property
     def weak(self) -> list[str]:
-        """The settings that do not keep an acknowledged write on disk, as ``name value``."""
+        """The settings with which an acknowledged write may be lost, as ``name value``."""
         return [
             f"{name} {self.settings.get(name, 'unknown')}"
             for name, good in NEEDED_SETTINGS.items()
@@ -64,9 +64,9 @@ def socket_url(path: Path) -> str:
 
 
 def server_url(place: str | Path) -> str:
-    """The server's URL: ``place`` itself when it is one, else that of the data directory's server.
+    """The server's URL: ``place`` itself if it is a URL, else that of the data directory's server.
 
-    The server need not run yet. Raises ValueRefused when ``place`` is no URL and no directory.
+    The server need not run yet. Raises ValueRefused if ``place`` is neither a URL nor a directory.
     """
     if isinstance(place, str) and "://" in place:
         return place
@@ -79,14 +79,14 @@ def server_url(place: str | Path) -> str:
 
 
 def open_client(url: str) -> redis.Redis:
-    """A client for the URL, not yet connected; replies stay bytes and nothing is retried.
+    """A client for the URL, not yet connected. Replies stay bytes, and nothing is retried.
 
-    Raises ValueRefused when the URL is not one.
+    Raises ValueRefused when the URL is not valid.
     """
     try:
         for name in parse_qs(urlsplit(url).query, keep_blank_values=True):
             if name not in URL_SETTINGS:
-                raise ValueError(f"{name!r} is none of the settings {' '.join(URL_SETTINGS)}")
+                raise ValueError(f"{name!r} is not one of the settings {' '.join(URL_SETTINGS)}")
         client: redis.Redis = redis.Redis.from_url(
             url,
             protocol=2,
@@ -96,7 +96,7 @@ def open_client(url: str) -> redis.Redis:
             socket_timeout=SOCKET_TIMEOUT_S,
             socket_connect_timeout=SOCKET_TIMEOUT_S,
         )
-        # Settings that this kind of connection does not know are found only when one is made.
+        # redis-py rejects unknown settings only when it makes a connection.
         client.connection_pool.make_connection()
     except (ValueError, TypeError) as error:
         raise ValueRefused(
@@ -106,7 +106,10 @@ def open_client(url: str) -> redis.Redis:
 
 
 def server_info(client: redis.Redis) -> ServerInfo:
-    """Ask the server what it is and how it persists; Unavailable when it does not answer."""
+    """Read the server's name, version and persistence settings.
+
+    Raises Unavailable when no server answers, and SystemRefused when it denies the commands.
+    """
     try:
         info = client.info("server")
         settings = client.config_get(*NEEDED_SETTINGS)
@@ -114,7 +117,7 @@ def server_info(client: redis.Redis) -> ServerInfo:
         raise Unavailable(f"no server answers: {error}") from error
     except RedisError as error:
         raise SystemRefused(
-            f"the server does not tell its settings ({error}): INFO and CONFIG GET must be allowed,"
+            f"the server does not show its settings ({error}): INFO and CONFIG GET must be allowed,"
             " since every process checks that acknowledged writes are on disk"
         ) from error
     name = "valkey" if "valkey_version" in info else "redis"

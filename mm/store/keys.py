@@ -1,9 +1,9 @@
 """Every Redis key of the system, built in this one place.
 
-All keys begin with one hash tag (``{mm}`` by default), so that any set of them lies in one
-cluster slot. A Lua script names the keys it needs in its ``KEYS`` header line and gets them from
-:meth:`Keys.named`; a name that ends in ``:*`` is a family, passed as its common prefix, to which
-the script appends a symbol, a client id or a bucket number.
+All keys begin with one hash tag (``{mm}`` by default), so that they all lie in one cluster slot. A
+Lua script names the keys it needs in its ``KEYS`` header line and gets them from
+:meth:`Keys.named`. A name that ends in ``:*`` is a family: the script gets its common prefix, and
+appends a symbol, a client id or a bucket number.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""The whole system at one instant as the keys hold it: texts, of which nothing is assumed."""
+"""The whole system at one instant as the keys hold it: text that is not parsed.
+
+The audit reads it too, with parsers of its own, so that an error in the snapshot's parsers cannot
+hide from it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from redis.exceptions import ResponseError
 
 from mm.errors import SystemRefused
 from mm.store.calls import execute, pairs, text
-from mm.store.keys import CATALOGUE
+from mm.store.keys import CATALOGUE, Keys
 from mm.store.scripts import Scripts
 
 _CURSOR = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
@@ -27,7 +31,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class RawSymbol:
-    """One symbol's hashes as stored; an empty one does not exist."""
+    """One symbol's hashes as stored; empty where the key does not exist."""
 
     state: dict[str, str]
     position: dict[str, str]
@@ -59,14 +63,23 @@ class Raw:
 
 
 def damage(name: str, found: str) -> SystemRefused:
-    """The error for keys that are not what this system writes."""
+    """The error for a key whose content is not what this system writes."""
     return SystemRefused(
         f"{name}: {found}. A foreign program may have changed it; restore the data from a backup."
     )
 
 
+def no_system(keys: Keys) -> SystemRefused:
+    """The error for a server that holds no system under these keys."""
+    return SystemRefused(
+        f"no system runs under the key prefix {keys.prefix} of this server:"
+        f" {keys.named('config')} does not exist. Start one with `mm up`, or name the right"
+        " --data-dir or --redis-url."
+    )
+
+
 def _wrong_keys(scripts: Scripts) -> list[str]:
-    """What is wrong with the keys that the snapshot reads: those of another type, a bad cursor."""
+    """What is wrong with the keys that the snapshot reads: wrong types, or an invalid cursor."""
     client, keys = scripts.client, scripts.keys
     listed = client.hget(keys.named("config"), "symbols") if _typed(scripts, "config") else None
     expected = {keys.named(name): kind for name, (kind, _) in CATALOGUE.items() if "*" not in name}
@@ -95,13 +108,13 @@ def _typed(scripts: Scripts, name: str) -> bool:
     return text(execute(scripts.client, "TYPE", scripts.keys.named(name))) == CATALOGUE[name][0]
 
 
-def read_raw(scripts: Scripts, recent: int = 0, most: int = 0) -> Raw:
-    """Everything as stored, in one script call.
+def read_raw(scripts: Scripts, recent: int = 0, max_symbols: int = 0) -> Raw:
+    """Everything as stored, in one script call; arguments as those of ``take_snapshot``.
 
-    SystemRefused when the keys hold no system, or naming the key that holds another type.
+    SystemRefused when the keys hold no system, or naming the key that holds a wrong type.
     """
     try:
-        raw = scripts.snapshot(recent, most)
+        raw = scripts.snapshot(recent, max_symbols)
     except ResponseError as error:
         wrong = _wrong_keys(scripts)
         if not wrong:
@@ -109,11 +122,7 @@ def read_raw(scripts: Scripts, recent: int = 0, most: int = 0) -> Raw:
         raise damage("; ".join(wrong), "the state cannot be read") from error
     stored = pairs(raw["config"])
     if not stored:
-        raise SystemRefused(
-            f"no system runs under the key prefix {scripts.keys.prefix} of this server:"
-            f" {scripts.keys.named('config')} does not exist. Start one with `mm up`, or name the"
-            " right --data-dir or --redis-url."
-        )
+        raise no_system(scripts.keys)
     since = (pairs(one).popitem() for one in raw["pending"])
     return Raw(
         now_ms=int(raw["now_ms"]),

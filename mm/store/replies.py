@@ -1,4 +1,4 @@
-"""What the scripts reply, as :class:`mm.scripts.Scripts` returns it."""
+"""The replies of the scripts, as :class:`mm.store.Scripts` returns them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Matched:
-    """What one matching step did; ``cursor`` is the last order entry processed."""
+    """What one matching step did; ``cursor`` is the id of the last order entry processed."""
 
     cursor: str
     orders: int

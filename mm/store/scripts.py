@@ -1,8 +1,7 @@
-"""Loads the Lua scripts and calls them: one thin typed method a script.
+"""Loads the Lua scripts and calls them, with one thin typed method for each script.
 
-A script file is assembled from its own text and the snippets (``_*.lua``) that its ``-- INCLUDE``
-lines name, and gets exactly the keys that its ``-- KEYS`` header line names. Nothing here decides
-anything: what a transition does is in ``mm/lua/<method>.lua`` alone.
+A script gets exactly the keys that its ``-- KEYS`` header line names. Nothing is decided here: the
+rules of a transition are in ``mm/lua/<method>.lua`` alone.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ from mm.store.replies import Committed, Expired, Matched, Survey, SurveyRow
 class Scripts:
     """The scripts, bound to one client and one set of keys.
 
-    ``client`` must not decode replies and must not retry by itself: a script whose reply is lost
-    may have run, and only the caller knows whether running it again is right. ``shebang=False``
-    sends the scripts without their ``#!lua`` line, for servers that do not know it.
+    ``client`` must not decode replies and must not retry by itself. A script whose reply is lost
+    may have run, and only the caller can tell whether it may run again. ``shebang=False`` sends the
+    scripts without their ``#!lua`` line, for servers that do not know it.
     """
 
     def __init__(self, client: redis.Redis, keys: Keys, shebang: bool = True) -> None:
@@ -49,9 +48,9 @@ class Scripts:
         return [self._sha[name], len(names), *names, *args]
 
     def call(self, name: str, *args: str | int) -> Any:
-        """Run a script once; loads it and runs it then if the server does not know it.
+        """Run a script once; when the server does not know the script, load it first.
 
-        Raises redis errors as they are: after a ConnectionError the script may have run.
+        Raises the errors of redis-py. After a ConnectionError the script may have run.
         """
         words = self._words(name, args)
         try:
@@ -61,7 +60,10 @@ class Scripts:
             return execute(self.client, "EVALSHA", *words)
 
     def call_many(self, name: str, calls: Sequence[Sequence[str | int]]) -> list[Any]:
-        """Run a script once for each argument list in one round trip; errors stand as results."""
+        """Run a script once for each argument list, in one round trip.
+
+        An error is an exception object among the results. Raises ConnectionError and TimeoutError.
+        """
         if not calls:
             return []
         commands = [("EVALSHA", *self._words(name, args)) for args in calls]
@@ -74,7 +76,10 @@ class Scripts:
         return results
 
     def setup(self, config: Config) -> str:
-        """Create the keys or check them: ``created`` or ``matched``; ConfigDiffers, ForeignKeys."""
+        """Create the system's keys, or check that they hold this configuration.
+
+        Returns ``created`` or ``matched``. Raises ConfigDiffers and ForeignKeys.
+        """
         args: list[str] = []
         stored = config.store_fields()
         args += [str(len(stored)), *(word for item in stored.items() for word in item)]
@@ -96,34 +101,40 @@ class Scripts:
                 ) from error
             raise
 
-    def armed(self, name: str, stream: str, wait_ms: int, most: int) -> WaitingCalls:
-        """A way to have the script called by the server itself as ``stream`` gets entries."""
-        script = ("EVALSHA", *self._words(name, [most]))
+    def waiting_calls(self, name: str, stream: str, wait_ms: int, max_records: int) -> WaitingCalls:
+        """Calls of a script that the server itself runs when ``stream`` gets entries."""
+        script = ("EVALSHA", *self._words(name, [max_records]))
         return WaitingCalls(self.client, self.keys.named(stream), wait_ms, script)
 
     def _done(self, name: str, reply: Any, *args: str | int) -> Any:
-        # The reply of a call that was sent ahead: the server may not know the script.
+        # This call was sent without loading the script first: the server may not know it.
         if isinstance(reply, NoScriptError):
             return self.call(name, *args)
         if isinstance(reply, Exception):
             raise reply
         return reply
 
-    def match(self, most: int, reply: Any = None) -> Matched:
-        """Match up to ``most`` orders; or what an armed call that replied ``reply`` has matched."""
-        reply = self.call("match", most) if reply is None else self._done("match", reply, most)
+    def match(self, max_orders: int, reply: Any = None) -> Matched:
+        """Match up to ``max_orders`` orders, or read the ``reply`` of a waiting call that did."""
+        if reply is None:
+            reply = self.call("match", max_orders)
+        else:
+            reply = self._done("match", reply, max_orders)
         done, orders, fills, duplicates, rejected, more, now, next_expiry = reply
         return Matched(text(done), orders, fills, duplicates, rejected, more == 1, now, next_expiry)
 
-    def commit(self, most: int, reply: Any = None) -> Committed:
-        """Apply up to ``most`` fills; or what an armed call that replied ``reply`` has applied."""
-        reply = self.call("commit", most) if reply is None else self._done("commit", reply, most)
+    def commit(self, max_fills: int, reply: Any = None) -> Committed:
+        """Apply up to ``max_fills`` fills, or read the ``reply`` of a waiting call that did."""
+        if reply is None:
+            reply = self.call("commit", max_fills)
+        else:
+            reply = self._done("commit", reply, max_fills)
         done, fills, more, now, versions, halts = reply
         by_symbol = {symbol: int(version) for symbol, version in pairs(versions).items()}
         return Committed(text(done), fills, more == 1, now, by_symbol, pairs(halts))
 
     def place_many(self, proposals: Sequence[Proposal]) -> list[Placement | ProposalRefused]:
-        """Place each proposal, in turn and in one round trip; a refusal stands as its result."""
+        """Place the proposals in their order, in one round trip; a refusal is a result."""
         results: list[Placement | ProposalRefused] = []
         for reply in self.call_many("place", [_place_args(one) for one in proposals]):
             if isinstance(reply, ResponseError):
@@ -154,24 +165,25 @@ class Scripts:
         return result
 
     def expire(self) -> Expired:
-        """Release and announce what is past its deadline."""
+        """End the quotes that have expired: release their exposure and announce the expiry."""
         quote_ids, more, now, next_expiry = self.call("expire")
         return Expired([text(one) for one in quote_ids], more == 1, now, next_expiry)
 
     def survey(self, symbols: Sequence[str]) -> Survey:
-        """What a maker needs to know of these symbols, and which waiting ones can be served."""
+        """What a maker needs to know of these symbols, and which waiting symbols can be served."""
         return self._surveyed(self.call("survey", *symbols))
 
     def survey_after(
-        self, cursor: str, wait_ms: int, most: int, symbols: Sequence[str]
+        self, cursor: str, wait_ms: int, max_entries: int, symbols: Sequence[str]
     ) -> tuple[Any, Survey]:
-        """Up to ``most`` committed updates after ``cursor``, and a survey as they are there.
+        """Wait for committed updates after ``cursor``, read up to ``max_entries``, and survey.
 
-        The blocking read and the script go out together: no round trip lies between the two.
+        Returns the reply of XREAD and the survey. The blocking read and the script are sent
+        together, so no round trip lies between the two.
         """
         where = ("BLOCK", wait_ms, "STREAMS", self.keys.named("positions"), cursor)
         script = ("EVALSHA", *self._words("survey", symbols))
-        heard, reply = send_pipeline(self.client, [("XREAD", "COUNT", most, *where), script])
+        heard, reply = send_pipeline(self.client, [("XREAD", "COUNT", max_entries, *where), script])
         if isinstance(heard, Exception):
             raise heard
         return heard, self._surveyed(self._done("survey", reply, *symbols))
@@ -199,18 +211,21 @@ class Scripts:
     def heartbeat(
         self, name: str, kind: str, live_ms: int, count: int, fields: dict[str, str]
     ) -> tuple[int, list[str]]:
-        """Say that a process lives; the server's time in ms, and the live names of its kind."""
+        """Record that a process lives; ``fields`` are added to its ``process:*`` hash.
+
+        Returns the server's time in ms, and the names of the live processes of that kind.
+        """
         words = [word for item in fields.items() for word in item]
         now, live = self.call("heartbeat", name, kind, live_ms, count, *words)
         return now, [text(one) for one in live]
 
     def farewell(self, name: str) -> None:
-        """Say that a process stops in order."""
+        """Record that a process stops in order."""
         self.call("farewell", name)
 
-    def snapshot(self, recent: int = 0, most: int = 0) -> dict[str, Any]:
-        """The raw reply of ``snapshot.lua`` by name; :mod:`mm.snapshot` makes records of it."""
-        reply = self.call("snapshot", recent, most)
+    def snapshot(self, recent: int = 0, max_symbols: int = 0) -> dict[str, Any]:
+        """The reply of ``snapshot.lua`` by name; :func:`~mm.store.take_snapshot` parses it."""
+        reply = self.call("snapshot", recent, max_symbols)
         return dict(zip((text(name) for name in reply[::2]), reply[1::2], strict=True))
 
 

@@ -10,7 +10,7 @@ import redis
 from mm.store.calls import execute, text
 from mm.store.scripts import Scripts
 
-#: Records to read from the server at once, about: few, so that the market does not feel it.
+#: About how many records one read asks for: few, so that reads do not delay trading.
 CHUNK = 4_000
 _STREAM_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
@@ -21,11 +21,11 @@ def is_stream_id(value: str) -> bool:
 
 
 class StreamReader:
-    """Reads streams, sets and hashes in chunks, as flat bytes: no record hides behind another."""
+    """Reads streams, sets and hashes in chunks, as flat bytes, so that repeated names are kept."""
 
     def __init__(self, scripts: Scripts) -> None:
         self.keys = scripts.keys
-        # The library makes dictionaries of these replies, in which a repeated name is lost.
+        # redis-py makes dictionaries of these replies, which would lose a repeated name.
         self.client = redis.Redis(connection_pool=scripts.client.connection_pool)
         for command in ("XRANGE", "XREVRANGE"):
             self.client.set_response_callback(command, lambda reply, **_: reply)
@@ -42,7 +42,7 @@ class StreamReader:
             if len(chunk) < count:
                 return
             start = "(" + text(chunk[-1][0])
-            # Entries hold from one record to a thousand: adapt to what these hold.
+            # An entry holds from one record to a thousand: adapt the count to these.
             count = max(1, min(CHUNK, count * CHUNK // max(records, 1)))
 
     def records(self, key: str, last_id: str) -> Iterator[tuple[bytes, bytes, bytes]]:
@@ -64,7 +64,7 @@ class StreamReader:
                 return sorted(found)
 
     def fields(self, key: str) -> Iterator[tuple[bytes, bytes]]:
-        """The fields of a hash with their values; one may come twice."""
+        """The fields of a hash with their values; a field may come twice."""
         cursor = "0"
         while True:
             reply = execute(self.client, "HSCAN", key, cursor, "COUNT", CHUNK)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from mm.errors import Unavailable
 from mm.market import Config, Durability, default_config, symbol_fields
+from mm.store.config import read_config
 from mm.store.connection import ServerInfo, check_durability, server_info
 from mm.store.scripts import Scripts, config_differs
-from mm.store.snapshot import read_config
 
 
 def create_system(

@@ -7,9 +7,9 @@ from itertools import islice
 
 from rich.text import Text
 
-from mm.facts import number, process_rows
+from mm.facts import process_rows
 from mm.market import Fill
-from mm.store import Event, Snapshot
+from mm.store import QuoteEvent, Snapshot
 from mm.terminal.draw import (
     QUIET,
     WARN,
@@ -24,25 +24,25 @@ from mm.terminal.draw import (
 )
 from mm.terminal.tables import lag_text, none, restarts_text, state_text
 
-#: From these widths on there is room for roomier processes, and for three panes side by side.
+#: From these widths on there is room for a wider process pane, and for three panes side by side.
 MIDDLE, WIDE = 100, 150
 #: Below this width only the processes are shown.
 NARROW = 72
-#: From this width on a fill's line says whose order it was.
+#: From this width on a fill's line names its order.
 ROOMY = 50
 
 
 def processes_pane(
     snapshot: Snapshot, restarts: Mapping[str, int], width: int, height: int
 ) -> list[Text]:
-    """The processes, one a line, under a line of titles; where not all fit, silent ones first."""
+    """The processes, one a line, under a line of titles; silent ones first where not all fit."""
     shown = rows = process_rows(snapshot, restarts)
     if len(rows) > height - 1:
         shown = sorted(rows, key=lambda row: row.state != "silent")[: max(height - 2, 0)]
     rates = [
         none() if row.rate_per_s is None else Text(short_count(row.rate_per_s)) for row in shown
     ]
-    pids = [Text(plain(row.pid), QUIET) if row.pid else none() for row in shown]
+    pids = [none() if row.pid is None else Text(str(row.pid), QUIET) for row in shown]
     restarted = "restarts" if width >= 54 else "rst"
     columns = [
         Column("process", [Text(plain(row.name)) for row in shown], right=False),
@@ -52,14 +52,14 @@ def processes_pane(
         Column("rate/s", rates, 5),
         Column("lag", [lag_text(row) for row in shown], 3),
     ]
-    lines = fitted(columns, width, most_gap=2)
+    lines = fitted(columns, width, max_gap=2)
     if len(rows) > len(shown):
         lines.append(cut(Text(f"and {len(rows) - len(shown)} more", "italic"), width))
     return lines
 
 
 def fill_line(snapshot: Snapshot, fill: Fill, width: int) -> Text:
-    """A fill from the maker's side: what was bought or sold, and in wide panes to whom."""
+    """A fill from the maker's side: what was bought or sold, and in wide panes for which order."""
     state = snapshot.symbols.get(fill.symbol)
     bought = fill.signed_lots > 0
     price = state.symbol.price(fill.price_ticks) if state else f"{fill.price_ticks} ticks"
@@ -73,27 +73,23 @@ def fill_line(snapshot: Snapshot, fill: Fill, width: int) -> Text:
     return cut(line, width)
 
 
-def notable(event: Event) -> bool:
-    """Whether a quote event is more than a quote granted in full."""
-    fields = event.fields
-    return fields.get("event") != "active" or fields.get("outcome") != "granted"
+def notable(event: QuoteEvent) -> bool:
+    """Whether a quote event is anything but a quote granted in full."""
+    return event.event != "active" or event.outcome != "granted"
 
 
-def event_line(event: Event, width: int) -> Text:
+def event_line(event: QuoteEvent, width: int) -> Text:
     """A quote event: what was reduced, omitted, withdrawn or expired."""
-    fields = event.fields
-    what, outcome = fields.get("event", ""), fields.get("outcome", "")
-    symbol, version = fields.get("symbol", "-"), fields.get("quote_id", "-")
-    line = Text.assemble((clock(number(fields, "ts_ms")), QUIET), f" {plain(symbol)} ")
-    if what == "active":
+    line = Text.assemble((clock(event.ts_ms), QUIET), f" {plain(event.symbol)} ")
+    if event.event == "active":
         to, of = (" ", "/") if width < 40 else (" to ", " of ")
-        asked = f"{fields.get('requested_bid_lots', '-')}x{fields.get('requested_ask_lots', '-')}"
-        given = f"{fields.get('bid_lots', '-')}x{fields.get('ask_lots', '-')}"
-        line.append(plain(outcome), WARN).append(plain(f"{to}{given}{of}{asked}"))
-    elif what == "withdrawn" and outcome == "omitted":
+        placed = f"{event.bid.lots}x{event.ask.lots}"
+        requested = f"{event.bid.requested_lots}x{event.ask.requested_lots}"
+        line.append(plain(event.outcome), WARN).append(f"{to}{placed}{of}{requested}")
+    elif event.is_placement:
         line.append("omitted", "magenta").append(", nothing fits")
     else:
-        line.append(plain(what), "magenta").append(plain(f" quote {version}"))
+        line.append(plain(event.event), "magenta").append(plain(f" quote {event.quote_id}"))
     return cut(line, width)
 
 
@@ -127,7 +123,7 @@ def bottom_pane(
 ) -> list[Text]:
     """Processes, fills and quote events side by side, or the last two stacked, each with a rule.
 
-    It takes ``height`` lines at most, which must be 4 at least.
+    It takes at most ``height`` lines; ``height`` must be 4 at least.
     """
     parts, inner = _parts(width), height - 1
     panes = [[rule("processes", parts[0]), *processes_pane(snapshot, restarts, parts[0], inner)]]
@@ -149,5 +145,5 @@ def bottom_pane(
 
 
 def bottom_lines(snapshot: Snapshot, restarts: Mapping[str, int]) -> int:
-    """How many lines the pane would like for the processes: a rule, titles, one for each."""
+    """How many lines the pane needs for all processes: a rule, titles, and one for each."""
     return 2 + max(len(process_rows(snapshot, restarts)), 3)

@@ -14,12 +14,12 @@ QUIET = "bright_black"
 GOOD, WARN, BAD = "green", "yellow", "red"
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _LEVELS = "▁▂▃▄▅▆▇█"
-#: Space between two columns: at least, and at most where there is room.
+#: Space between two columns in cells: the least, and the most where there is room.
 GAP, WIDE_GAP = 1, 3
 
 
 def plain(text: str) -> str:
-    """The text on one line, what cannot be printed replaced by spaces."""
+    """The text on one line, with a space for each character that cannot be printed."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
@@ -32,7 +32,7 @@ def clock(ms: int) -> str:
 
 
 def grouped(count: int) -> str:
-    """An integer with its thousands apart."""
+    """An integer with commas between its thousands."""
     return f"{count:,}"
 
 
@@ -59,7 +59,7 @@ def duration(ms: int) -> str:
 
 
 def trimmed(amount: str) -> str:
-    """The same decimal without the zeros at its end, but for two decimals."""
+    """The same decimal without zeros at its end, but with up to two of its decimals."""
     whole, point, decimals = amount.partition(".")
     kept = decimals.rstrip("0")
     return whole + point + kept.ljust(min(2, len(decimals)), "0")
@@ -74,7 +74,7 @@ def signed(amount: str) -> Text:
 
 
 def bar(part: int, whole: int, width: int, style: str) -> Text:
-    """How much ``part`` is of ``whole``, in eighths of a cell; any part at all shows."""
+    """``part`` of ``whole`` as a bar, in eighths of a cell; any part above 0 is visible."""
     eighths = min(max(part, 0) * 8 * width // whole, 8 * width) if whole > 0 else 0
     if part > 0 and width > 0:
         eighths = max(eighths, 1)
@@ -84,7 +84,7 @@ def bar(part: int, whole: int, width: int, style: str) -> Text:
 
 
 def thin_bar(part: int, whole: int, width: int, style: str) -> Text:
-    """The same in half cells and as a line, so that bars in successive rows do not touch."""
+    """``part`` of ``whole`` as a line in half cells: bars in adjacent rows do not touch."""
     halves = min(max(part, 0) * 2 * width // whole, 2 * width) if whole > 0 else 0
     if part > 0 and width > 0:
         halves = max(halves, 1)
@@ -93,7 +93,7 @@ def thin_bar(part: int, whole: int, width: int, style: str) -> Text:
 
 
 def sparkline(values: Sequence[int]) -> str:
-    """One cell a value, as high as it is of the highest; a dot for nothing."""
+    """One cell for each value, as high as its part of the highest value; a dot for 0."""
     highest = max(values, default=0)
     return "".join(
         _LEVELS[(value * len(_LEVELS) - 1) // highest] if value > 0 else "·" for value in values
@@ -118,7 +118,7 @@ def cut(line: Text, width: int) -> Text:
 
 @dataclass(frozen=True)
 class Column:
-    """A column with its cells; ``rank`` says which go first where not all fit (0 always stays)."""
+    """A column with its cells; where not all fit, low ``rank`` goes first, and 0 always stays."""
 
     title: str
     cells: Sequence[Text]
@@ -127,7 +127,7 @@ class Column:
 
     @property
     def width(self) -> int:
-        """Cells that the widest of its texts needs."""
+        """The width of its widest text."""
         return max([cell_len(self.title), *(cell.cell_len for cell in self.cells)])
 
 
@@ -141,11 +141,11 @@ def _chosen(columns: Sequence[Column], width: int) -> list[Column]:
     return [column for column in columns if id(column) in chosen]
 
 
-def fitted(columns: Sequence[Column], width: int, most_gap: int = WIDE_GAP) -> list[Text]:
+def fitted(columns: Sequence[Column], width: int, max_gap: int = WIDE_GAP) -> list[Text]:
     """The columns that fit, as lines: one of titles, then one for each row."""
     chosen = _chosen(columns, width)
     used = sum(column.width for column in chosen)
-    gap = " " * min(max((width - used) // max(len(chosen) - 1, 1), GAP), most_gap)
+    gap = " " * min(max((width - used) // max(len(chosen) - 1, 1), GAP), max_gap)
     titled = [[Text(column.title, QUIET), *column.cells] for column in chosen]
     lines = []
     for cells in zip(*titled, strict=True):

@@ -1,4 +1,4 @@
-"""The loop that shows a running system: full-screen frames, or a status line now and then."""
+"""The loop that shows a running system: full-screen frames, or a status line every 2 s."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.live import Live
 
 from mm.errors import Unavailable
 from mm.store import Snapshot
-from mm.terminal.screen import History, Supervision, market_screen, status_line
+from mm.terminal.screen import History, RunStatus, market_screen, status_line
 from mm.terminal.watch import SnapshotSource
 
 #: Seconds from one snapshot to the next, and from one status line to the next.
@@ -20,10 +20,10 @@ FRAME_S, STATUS_S = 0.25, 2.0
 
 
 class LiveView:
-    """Shows what a source sees, on one console.
+    """Shows the snapshots of a source on one console.
 
-    ``full_screen`` draws each frame over the whole terminal; without it a status line is printed
-    every ``STATUS_S``. ``beside`` gives what is shown beside the snapshot.
+    With ``full_screen`` each frame covers the whole terminal; without it a status line is printed
+    every ``STATUS_S``. ``run_status`` returns what is shown beside the snapshot.
     """
 
     def __init__(
@@ -31,17 +31,17 @@ class LiveView:
         source: SnapshotSource,
         console: Console,
         full_screen: bool,
-        beside: Callable[[], Supervision],
+        run_status: Callable[[], RunStatus],
     ) -> None:
         self._source = source
         self._console = console
         self._full_screen = full_screen
-        self._beside = beside
+        self._run_status = run_status
         self._history = History()
         self._next_status = 0.0
 
     def run(self, stop: threading.Event, over: Callable[[], bool] = lambda: False) -> None:
-        """Show the system until ``stop`` is set, or ``over()``, called at each frame, is true."""
+        """Show the system until ``stop`` is set or ``over()`` is true; each frame calls it."""
         with self._screen() as live:
             while not stop.wait(FRAME_S) and not over():
                 found = self._source.snapshot()
@@ -60,14 +60,14 @@ class LiveView:
 
     def _frame(self, found: Snapshot | None) -> RenderableType:
         if found is None:
-            return self._source.apology()
+            return self._source.unavailable_text()
         size = self._console.size
-        return market_screen(found, self._history, self._beside(), size.width, size.height)
+        return market_screen(found, self._history, self._run_status(), size.width, size.height)
 
     def _print_status(self, found: Snapshot | None) -> None:
-        line = self._source.apology().plain
+        line = self._source.unavailable_text().plain
         if found is not None:
-            line = status_line(found, self._history, self._beside())
+            line = status_line(found, self._history, self._run_status())
         self._console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -78,4 +78,4 @@ def run_watch(source: SnapshotSource, console: Console, stop: threading.Event) -
     """
     if source.snapshot() is None:
         raise Unavailable(source.trouble)
-    LiveView(source, console, True, source.supervision).run(stop)
+    LiveView(source, console, True, source.run_status).run(stop)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import islice
 
 from rich.text import Text
 
-from mm.facts import half_price, mark_of, number, profit_of, symbol_count
-from mm.store import Snapshot, SymbolState
+from mm.facts import budgets, mark_of, mark_price, profit_of, symbol_count
+from mm.store import LiveQuote, QuoteSide, SideName, Snapshot, SymbolState
 from mm.terminal.draw import (
     QUIET,
     WARN,
     Column,
-    bar,
     cut,
     duration,
     fitted,
@@ -23,30 +22,29 @@ from mm.terminal.draw import (
     signed,
     thin_bar,
 )
-from mm.terminal.tables import bar_style, names, none, outcome_text, signed_lots
+from mm.terminal.tables import budget_bar, names, none, outcome_text, signed_lots
 
-#: From this width on there is room for what is merely good to know.
+#: From this width on there is room for the less important columns.
 WIDE = 120
-#: Cells of a budget's bar at most.
-LONGEST_BAR = 50
+#: The longest bar of a budget, in cells.
+MAX_BAR = 50
 
 
 def exposure_lines(snapshot: Snapshot, width: int) -> list[Text]:
-    """Both budgets as bars against the limit: in one line where that fits, else in two."""
-    limit = number(snapshot.exposure, "limit_units")
-    used = {"long": number(snapshot.exposure, "bid_units")}
-    used["short"] = number(snapshot.exposure, "ask_units")
-    said = {side: f" {grouped(units)} of {grouped(limit)}" for side, units in used.items()}
+    """Both budgets as bars against the limit: in one line where they fit, else in two."""
+    both = budgets(snapshot)
+    numbers = [f" {grouped(one.used_units)} of {grouped(one.limit_units)}" for one in both]
     half = (width - 2) // 2
-    cells = min(half - max(len(f"{side} {text}") for side, text in said.items()), LONGEST_BAR)
+    longest = max(len(f"{one.name} {text}") for one, text in zip(both, numbers, strict=True))
+    cells = min(half - longest, MAX_BAR)
     one_line = cells >= 8
     if not one_line:
-        cells = max(width - max(len(f"short {text}") for text in said.values()), 1)
+        cells = max(width - max(len(f"short {text}") for text in numbers), 1)
     lines = []
-    for side, units in used.items():
-        line = Text.assemble((f"{side:<5} " if not one_line else f"{side} ", "bold"))
-        line.append_text(bar(units, limit, cells, bar_style(units, limit)))
-        line.append(said[side])
+    for budget, text in zip(both, numbers, strict=True):
+        line = Text.assemble((f"{budget.name} " if one_line else f"{budget.name:<5} ", "bold"))
+        line.append_text(budget_bar(budget, cells))
+        line.append(text)
         lines.append(line)
     if one_line:
         lines[0].pad_right(half + 2 - lines[0].cell_len)
@@ -55,39 +53,38 @@ def exposure_lines(snapshot: Snapshot, width: int) -> list[Text]:
 
 
 def waiting_line(snapshot: Snapshot, width: int) -> Text:
-    """Who waits for exposure, first in turn first."""
-    most = max(2, width // 24)
-    line = Text.assemble(("waiting for long ", QUIET), names(list(snapshot.waiting_bid), most))
-    line.append("  for short ", QUIET).append(names(list(snapshot.waiting_ask), most))
+    """The symbols that wait for exposure, the first in turn first."""
+    long, short = budgets(snapshot)
+    max_names = max(2, width // 24)
+    line = Text.assemble(("waiting for long ", QUIET), names(long.waiting, max_names))
+    line.append("  for short ", QUIET).append(names(short.waiting, max_names))
     return cut(line, width)
 
 
-def _price(state: SymbolState, quote: Mapping[str, str], side: str) -> Text:
-    if not number(quote, f"{side}_size_lots"):
+def _price(state: SymbolState, side: QuoteSide | None) -> Text:
+    if side is None or not side.size_lots:
         return none()
-    empty = number(quote, f"{side}_lots") == 0
-    return Text(state.symbol.price(number(quote, f"{side}_ticks")), QUIET if empty else "bold")
+    return Text(state.symbol.price(side.ticks), "bold" if side.lots else QUIET)
 
 
-def _lots(quote: Mapping[str, str], side: str, placed: bool) -> Text:
-    size, lots = number(quote, f"{side}_size_lots"), number(quote, f"{side}_lots")
-    if not size:
+def _lots(side: QuoteSide | None, with_size: bool) -> Text:
+    if side is None or not side.size_lots:
         return none()
-    text = Text(str(lots), QUIET if lots == 0 else "cyan")
-    return text.append(f"/{size}", QUIET) if placed else text
+    text = Text(str(side.lots), "cyan" if side.lots else QUIET)
+    return text.append(f"/{side.size_lots}", QUIET) if with_size else text
 
 
-def _ttl(snapshot: Snapshot, quote: Mapping[str, str], cells: int, seconds: bool) -> Text:
-    if not quote:
+def _ttl(snapshot: Snapshot, quote: LiveQuote | None, cells: int, seconds: bool) -> Text:
+    if quote is None:
         return none()
-    left = number(quote, "expires_ms") - snapshot.now_ms
+    left = quote.expires_ms - snapshot.now_ms
     ttl, refresh = snapshot.config.quote_ttl_ms, snapshot.config.refresh_ms
     text = thin_bar(left, ttl, cells, WARN if left <= refresh else "cyan")
     return text.append(f" {left // 1000:>2} s") if seconds else text
 
 
 def _joined(left: list[Text], right: list[Text], width_left: int, width_right: int) -> list[Text]:
-    """Two columns of text made into one, both right-aligned, one space apart."""
+    """Two columns of text as one, both right-aligned, one space apart."""
     joined = []
     for one, other in zip(left, right, strict=True):
         cell = Text(" " * (width_left - one.cell_len)).append_text(one)
@@ -96,12 +93,11 @@ def _joined(left: list[Text], right: list[Text], width_left: int, width_right: i
     return joined
 
 
-def _side(
-    states: Sequence[SymbolState], quotes: Sequence[Mapping[str, str]], side: str, placed: bool
-) -> Column:
-    """One side of the quotes, price towards the middle: ``lots bid`` and ``ask lots``."""
-    lots = [_lots(quote, side, placed) for quote in quotes]
-    prices = [_price(state, quote, side) for state, quote in zip(states, quotes, strict=True)]
+def _side(states: Sequence[SymbolState], side: SideName, with_sizes: bool) -> Column:
+    """One side of the quotes, prices towards the middle: ``lots bid`` and ``ask lots``."""
+    sides = [state.quote.side(side) if state.quote else None for state in states]
+    lots = [_lots(one, with_sizes) for one in sides]
+    prices = [_price(state, one) for state, one in zip(states, sides, strict=True)]
     wide_lots = max((cell.cell_len for cell in lots), default=0)
     wide_price = max((cell.cell_len for cell in prices), default=0)
     wide_price = max(wide_price, len(f"lots {side}") - wide_lots - 1)
@@ -116,17 +112,16 @@ def _side(
 
 
 def _symbol_columns(snapshot: Snapshot, states: Sequence[SymbolState], width: int) -> list[Column]:
-    now, wide = snapshot.now_ms, width >= WIDE
-    quotes = [state.live_quote(now) for state in states]
-    marks = [mark_of(state, now) for state in states]
-    profits = [profit_of(state, mark) for state, mark in zip(states, marks, strict=True)]
-    pairs = list(zip(states, quotes, strict=True))
+    wide = width >= WIDE
+    quotes = [state.quote for state in states]
+    marks = [(state, mark_of(state)) for state in states]
+    profits = [profit_of(state, mark) for state, mark in marks]
     bar_cells = 4 if not wide else min(8 + (width - WIDE) // 8, 16)
     return [
         Column("symbol", [Text(state.symbol.name, "bold") for state in states], right=False),
         Column("placed", [outcome_text(state) for state in states], 3, right=False),
-        _side(states, quotes, "bid", wide),
-        _side(states, quotes, "ask", wide),
+        _side(states, "bid", wide),
+        _side(states, "ask", wide),
         Column("ttl", [_ttl(snapshot, quote, bar_cells, wide) for quote in quotes], 5, right=False),
         Column("net", [signed_lots(state.position.net_lots) for state in states], 4),
         Column(
@@ -134,25 +129,18 @@ def _symbol_columns(snapshot: Snapshot, states: Sequence[SymbolState], width: in
             [Text(state.symbol.quantity(state.position.net_lots), QUIET) for state in states],
             12,
         ),
-        Column(
-            "mark",
-            [
-                Text(half_price(state.symbol, mark.twice_ticks))
-                for state, mark in zip(states, marks, strict=True)
-            ],
-            10,
-        ),
+        Column("mark", [Text(mark_price(state.symbol, mark)) for state, mark in marks], 10),
         Column("realised", [signed(one.realised) for one in profits], 6),
         Column("unrealised" if wide else "unreal.", [signed(one.unrealised) for one in profits], 7),
         Column("position" if wide else "pv", [_position_version(one) for one in states], 8),
         Column(
             "quote" if wide else "qv",
-            [Text(str(number(one.state, "quote_version"))) for one in states],
+            [Text(str(one.quote_version)) for one in states],
             9,
         ),
         Column(
             "maker",
-            [Text(plain(quote.get("maker_id", "-")), QUIET) for _, quote in pairs],
+            [Text(plain(quote.maker_id if quote else "-"), QUIET) for quote in quotes],
             11,
             right=False,
         ),
@@ -160,7 +148,7 @@ def _symbol_columns(snapshot: Snapshot, states: Sequence[SymbolState], width: in
 
 
 def _position_version(state: SymbolState) -> Text:
-    """The committed version; yellow with ``+n`` while n fills are not committed yet."""
+    """The committed version, followed by a yellow ``+n`` while n fills are not yet committed."""
     version = state.position.position_version
     text = Text(str(version))
     ahead = state.fill_seq - version
@@ -168,7 +156,7 @@ def _position_version(state: SymbolState) -> Text:
 
 
 def symbols_lines(snapshot: Snapshot) -> int:
-    """How many lines :func:`symbols_pane` would like: rule, titles, symbols, how many more."""
+    """How many lines :func:`symbols_pane` needs for all: rule, titles, symbols, how many more."""
     shown = len(snapshot.symbols)
     return 2 + shown + (symbol_count(snapshot) > shown)
 
@@ -176,7 +164,7 @@ def symbols_lines(snapshot: Snapshot) -> int:
 def symbols_pane(snapshot: Snapshot, width: int, height: int) -> list[Text]:
     """The first symbols that fit, one a line, under titles; how many more there are.
 
-    It takes 3 lines at least; with fewer than 7 it goes without a rule.
+    ``height`` must be 3 at least; below 7 the pane has no rule.
     """
     pane: list[Text] = []
     if height >= 7:

@@ -10,17 +10,17 @@ from rich.table import Table
 from rich.text import Text
 
 from mm.facts import (
+    Budget,
     ProcessRow,
     active_quotes,
-    exposure_facts,
-    half_price,
+    budgets,
     mark_of,
-    number,
+    mark_price,
     process_rows,
     profit_of,
     symbol_count,
 )
-from mm.store import Snapshot, SymbolState
+from mm.store import QuoteSide, Snapshot, SymbolState
 from mm.terminal.draw import BAD, GOOD, QUIET, WARN, bar, duration, grouped, plain, signed
 
 NONE = "-"
@@ -28,16 +28,16 @@ _OUTCOME_STYLES = {"granted": GOOD, "reduced": WARN, "omitted": "magenta"}
 _STATE_STYLES = {"live": GOOD, "silent": f"bold {BAD}"}
 
 
-def names(found: Sequence[str], most: int) -> str:
+def names(found: Sequence[str], max_names: int) -> str:
     """The first names of a list, and how many more there are."""
     if not found:
         return "none"
-    more = f" and {grouped(len(found) - most)} more" if len(found) > most else ""
-    return " ".join(found[:most]) + more
+    more = f" and {grouped(len(found) - max_names)} more" if len(found) > max_names else ""
+    return " ".join(found[:max_names]) + more
 
 
 def none() -> Text:
-    """What stands for something that does not exist."""
+    """The mark for a value that does not exist."""
     return Text(NONE, QUIET)
 
 
@@ -50,30 +50,30 @@ def outcome_text(state: SymbolState) -> Text:
     """HALTED, or the outcome of the last placement."""
     if state.halted:
         return Text("HALTED", f"bold reverse {BAD}")
-    outcome = plain(state.state.get("outcome", ""))
+    outcome = plain(state.outcome)
     return Text(outcome, _OUTCOME_STYLES.get(outcome, "")) if outcome else none()
 
 
 def state_text(row: ProcessRow) -> Text:
-    """Whether the process lives; what was never heard of has none."""
+    """Whether the process lives; nothing for a process that never had a heartbeat."""
     return none() if row.silent_ms is None else Text(row.state, _STATE_STYLES[row.state])
 
 
 def lag_text(row: ProcessRow) -> Text:
-    """The lag of the process's kind, where it has one."""
+    """The lag of the process's kind, if it reads a stream."""
     if row.lag_ms is None:
         return none()
     return Text(duration(row.lag_ms), WARN if row.lag_ms >= 1_000 else "")
 
 
 def restarts_text(row: ProcessRow) -> Text:
-    """How often it was restarted."""
+    """How often the process was restarted."""
     return Text(str(row.restarts), f"bold {WARN}" if row.restarts else "")
 
 
 def _table(title: str, *columns: str, left: int = 1) -> Table:
     """An empty table whose first ``left`` columns are text and the others numbers."""
-    # A header never breaks; where the room is short the cells do.
+    # Where the console is narrow, cells are folded, headers are not.
     table = Table(
         title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
     )
@@ -97,13 +97,13 @@ def positions_table(snapshot: Snapshot) -> Table:
         "version",
     )
     for name, state in snapshot.symbols.items():
-        mark = mark_of(state, snapshot.now_ms)
+        mark = mark_of(state)
         profit = profit_of(state, mark)
         table.add_row(
             name,
             signed_lots(state.position.net_lots),
             state.symbol.quantity(state.position.net_lots),
-            half_price(state.symbol, mark.twice_ticks),
+            mark_price(state.symbol, mark),
             signed(profit.realised),
             signed(profit.unrealised),
             signed(profit.total),
@@ -112,13 +112,11 @@ def positions_table(snapshot: Snapshot) -> Table:
     return table
 
 
-def _placed(state: SymbolState, quote: dict[str, str], side: str) -> tuple[Text, Text]:
-    """Price, and remaining lots of those placed, of one side."""
-    size = number(quote, f"{side}_size_lots")
-    if not size:
+def _side_texts(state: SymbolState, side: QuoteSide | None) -> tuple[Text, Text]:
+    """The price, and the lots remaining and placed, of one side of a quote."""
+    if side is None or not side.size_lots:
         return none(), none()
-    price = state.symbol.price(number(quote, f"{side}_ticks"))
-    return Text(price), Text(f"{number(quote, f'{side}_lots')}/{size}")
+    return Text(state.symbol.price(side.ticks)), Text(f"{side.lots}/{side.size_lots}")
 
 
 def quotes_table(snapshot: Snapshot) -> Table:
@@ -128,10 +126,9 @@ def quotes_table(snapshot: Snapshot) -> Table:
         title, "symbol", "placement", "lots", "bid", "ask", "lots", "ttl", "quote", left=2
     )
     for name, state in snapshot.symbols.items():
-        quote = state.live_quote(snapshot.now_ms)
-        bid, bid_lots = _placed(state, quote, "bid")
-        ask, ask_lots = _placed(state, quote, "ask")
-        left = number(quote, "expires_ms") - snapshot.now_ms
+        quote = state.quote
+        bid, bid_lots = _side_texts(state, quote.bid if quote else None)
+        ask, ask_lots = _side_texts(state, quote.ask if quote else None)
         outcome = outcome_text(state)
         if state.halted:
             outcome = Text.assemble(outcome, " ", plain(state.halted))
@@ -142,37 +139,33 @@ def quotes_table(snapshot: Snapshot) -> Table:
             bid,
             ask,
             ask_lots,
-            Text(duration(left)) if quote else none(),
-            Text(quote.get("quote_id", NONE)) if quote else none(),
+            Text(duration(quote.expires_ms - snapshot.now_ms)) if quote else none(),
+            Text(quote.quote_id) if quote else none(),
         )
     return table
 
 
 def exposure_table(snapshot: Snapshot) -> Table:
-    """Both budgets against the limit, and who waits for each."""
-    facts = exposure_facts(snapshot)
-    unit = "lots" if facts["exposure_mode"] == "lots" else "price ticks x lots x multiplier"
+    """Both budgets against the limit, and the symbols that wait for each."""
+    lots = snapshot.config.exposure_mode == "lots"
+    unit = "lots" if lots else "price ticks x lots x multiplier"
     table = _table(f"Exposure in {unit}", "budget", "", "waiting", "used", "free", "limit", left=3)
-    limit = number(snapshot.exposure, "limit_units")
-    for side, name, queue in (
-        ("bid", "long", snapshot.waiting_bid),
-        ("ask", "short", snapshot.waiting_ask),
-    ):
-        used = number(snapshot.exposure, f"{side}_units")
+    for budget in budgets(snapshot):
         table.add_row(
-            name,
-            bar(used, limit, 20, bar_style(used, limit)),
-            names(list(queue), 20),
-            grouped(used),
-            grouped(limit - used),
-            grouped(limit),
+            budget.name,
+            budget_bar(budget, 20),
+            names(budget.waiting, 20),
+            grouped(budget.used_units),
+            grouped(budget.free_units),
+            grouped(budget.limit_units),
         )
     return table
 
 
-def bar_style(used: int, limit: int) -> str:
-    """The colour of a budget's bar: yellow when a tenth or less is free."""
-    return WARN if used * 10 >= limit * 9 else "cyan"
+def budget_bar(budget: Budget, cells: int) -> Text:
+    """The used part of a budget as a bar; yellow when a tenth or less is free."""
+    scarce = budget.used_units * 10 >= budget.limit_units * 9
+    return bar(budget.used_units, budget.limit_units, cells, WARN if scarce else "cyan")
 
 
 def processes_table(snapshot: Snapshot) -> Table:
@@ -186,7 +179,7 @@ def processes_table(snapshot: Snapshot) -> Table:
         table.add_row(
             row.name,
             state_text(row),
-            Text(row.pid) if row.pid else none(),
+            none() if row.pid is None else Text(str(row.pid)),
             heard,
             restarts_text(row),
             rate,

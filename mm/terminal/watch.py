@@ -1,4 +1,4 @@
-"""Where a screen gets its snapshots of a running system."""
+"""The source of a screen's snapshots of a running system."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from rich.text import Text
 
 from mm.errors import SystemRefused, Unavailable
 from mm.store import Keys, Scripts, ServerInfo, Snapshot, open_client, server_info, take_snapshot
-from mm.terminal.screen import Supervision
+from mm.terminal.screen import RunStatus
 
+#: What a snapshot for the screen includes: newest fill entries and quote events, and symbols.
 RECENT = 24
-SHOWN_SYMBOLS = 60
+MAX_SYMBOLS = 60
 
 
 class SnapshotSource:
-    """Takes snapshots for a screen: reconnects by itself, and says None while no server answers."""
+    """Takes snapshots for a screen; reconnects by itself.
+
+    ``trouble`` is why the last snapshot failed, or empty text.
+    """
 
     def __init__(self, url: str, keys: Keys) -> None:
         self._scripts = Scripts(open_client(url), keys)
@@ -23,15 +27,15 @@ class SnapshotSource:
 
     @property
     def scripts(self) -> Scripts:
-        """The scripts on the reader's own connection."""
+        """The scripts on this source's own connection."""
         return self._scripts
 
-    def snapshot(self, recent: int = RECENT, most: int = SHOWN_SYMBOLS) -> Snapshot | None:
+    def snapshot(self, recent: int = RECENT, max_symbols: int = MAX_SYMBOLS) -> Snapshot | None:
         """The system now, or None with the reason in ``trouble``."""
         try:
             if self._info is None:
                 self._info = server_info(self._scripts.client)
-            found = take_snapshot(self._scripts, recent, most)
+            found = take_snapshot(self._scripts, recent, max_symbols)
         except (RedisError, SystemRefused, Unavailable, OSError) as error:
             self._info = None
             self.trouble = str(error)
@@ -39,12 +43,12 @@ class SnapshotSource:
         self.trouble = ""
         return found
 
-    def apology(self) -> Text:
-        """What to show in place of a snapshot."""
+    def unavailable_text(self) -> Text:
+        """What to show while there is no snapshot."""
         return Text(f"nothing to show now, trying again: {self.trouble}")
 
     def server(self) -> str:
-        """What the server is, for the screen."""
+        """The server's name and version."""
         return f"{self._info.name} {self._info.version}" if self._info else "no server"
 
     def durability(self) -> str:
@@ -53,12 +57,12 @@ class SnapshotSource:
             return "unknown"
         return "relaxed: " + ", ".join(self._info.weak) if self._info.weak else "always"
 
-    def supervision(
+    def run_status(
         self,
         notes: tuple[str, ...] = (),
         restarts: dict[str, int] | None = None,
         managed: bool = False,
-    ) -> Supervision:
-        """What the screen says beside the snapshot."""
+    ) -> RunStatus:
+        """What the screen shows beside the snapshot; ``managed`` when `mm up` runs the server."""
         server = self.server() + (" (managed)" if managed else "")
-        return Supervision(server, self.durability(), notes, restarts or {})
+        return RunStatus(server, self.durability(), notes, restarts or {})

@@ -381,7 +381,7 @@ def test_converged_means_quoted_and_drained(fake: Fake) -> None:
         world.maker().act(world.scripts.survey(world.names))
     found = take_snapshot(world.scripts)
     assert why_not_converged(found) == "" and len(found.waiting_bid) == 1
-    free = replace(found, exposure=found.exposure | {"bid_units": "19"})
+    free = replace(found, exposure=replace(found.exposure, bid_units=19))
     assert "waits for" in why_not_converged(free)
     world.send(world.order())
     world.advance(5)

@@ -1,4 +1,4 @@
-"""snapshot.lua and its records: everything a reader needs, at one instant."""
+"""snapshot.lua: everything that a reader needs, at one instant."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from mm.errors import SystemRefused
 from mm.market import Position
-from mm.store import execute, take_snapshot
+from mm.store import Exposure, QuoteSide, execute, take_snapshot
 from tests.kit import MakeWorld, World
 
 
@@ -15,10 +15,10 @@ class TestSnapshot:
         """A fresh system has its configuration, empty streams and no lag."""
         taken = take_snapshot(world.scripts, 5)
         assert taken.config == world.config
-        assert taken.exposure == {"limit_units": "20", "bid_units": "0", "ask_units": "0"}
+        assert taken.exposure == Exposure(limit_units=20, bid_units=0, ask_units=0)
         assert list(taken.symbols) == world.names
         assert taken.symbols["AAA"].position == Position()
-        assert taken.symbols["AAA"].quote == {}
+        assert taken.symbols["AAA"].quote is None
         assert {one.length for one in taken.streams.values()} == {0}
         assert taken.lag_ms == {"exchange": 0, "state": 0}
         assert (taken.fills, taken.events, taken.processes) == ([], [], {})
@@ -34,15 +34,14 @@ class TestSnapshot:
         one = taken.symbols["AAA"]
         assert one.fill_seq == 2
         assert one.position == Position(2, -3 * 99 + 101, 2 * 99, 2, 101)
-        assert one.live_quote(taken.now_ms)["bid_lots"] == "17"
-        assert one.live_quote(int(one.quote["expires_ms"])) == {}
-        assert one.reservation["ask_units"] == "19"
+        assert one.quote is not None and one.quote.bid == QuoteSide(99, lots=17, size_lots=20)
+        assert one.reservation is not None and one.reservation.ask_units == 19
         assert list(taken.expiry) == ["AAA"]
         assert list(taken.waiting_bid) == list(taken.waiting_ask) == ["BBB"]
         assert [fill.fill_id for fill in taken.fills] == ["AAA-2", "AAA-1"]
-        assert [event.fields["symbol"] for event in taken.events] == ["BBB", "AAA"]
-        assert taken.processes["maker-1"]["kind"] == "maker"
-        assert taken.cursors["exchange_records"] == "2"
+        assert [event.symbol for event in taken.events] == ["BBB", "AAA"]
+        assert taken.processes["maker-1"].kind == "maker"
+        assert taken.cursors.exchange_records == 2
         assert taken.streams["orders"].last_id == world.cursor("exchange")
 
     def test_lag(self, make_world: MakeWorld) -> None:
@@ -62,9 +61,9 @@ class TestSnapshot:
         """A reader may ask for fewer symbols, and for the newest events only."""
         for _ in range(5):
             world.propose()
-        taken = take_snapshot(world.scripts, recent=2, most=1)
+        taken = take_snapshot(world.scripts, recent=2, max_symbols=1)
         assert list(taken.symbols) == ["AAA"]
-        assert [event.fields["quote_version"] for event in taken.events] == ["5", "4"]
+        assert [event.quote_version for event in taken.events] == [5, 4]
 
     def test_changes_nothing(self, world: World) -> None:
         """A snapshot changes no key."""
@@ -75,7 +74,7 @@ class TestSnapshot:
         assert world.dump() == before
 
     def test_no_system(self, make_world: MakeWorld) -> None:
-        """Where there is no system a reader is told so."""
+        """A snapshot of a server without a system is refused."""
         with pytest.raises(SystemRefused, match="no system runs"):
             take_snapshot(make_world(setup=False).scripts)
 

@@ -224,7 +224,7 @@ def test_state_service_dies_under_a_connected_viewer() -> None:
             for state in found.symbols.values():
                 assert state.position.position_version <= state.fill_seq
             seen.append(sum(one.position.position_version for one in found.symbols.values()))
-            back = found.processes["state-1"]["pid"] != str(pid)
+            back = found.processes["state-1"].pid != pid
             return back and seen[-1] > seen[0]
 
         wait_for("further commits", committed, 30)
@@ -245,4 +245,4 @@ def test_waits_for_exposure_are_served(make_world: MakeWorld) -> None:
     world.scripts.expire()
     maker.step()
     assert world.quote_lots(denied) == (10, 10)
-    assert take_snapshot(world.scripts).exposure["bid_units"] == "10"
+    assert take_snapshot(world.scripts).exposure.bid_units == 10

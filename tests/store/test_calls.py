@@ -25,10 +25,10 @@ def world(request: pytest.FixtureRequest) -> World:
 
 
 @pytest.fixture
-def armed(world: World) -> Iterator[WaitingCalls]:
+def calls(world: World) -> Iterator[WaitingCalls]:
     """Calls of ``match.lua`` that wait for orders."""
     world.scripts.match(10)
-    yield world.scripts.armed("match", "orders", LONG_MS, 10)
+    yield world.scripts.waiting_calls("match", "orders", LONG_MS, 10)
     world.scripts.client.connection_pool.disconnect()
 
 
@@ -37,88 +37,88 @@ def wait_until_blocked(world: World) -> None:
     wait_for("the wait", lambda: world.client.info("clients")["blocked_clients"] == 1)
 
 
-def counts(world: World, armed: WaitingCalls) -> list[int]:
-    """The orders that the calls have matched whose replies come next."""
-    return [world.scripts.match(10, reply).orders for reply in armed.take()]
+def counts(world: World, calls: WaitingCalls) -> list[int]:
+    """The orders that the calls matched, by the replies that come next."""
+    return [world.scripts.match(10, reply).orders for reply in calls.replies()]
 
 
-def test_an_order_sets_the_call_off(world: World, armed: WaitingCalls) -> None:
-    """The server runs the call as the order comes, before anybody has read anything."""
-    armed.arm("0-0")
+def test_an_order_sets_the_call_off(world: World, calls: WaitingCalls) -> None:
+    """The server runs the call when the order comes, before a client reads anything."""
+    calls.start("0-0")
     wait_until_blocked(world)
     order = world.order()
     world.send(order)
     assert world.report(order).status == "filled"
-    assert counts(world, armed) == [1]
-    assert armed.pending == 0
+    assert counts(world, calls) == [1]
+    assert calls.pending == 0
 
 
-def test_what_is_there_already_is_matched_at_once(world: World, armed: WaitingCalls) -> None:
+def test_what_is_there_already_is_matched_at_once(world: World, calls: WaitingCalls) -> None:
     """A call behind a read of what came after the cursor does not wait."""
     world.send(world.order())
-    armed.arm("0-0")
-    assert counts(world, armed) == [1]
+    calls.start("0-0")
+    assert counts(world, calls) == [1]
 
 
-def test_the_second_call_waits_for_the_next_order(world: World, armed: WaitingCalls) -> None:
-    """Two orders, one after the other, are matched by two calls, no reply read in between."""
-    armed.arm("0-0")
-    armed.arm_second()
+def test_the_second_call_waits_for_the_next_order(world: World, calls: WaitingCalls) -> None:
+    """Two calls match two orders, one after the other, and no reply is read in between."""
+    calls.start("0-0")
+    calls.start_second()
     first, second = world.order(), world.order()
     for order in (first, second):
         wait_until_blocked(world)
         world.send(order)
         assert world.report(order).status == "filled"
-    # The first call's order, and none that the second had to make up for before it waited.
-    assert counts(world, armed) == [1, 0]
-    assert counts(world, armed) == [1]
+    # The order of the first call, and none in the run before the second call waited.
+    assert counts(world, calls) == [1, 0]
+    assert counts(world, calls) == [1]
 
 
-def test_no_order_is_left_between_two_calls(world: World, armed: WaitingCalls) -> None:
+def test_no_order_is_left_between_two_calls(world: World, calls: WaitingCalls) -> None:
     """An order that comes after the first call and before the second is matched at once."""
-    armed.arm("0-0")
+    calls.start("0-0")
     wait_until_blocked(world)
     world.send(world.order())
     between = world.order()
     world.send(between)
     assert len(world.reports()) == 1
-    armed.arm_second()
+    calls.start_second()
     wait_for("the report", lambda: len(world.reports()) == 2)
-    assert counts(world, armed) == [1, 1]
+    assert counts(world, calls) == [1, 1]
 
 
-def test_patience(world: World, armed: WaitingCalls) -> None:
-    """Whoever waits only so long gets nothing, and the call goes on waiting."""
-    armed.arm("0-0")
-    assert armed.take(0.01) == []
-    assert armed.pending == 1
+def test_timeout(world: World, calls: WaitingCalls) -> None:
+    """After its time-out a caller gets no reply, and the call goes on waiting."""
+    calls.start("0-0")
+    assert calls.replies(0.01) == []
+    assert calls.pending == 1
     world.send(world.order())
-    assert counts(world, armed) == [1]
+    assert counts(world, calls) == [1]
 
 
 def test_a_read_that_finds_nothing_calls_too(world: World) -> None:
-    """When the wait is over the script runs all the same."""
-    armed = world.scripts.armed("match", "orders", 1, 10)
-    armed.arm("0-0")
-    armed.arm_second()
-    assert counts(world, armed) == [0, 0]
-    assert counts(world, armed) == [0]
+    """When the wait ends without an entry the script runs too."""
+    calls = world.scripts.waiting_calls("match", "orders", 1, 10)
+    calls.start("0-0")
+    calls.start_second()
+    assert counts(world, calls) == [0, 0]
+    assert counts(world, calls) == [0]
     world.scripts.client.connection_pool.disconnect()
 
 
-def test_forgotten_scripts(world: World, armed: WaitingCalls) -> None:
-    """A server that has forgotten the script is taught it, and the order is matched."""
-    armed.arm("0-0")
+def test_forgotten_scripts(world: World, calls: WaitingCalls) -> None:
+    """A server that has lost the script gets it again, and the order is matched."""
+    calls.start("0-0")
     wait_until_blocked(world)
     execute(world.client, "SCRIPT", "FLUSH")
     world.send(world.order())
-    assert counts(world, armed) == [1]
+    assert counts(world, calls) == [1]
 
 
-def test_a_closed_connection_takes_its_calls_along(world: World, armed: WaitingCalls) -> None:
-    """Calls of a process that has died match nothing; another one's do."""
-    armed.arm("0-0")
-    armed.arm_second()
+def test_a_closed_connection_takes_its_calls_along(world: World, calls: WaitingCalls) -> None:
+    """Calls of a process that has died match nothing; those of another process do."""
+    calls.start("0-0")
+    calls.start_second()
     wait_until_blocked(world)
     world.scripts.client.connection_pool.disconnect()
     wait_for("the end of it", lambda: world.client.info("clients")["blocked_clients"] == 0)

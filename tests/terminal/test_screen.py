@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -13,20 +12,11 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from mm.errors import SystemRefused
-from mm.facts import (
-    exposure_facts,
-    mark_of,
-    positions_facts,
-    profit_of,
-    quotes_facts,
-    status_facts,
-    symbol_count,
-)
 from mm.market import MAX_INT, Config, default_config
 from mm.store import Snapshot, take_snapshot
 from mm.terminal import (
     History,
-    Supervision,
+    RunStatus,
     exposure_table,
     market_screen,
     positions_table,
@@ -37,8 +27,8 @@ from mm.terminal import (
 from mm.terminal.screen import REMEMBERED
 from tests.kit import Fake, World, small_config, symbol_names
 
-SUPERVISION = Supervision("valkey 9.1.2 (managed)", "always")
-RELAXED = replace(SUPERVISION, durability="relaxed: appendfsync everysec")
+STATUS = RunStatus("valkey 9.1.2 (managed)", "always")
+RELAXED = replace(STATUS, durability="relaxed: appendfsync everysec")
 WIDTHS = (10, 20, 40, 60, 71, 72, 80, 99, 100, 119, 120, 149, 150, 200)
 LONG_NAMES = ("ABCDEFGHIJKLMNOP", "QRSTUVWXYZ._-012")
 
@@ -50,21 +40,21 @@ def drawn(thing: RenderableType, width: int = 80) -> list[str]:
     return console.export_text().splitlines()
 
 
-def take(world: World, most: int = 0) -> Snapshot:
+def take(world: World, max_symbols: int = 0) -> Snapshot:
     """A snapshot with what the screen needs."""
-    return take_snapshot(world.scripts, recent=20, most=most)
+    return take_snapshot(world.scripts, recent=20, max_symbols=max_symbols)
 
 
 def shown(
     world: World,
     width: int = 80,
     height: int = 24,
-    supervision: Supervision = SUPERVISION,
-    most: int = 0,
+    status: RunStatus = STATUS,
+    max_symbols: int = 0,
 ) -> str:
     """The screen's text."""
-    found = take(world, most)
-    return "\n".join(drawn(market_screen(found, History(), supervision, width, height), width))
+    found = take(world, max_symbols)
+    return "\n".join(drawn(market_screen(found, History(), status, width, height), width))
 
 
 def row(text: str, symbol: str) -> list[str]:
@@ -130,12 +120,12 @@ def test_no_line_is_wider_and_no_screen_higher_than_the_terminal(fake: Fake, mak
     """At every size the screen fits, whatever the system is like."""
     world = make(fake)
     notes = tuple(f"note {number} {'x' * 300}" for number in range(9))
-    supervision = replace(RELAXED, notes=notes, restarts={"exchange-1": 3, "publisher-1": 0})
+    status = replace(RELAXED, notes=notes, restarts={"exchange-1": 3, "publisher-1": 0})
     found, history = take(world), History()
     history.add(found)
     sizes = {(80, height) for height in range(1, 41)}
     for width, height in sizes | {(width, height) for width in WIDTHS for height in (9, 24)}:
-        lines = drawn(market_screen(found, history, supervision, width, height), width)
+        lines = drawn(market_screen(found, history, status, width, height), width)
         assert len(lines) <= height, f"{width}x{height}: {len(lines)} lines"
         widest = max(lines, key=cell_len)
         assert cell_len(widest) <= width, f"{width}x{height}: {widest!r}"
@@ -149,20 +139,20 @@ def test_relaxed_durability_stands_out_everywhere(fake_world: World, height: int
     assert "durability RELAXED (appendfsync everysec)" in line
     fake_world.client.hset(fake_world.keys.named("config"), "durability", "relaxed")
     assert "durability RELAXED" in shown(fake_world, 60, height)
-    assert "RELAXED" in status_line(take(fake_world), History(), SUPERVISION)
+    assert "RELAXED" in status_line(take(fake_world), History(), STATUS)
 
 
 def test_strong_durability_is_said_and_status_keeps_silent(fake_world: World) -> None:
     """With everything as it must be the screen names it and the status line has no warning."""
     assert "durability always" in shown(fake_world)
-    line = status_line(take(fake_world), History(), SUPERVISION)
+    line = status_line(take(fake_world), History(), STATUS)
     assert "RELAXED" not in line and "durability" not in line
 
 
 def test_unknown_durability_is_a_warning(fake_world: World) -> None:
     """A durability that could not be read is not passed off as the strong one."""
-    unknown = replace(SUPERVISION, durability="unknown")
-    assert "durability UNKNOWN" in shown(fake_world, supervision=unknown)
+    unknown = replace(STATUS, durability="unknown")
+    assert "durability UNKNOWN" in shown(fake_world, status=unknown)
 
 
 def test_empty_system(fake_world: World) -> None:
@@ -172,7 +162,7 @@ def test_empty_system(fake_world: World) -> None:
     assert "0+" not in text and "HALTED" not in text
     assert "quotes 0 of 2" in text
     assert "no fills yet" in text
-    line = status_line(take(fake_world), History(), SUPERVISION)
+    line = status_line(take(fake_world), History(), STATUS)
     assert line.startswith("orders 0 (0/s)  fills 0  quotes 0/2  long 0/20  short 0/20  lag ")
 
 
@@ -190,7 +180,6 @@ def test_a_symbol_in_one_line(fake_world: World, width: int) -> None:
     named = {"pv", "qv"} if width == 80 else {"position", "quote"}
     assert named <= set(title)
     assert words[-3:] == ["2", "1", "maker-1"]
-    assert positions_facts(take(fake_world))[0]["mark"] == "0.995"
 
 
 def test_uncommitted_fills_show_beside_the_position_version(fake_world: World) -> None:
@@ -218,22 +207,9 @@ def test_one_sided_quote_is_marked_by_the_last_price(fake_world: World) -> None:
     fake_world.propose("AAA", bid=98, ask=105, ask_lots=0)
     fake_world.trade(fake_world.order("sell", 4))
     fake_world.scripts.commit(10)
-    assert row(shown(fake_world), "AAA")[2:6] == ["6", "0.98", "-", "-"]
-    state = take(fake_world).symbols["AAA"]
-    mark = mark_of(state, take(fake_world).now_ms)
-    assert (mark.twice_ticks, mark.source) == (2 * 98, "last")
-
-
-def test_half_tick_marks_are_exact_up_to_the_largest_numbers(fake: Fake) -> None:
-    """The middle of an odd spread near 2^53 gives profit without any rounding."""
-    world = huge(fake)
-    state = take(world).symbols[LONG_NAMES[0]]
-    assert state.position.net_lots == 1
-    mark = replace(mark_of(state, 0), twice_ticks=2 * (2**52 - 10) + 1)
-    assert profit_of(state, mark).unrealised == "0.000000005"
-    facts = positions_facts(take(world))[0]
-    assert facts["mark"] == f"{(2**52 - 10) * Decimal('0.00000001'):f}"
-    assert facts["cash"] == f"-{(2**52 - 10) * Decimal('0.00000001'):f}"
+    words = row(shown(fake_world), "AAA")
+    assert words[2:6] == ["6", "0.98", "-", "-"]
+    assert words[8] == "0.98", words
 
 
 def test_expired_quote_is_no_quote(fake_world: World) -> None:
@@ -245,7 +221,6 @@ def test_expired_quote_is_no_quote(fake_world: World) -> None:
     text = shown(fake_world)
     assert "quotes 0 of 2" in text
     assert row(text, "AAA")[1:6] == ["granted", "-", "-", "-", "-"]
-    assert quotes_facts(take(fake_world))[0]["active"] is False
 
 
 def test_ttl_bar_shrinks(fake_world: World) -> None:
@@ -273,7 +248,7 @@ def test_many_halts_are_counted(fake: Fake) -> None:
     for name in world.names[:100]:
         world.client.hset(world.keys.member("symbol:*", name), "halted", "gap")
     assert "and 98 more halted" in shown(world)
-    line = status_line(take(world), History(), SUPERVISION)
+    line = status_line(take(world), History(), STATUS)
     assert "HALTED AAA BBB CCC DDD and 96 more" in line
 
 
@@ -286,8 +261,7 @@ def test_symbols_that_do_not_fit_are_counted(fake: Fake) -> None:
     world = World(Fake(fake.clock), small_config(20, limit=10_000))
     for name in world.names:
         world.propose(name)
-    assert symbol_count(take(world, most=5)) == 20
-    assert "and 15 more symbols" in shown(world, height=40, most=5)
+    assert "and 15 more symbols" in shown(world, height=40, max_symbols=5)
 
 
 def test_processes(fake: Fake) -> None:
@@ -295,12 +269,12 @@ def test_processes(fake: Fake) -> None:
     world = World(fake, small_config())
     beat(world, "exchange-1", "4711")
     fake.advance(2_000)
-    supervision = replace(SUPERVISION, restarts={"exchange-1": 2, "publisher-1": 0})
-    assert row(shown(world, supervision=supervision), "exchange-1")[1:4] == ["4711", "live", "2"]
-    assert row(shown(world, supervision=supervision), "publisher-1")[1:3] == ["-", "-"]
+    status = replace(STATUS, restarts={"exchange-1": 2, "publisher-1": 0})
+    assert row(shown(world, status=status), "exchange-1")[1:4] == ["4711", "live", "2"]
+    assert row(shown(world, status=status), "publisher-1")[1:3] == ["-", "-"]
     fake.advance(1)
-    assert row(shown(world, supervision=supervision), "exchange-1")[2] == "silent"
-    line = status_line(take(world), History(), supervision)
+    assert row(shown(world, status=status), "exchange-1")[2] == "silent"
+    line = status_line(take(world), History(), status)
     assert "silent exchange-1" in line and "restarts 2" in line
 
 
@@ -319,7 +293,7 @@ def test_fills_and_notes(fake_world: World) -> None:
     fake_world.propose("AAA")
     fake_world.trade(fake_world.order("sell", 2), fake_world.order("buy", 1, order_id="mine"))
     notes = ("00:00:01 maker-1 died [signal 9]", "00:00:02 server restarted\nby hand")
-    text = shown(fake_world, 160, 40, replace(SUPERVISION, notes=notes))
+    text = shown(fake_world, 160, 40, replace(STATUS, notes=notes))
     assert "AAA-1 bought 2 @ 0.99 order c1/o1" in text
     assert "AAA-2 sold 1 @ 1.01 order c1/mine" in text
     assert text.index("AAA-2 sold") < text.index("AAA-1 bought")
@@ -341,7 +315,9 @@ def history(fake: Fake, *samples: tuple[int, int]) -> History:
     """A history of (ms, orders processed) pairs."""
     made, base = History(), take(empty(fake))
     for now_ms, orders in samples:
-        made.add(replace(base, now_ms=now_ms, cursors={"exchange_records": str(orders)}))
+        made.add(
+            replace(base, now_ms=now_ms, cursors=replace(base.cursors, exchange_records=orders))
+        )
     return made
 
 
@@ -374,40 +350,9 @@ def test_sparkline_and_rate_on_the_screen(fake: Fake) -> None:
     """The short history is drawn beside the present rate, with its peak."""
     found = take(empty(fake))
     made = history(fake, (0, 0), (1_000, 80), (2_000, 80), (3_000, 100))
-    text = "\n".join(drawn(market_screen(found, made, SUPERVISION, 80, 24)))
+    text = "\n".join(drawn(market_screen(found, made, STATUS, 80, 24)))
     assert "10/s █·▂ 3 s, peak 80/s" in text
-    assert "(10/s)" in status_line(found, made, SUPERVISION)
-
-
-def test_facts_are_plain_and_stable(fake_world: World) -> None:
-    """Facts survive JSON: decimals are text, integers integers, and what is absent is null."""
-    fake_world.propose("AAA", bid=98, ask=101, ask_lots=0)
-    fake_world.trade(fake_world.order("sell", 4))
-    fake_world.scripts.commit(10)
-    beat(fake_world)
-    found = take(fake_world)
-    quote = json.loads(json.dumps(quotes_facts(found)))[0]
-    assert (quote["bid"], quote["bid_lots"], quote["bid_size_lots"]) == ("0.98", 6, 10)
-    assert (quote["ask"], quote["ask_ticks"], quote["ask_lots"]) == (None, None, 0)
-    assert (quote["outcome"], quote["ttl_ms"], quote["quote_id"]) == ("granted", 30_000, "AAA-1")
-    position = json.loads(json.dumps(positions_facts(found)))[0]
-    assert (position["net_lots"], position["cash"], position["last_price"]) == (4, "-3.92", "0.98")
-    assert (position["position_version"], position["last_fill_id"]) == (1, "AAA-1")
-    exposure = json.loads(json.dumps(exposure_facts(found)))
-    assert (exposure["long_units"], exposure["short_units"], exposure["limit_units"]) == (6, 0, 20)
-    status = json.loads(json.dumps(status_facts(found)))
-    assert (status["orders"], status["fills_committed"], status["quotes_active"]) == (1, 1, 1)
-    assert status["processes"][0] | {"rate_per_s": 0} == {
-        "name": "exchange-1",
-        "kind": "exchange",
-        "pid": 4711,
-        "state": "live",
-        "silent_ms": 0,
-        "restarts": 0,
-        "rate_per_s": 0,
-        "count": 0,
-        "lag_ms": 0,
-    }
+    assert "(10/s)" in status_line(found, made, STATUS)
 
 
 @pytest.mark.parametrize("width", [80, 200])
@@ -434,9 +379,9 @@ def test_spoiled_number_is_refused_in_words(fake_world: World) -> None:
 def test_same_snapshot_same_screen(fake: Fake) -> None:
     """The view depends on nothing but its arguments."""
     found = take(troubled(fake))
-    first = drawn(market_screen(found, History(), SUPERVISION, 120, 40), 120)
+    first = drawn(market_screen(found, History(), STATUS, 120, 40), 120)
     fake.advance(60_000)
-    assert drawn(market_screen(found, History(), SUPERVISION, 120, 40), 120) == first
+    assert drawn(market_screen(found, History(), STATUS, 120, 40), 120) == first
 
 
 def test_configuration_of_the_default_system_fits_80_columns(fake: Fake) -> None:

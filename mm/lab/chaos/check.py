@@ -28,14 +28,11 @@ def why_not_converged(found: Snapshot) -> str:
     """
     if any(found.lag_ms.values()):
         return f"lag {found.lag_ms} ms"
-    exposure = found.exposure
-    free = {
-        side: int(exposure["limit_units"]) - int(exposure[f"{side}_units"])
-        for side in ("bid", "ask")
-    }
+    limit = found.exposure.limit_units
+    free = {"bid": limit - found.exposure.bid_units, "ask": limit - found.exposure.ask_units}
     queues = {"bid": found.waiting_bid, "ask": found.waiting_ask}
     for name, state in found.symbols.items():
-        if state.live_quote(found.now_ms):
+        if state.quote:
             continue
         waits = [side for side, queue in queues.items() if name in queue]
         if not waits or any(free[side] > 0 for side in waits):

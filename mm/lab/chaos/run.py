@@ -159,7 +159,7 @@ class Chaos:
             except RedisError as error:
                 lacking = f"no server answers: {error}"
                 return False
-            processed = int(found.cursors.get("exchange_records", "0"))
+            processed = found.cursors.exchange_records
             records = processed if records is None else records
             lacking = why_not_converged(found) or (
                 "" if processed > records else "no order is processed"

@@ -1,0 +1,47 @@
+"""Both exposure budgets as plain facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mm.store import Snapshot
+
+
+@dataclass(frozen=True)
+class Budget:
+    """One exposure budget in units, and the symbols that wait for it, the first in turn first."""
+
+    name: Literal["long", "short"]
+    limit_units: int
+    used_units: int
+    waiting: tuple[str, ...]
+
+    @property
+    def free_units(self) -> int:
+        """The units that no quote has reserved."""
+        return self.limit_units - self.used_units
+
+
+def budgets(snapshot: Snapshot) -> tuple[Budget, Budget]:
+    """The budget of the bids (long) and that of the asks (short)."""
+    exposure = snapshot.exposure
+    return (
+        Budget("long", exposure.limit_units, exposure.bid_units, tuple(snapshot.waiting_bid)),
+        Budget("short", exposure.limit_units, exposure.ask_units, tuple(snapshot.waiting_ask)),
+    )
+
+
+def exposure_facts(snapshot: Snapshot) -> dict[str, object]:
+    """Both budgets, and the symbols that wait for each, for ``--json``."""
+    long, short = budgets(snapshot)
+    return {
+        "exposure_mode": snapshot.config.exposure_mode,
+        "limit_units": snapshot.exposure.limit_units,
+        "long_units": long.used_units,
+        "short_units": short.used_units,
+        "long_free_units": long.free_units,
+        "short_free_units": short.free_units,
+        "waiting_long": list(long.waiting),
+        "waiting_short": list(short.waiting),
+    }

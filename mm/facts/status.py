@@ -1,0 +1,39 @@
+"""The whole system in a few numbers, for ``mm status --json``."""
+
+from __future__ import annotations
+
+from mm.facts.exposure import exposure_facts
+from mm.facts.processes import ProcessRow, process_rows
+from mm.facts.quotes import active_quotes, halts, symbol_count
+from mm.store import Snapshot
+
+
+def status_facts(snapshot: Snapshot) -> dict[str, object]:
+    """The system in a few numbers, and its processes."""
+    return {
+        "now_ms": snapshot.now_ms,
+        "durability": snapshot.config.durability,
+        "symbols": symbol_count(snapshot),
+        "quotes_active": active_quotes(snapshot),
+        "orders": snapshot.cursors.exchange_records,
+        "fills_committed": snapshot.cursors.state_records,
+        "lag_ms": dict(snapshot.lag_ms),
+        "halted": halts(snapshot),
+        "exposure": exposure_facts(snapshot),
+        "processes": [_process_facts(row) for row in process_rows(snapshot)],
+        "streams": {name: stream.length for name, stream in snapshot.streams.items()},
+    }
+
+
+def _process_facts(row: ProcessRow) -> dict[str, object]:
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "pid": row.pid,
+        "state": row.state,
+        "silent_ms": row.silent_ms,
+        "restarts": row.restarts,
+        "rate_per_s": row.rate_per_s,
+        "count": row.count,
+        "lag_ms": row.lag_ms,
+    }
