@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Say that a process stops in order, so that the others need not wait for its silence.
+-- Remove a process that stops in an orderly way. The others need not wait until its silence shows.
 --
 -- KEYS   processes process:*
 -- ARGV   1 name (kind-id)
--- REPLY  1 if it was known, else 0
+-- REPLY  1 if the process was known, else 0
 -- ERRORS none
 -- EMITS  nothing
 

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Say that a process lives, what it has done, and learn which others of its kind live.
+-- Record that a process is alive and what it has done; reply with the live processes of its kind.
 --
 -- KEYS   processes process:*
 -- ARGV   1 name (kind-id)  2 kind  3 live_ms: silence after which a process counts as dead
@@ -13,15 +13,16 @@ local processes_key, process_prefix = KEYS[1], KEYS[2]
 local name, kind, live_ms, count = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local now = now_ms()
-local old = redis.call('HMGET', process_prefix .. name, 'heartbeat_ms', 'count', 'pid')
+local last_ms, last_count = unpack(redis.call('HMGET', process_prefix .. name, 'heartbeat_ms',
+  'count'))
 local rate = 0
 local fields = { 'kind', kind, 'heartbeat_ms', text(now), 'count', text(count) }
-for i = 5, #ARGV, 2 do
-  fields[#fields + 1] = ARGV[i]
-  fields[#fields + 1] = ARGV[i + 1]
+for index = 5, #ARGV, 2 do
+  fields[#fields + 1] = ARGV[index]
+  fields[#fields + 1] = ARGV[index + 1]
 end
-if old[1] and now > tonumber(old[1]) then
-  rate = math.floor(math.max(0, count - tonumber(old[2])) * 1000 / (now - tonumber(old[1])))
+if last_ms and now > tonumber(last_ms) then
+  rate = math.floor(math.max(0, count - tonumber(last_count)) * 1000 / (now - tonumber(last_ms)))
 end
 
 -- Writes start here.
@@ -30,7 +31,7 @@ redis.call('PEXPIRE', process_prefix .. name, 3600000)
 redis.call('ZADD', processes_key, text(now), name)
 redis.call('ZREMRANGEBYSCORE', processes_key, '-inf', text(now - 3600000))
 local live = {}
--- A heartbeat from the future is one from before the clock was set back: not heard since.
+-- A heartbeat later than now was made before the clock was set back. It does not count as heard.
 local heard = redis.call('ZRANGEBYSCORE', processes_key, text(now - live_ms), text(now))
 for _, other in ipairs(heard) do
   if string.find(other, kind .. '-', 1, true) == 1 then

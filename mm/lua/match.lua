@@ -1,55 +1,57 @@
 #!lua
--- Match the next orders after the exchange's cursor against the active quotes: one atomic step.
+-- Match the next orders after the exchange's cursor against the active quotes, in one atomic step.
 --
 -- KEYS   cursors orders fills exposure expiry config deadletter symbol:* quote:* reservation:* reports:* seen:*
--- ARGV   1 most: integer > 0, orders to take at most (an entry is never split)
+-- ARGV   1 max_orders: integer > 0, orders to take at most; an entry is never split
 -- REPLY  {cursor, orders, fills, duplicates, rejected, more(0/1), now_ms, next_expiry_ms or 0}
--- ERRORS DAMAGED (a key that must be there is not); what cannot be an order is a dead letter
+-- ERRORS DAMAGED (a required key is missing). A malformed order goes to the dead-letter stream and does not fail the batch
 -- EMITS  fills, reports:<client_id>, deadletter
 
 -- INCLUDE base
--- INCLUDE count
 -- INCLUDE damage
 -- INCLUDE streams
 -- INCLUDE order
 -- INCLUDE reports
 -- INCLUDE seen
 -- INCLUDE book
-local cursors_key, orders_key, fills_key, exposure_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local expiry_key, config_key, deadletter_key = KEYS[5], KEYS[6], KEYS[7]
-local keys = { symbol = KEYS[8], quote = KEYS[9], reservation = KEYS[10] }
-local reports_prefix, seen_prefix = KEYS[11], KEYS[12]
+-- INCLUDE deadletter
+local cursors_key, orders_key, fills_key, expiry_key = KEYS[1], KEYS[2], KEYS[3], KEYS[5]
+local config_key, deadletter_key, reports_prefix, seen_prefix = KEYS[6], KEYS[7], KEYS[11], KEYS[12]
+local keys = { exposure = KEYS[4], symbol = KEYS[8], quote = KEYS[9], reservation = KEYS[10] }
 
 local now = now_ms()
-local config = redis.call('HMGET', config_key, 'exposure_mode', 'dedup_window_ms',
-  'report_idle_ms', 'keep_orders', 'keep_reports', 'keep_deadletters')
-local cursor = redis.call('HMGET', cursors_key, 'exchange', 'exchange_records', 'seen_bucket',
-  'trim_to', 'trim_next', 'trim_records', 'state')
-local notional, window, newest = config[1] == 'notional', tonumber(config[2]), tonumber(cursor[3])
-local gone = not window and config_key or not cursor[1] and cursors_key
-  or lost_memory(fills_key, cursor[7], seen_prefix, newest, window, now)
-if gone then
-  return damaged(gone)
+local exposure_mode, window_ms, report_idle_ms, keep_orders, keep_reports, keep_deadletters =
+  unpack(redis.call('HMGET', config_key, 'exposure_mode', 'dedup_window_ms', 'report_idle_ms',
+    'keep_orders', 'keep_reports', 'keep_deadletters'))
+local cursor, records_before, seen_bucket, trim_to, trim_next, trim_records, state_cursor =
+  unpack(redis.call('HMGET', cursors_key, 'exchange', 'exchange_records', 'seen_bucket', 'trim_to',
+    'trim_next', 'trim_records', 'state'))
+local notional, window = exposure_mode == 'notional', tonumber(window_ms)
+local newest_bucket = tonumber(seen_bucket)
+local missing = not window and config_key or not cursor and cursors_key
+  or lost_memory(fills_key, state_cursor, seen_prefix, newest_bucket, window, now)
+if missing then
+  return damaged(missing)
 end
-local entries, count, more = next_entries(orders_key, cursor[1], tonumber(ARGV[1]))
-local asked = order_keys(entries)
--- The bucket never goes back, so a clock that is set back forgets no order.
-local bucket = math.max(newest or 0, math.floor(now / window))
-local seen = first_outcomes(seen_prefix, bucket, asked)
+local entries, count, more = next_entries(orders_key, cursor, tonumber(ARGV[1]))
+local seen_keys = order_keys(entries)
+-- The bucket never goes back. So the memory of orders survives a clock that is set back.
+local bucket = math.max(newest_bucket or 0, math.floor(now / window))
+local seen = first_outcomes(seen_prefix, bucket, seen_keys)
 
-local books, fills, reports, first, dead = {}, {}, {}, {}, {}
-local number, filled, known, duplicates, rejected = 0, 0, 0, 0, 0
-local first_end, again_end = ' 0 ' .. text(now), ' 1 ' .. text(now)
-for n = 1, #entries do
-  local fields = entries[n][2]
-  for i = 1, #fields, 2 do
-    number = number + 1
-    local name = fields[i]
-    local fault, client, named, symbol, side, lots, limit = read_order(name, fields[i + 1])
-    local key = named and asked[number]
+local books, fills, reports, outcomes, dead_letters = {}, {}, {}, {}, {}
+local orders, fills_length, outcomes_length, duplicates, rejected = 0, 0, 0, 0, 0
+local first_end, duplicate_end = ' 0 ' .. text(now), ' 1 ' .. text(now)
+for _, entry in ipairs(entries) do
+  local entry_id, fields = entry[1], entry[2]
+  for index = 1, #fields, 2 do
+    orders = orders + 1
+    local order_id, line = fields[index], fields[index + 1]
+    local fault, client, valid_ids, symbol, side, lots, limit = read_order(order_id, line)
+    local key = valid_ids and seen_keys[orders]
     local outcome = key and seen[key]
-    local again = outcome
-    if again then
+    local duplicate = outcome
+    if duplicate then
       duplicates = duplicates + 1
     else
       local book, fill_id, fill = books[symbol or '']
@@ -58,62 +60,56 @@ for n = 1, #entries do
         books[symbol] = book
       end
       if book then
-        outcome, fill_id, fill = execute(book, client, name, side, lots, limit)
+        outcome, fill_id, fill = execute(book, client, order_id, side, lots, limit)
       else
         fault = fault or 'unknown_symbol'
         outcome = 'rejected ' .. fault .. ' 0 - - -'
         rejected = rejected + 1
       end
       if fill then
-        fills[filled + 1], fills[filled + 2] = fill_id, fill
-        filled = filled + 2
+        fills[fills_length + 1], fills[fills_length + 2] = fill_id, fill
+        fills_length = fills_length + 2
       end
       if key then
         seen[key] = outcome
-        first[known + 1], first[known + 2] = key, outcome
-        known = known + 2
+        outcomes[outcomes_length + 1], outcomes[outcomes_length + 2] = key, outcome
+        outcomes_length = outcomes_length + 2
       end
     end
     if fault then
-      dead[#dead + 1] = { entry = entries[n][1], reason = fault, raw = name .. ' ' .. fields[i + 1] }
+      dead_letters[#dead_letters + 1] = { entry_id = entry_id, reason = fault,
+        raw = order_id .. ' ' .. line }
     end
     if client then
-      -- An order whose id breaks the rule for ids is answered too, under the name "-".
-      add_report(reports, client, key and name or '-', outcome .. (again and again_end or first_end),
-        again or not key)
+      -- An order with an invalid id is answered too, under the name "-".
+      add_report(reports, client, key and order_id or '-',
+        outcome .. (duplicate and duplicate_end or first_end), duplicate or not key)
     end
   end
 end
 local next_expiry = redis.call('ZRANGE', expiry_key, 0, 0, 'WITHSCORES')[2]
-local cursor_id = count > 0 and entries[#entries][1] or cursor[1]
-local reply = { cursor_id, count, #fills / 2, duplicates, rejected, more and 1 or 0, now,
+local new_cursor = count > 0 and entries[#entries][1] or cursor
+local reply = { new_cursor, count, #fills / 2, duplicates, rejected, more and 1 or 0, now,
   tonumber(next_expiry) or 0 }
 if count == 0 then
   return reply
 end
 
 -- Writes start here.
-local freed_bid, freed_ask = store_books(keys, books)
+store_books(keys, books)
 append(fills_key, fills, nil)
-if #fills > 0 then
-  redis.call('HINCRBY', exposure_key, 'bid_units', text(-freed_bid))
-  redis.call('HINCRBY', exposure_key, 'ask_units', text(-freed_ask))
-end
-remember(seen_prefix, bucket, window, first)
-send_reports(reports_prefix, reports, config[5], config[3])
-for _, one in ipairs(dead) do
-  redis.call('XADD', deadletter_key, 'MAXLEN', '~', config[6], '*', 'source', 'orders',
-    'entry_id', one.entry, 'reason', one.reason, 'raw', one.raw)
-end
-local records = (tonumber(cursor[2]) or 0) + count
-redis.call('HSET', cursors_key, 'exchange', cursor_id, 'exchange_records', text(records),
-  'seen_bucket', #first > 0 and text(bucket) or cursor[3] or '-')
--- Trims to where the cursor was keep_orders records ago or more, a little at a time.
-if records - (tonumber(cursor[6]) or 0) >= tonumber(config[4]) then
-  redis.call('HSET', cursors_key, 'trim_to', cursor[5] or '0-0', 'trim_next', cursor_id,
+remember(seen_prefix, bucket, window, outcomes)
+send_reports(reports_prefix, reports, keep_reports, report_idle_ms)
+send_dead_letters(deadletter_key, 'orders', dead_letters, keep_deadletters)
+local records = (tonumber(records_before) or 0) + count
+redis.call('HSET', cursors_key, 'exchange', new_cursor, 'exchange_records', text(records),
+  'seen_bucket', #outcomes > 0 and text(bucket) or seen_bucket or '-')
+-- Trims a little at a time, to where the cursor was at least keep_orders records ago.
+if records - (tonumber(trim_records) or 0) >= tonumber(keep_orders) then
+  redis.call('HSET', cursors_key, 'trim_to', trim_next or '0-0', 'trim_next', new_cursor,
     'trim_records', text(records))
 end
-if cursor[4] then
-  redis.call('XTRIM', orders_key, 'MINID', '~', cursor[4])
+if trim_to then
+  redis.call('XTRIM', orders_key, 'MINID', '~', trim_to)
 end
 return reply

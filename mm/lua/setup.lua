@@ -1,41 +1,42 @@
 #!lua flags=allow-oom
--- Create the system's keys, or check that they hold a system with this configuration.
+-- Create the system's keys, or check that they hold a system with the given configuration.
 --
 -- KEYS   config exposure cursors fills positions quotes expiry symbol:* position:* reservation:*
--- ARGV   1 n: number of config fields; 2 .. 2n+1: config field, value, ...;
---        then for each symbol: name, m, and m times parameter, value
+-- ARGV   1 number of config fields, then for each: field, value; then for each symbol: name, number
+--        of parameters, and for each: parameter, value
 -- REPLY  created | matched
--- ERRORS FOREIGN_KEYS (the first key found without a config), CONFIG_DIFFERS (field, stored, given)
+-- ERRORS FOREIGN_KEYS (the first key that exists without a config), CONFIG_DIFFERS (field, stored, given)
 -- EMITS  nothing
 
 local config_key, exposure_key, cursors_key = KEYS[1], KEYS[2], KEYS[3]
 local symbol_prefix, position_prefix, reservation_prefix = KEYS[8], KEYS[9], KEYS[10]
 
--- pairs_at(index) -> {name, value, ...} from a count at ARGV[index], and the index after them
-local function pairs_at(index)
-  local list, count = {}, tonumber(ARGV[index])
-  for i = index + 1, index + 2 * count do
-    list[#list + 1] = ARGV[i]
+-- pairs_at(first) -> {name, value, ...} from their count at ARGV[first], and the index after them
+local function pairs_at(first)
+  local list, last = {}, first + 2 * tonumber(ARGV[first])
+  for index = first + 1, last do
+    list[#list + 1] = ARGV[index]
   end
-  return list, index + 2 * count + 1
+  return list, last + 1
 end
 
--- difference(key, list, where) -> text naming the first field that is stored otherwise, or nil
+-- difference(key, list, where) -> text that names the first field with another stored value, or nil
 local function difference(key, list, where)
-  for i = 1, #list, 2 do
-    local stored = redis.call('HGET', key, list[i])
-    if stored ~= list[i + 1] then
-      return where .. list[i] .. ' stored ' .. (stored or 'nothing') .. ' given ' .. list[i + 1]
+  for index = 1, #list, 2 do
+    local field, given = list[index], list[index + 1]
+    local stored = redis.call('HGET', key, field)
+    if stored ~= given then
+      return where .. field .. ' stored ' .. (stored or 'nothing') .. ' given ' .. given
     end
   end
   return nil
 end
 
-local config, index = pairs_at(1)
+local config, next_index = pairs_at(1)
 local symbols = {}
-while index <= #ARGV do
-  local name, parameters = ARGV[index], nil
-  parameters, index = pairs_at(index + 1)
+while next_index <= #ARGV do
+  local name, parameters = ARGV[next_index], nil
+  parameters, next_index = pairs_at(next_index + 1)
   symbols[#symbols + 1] = { name = name, parameters = parameters }
 end
 
@@ -50,7 +51,8 @@ if redis.call('EXISTS', config_key) == 1 then
   end
   return 'matched'
 end
--- Orders may have come before the system; anything else would be half a system, or another's.
+-- The orders stream may exist before the system. Any other of its keys would belong to half a system
+-- or to another program.
 local foreign = { KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7] }
 for _, symbol in ipairs(symbols) do
   for _, prefix in ipairs({ symbol_prefix, position_prefix, reservation_prefix }) do
@@ -65,10 +67,11 @@ end
 
 -- Writes start here.
 local limit = '0'
-for i = 1, #config, 2 do
-  redis.call('HSET', config_key, config[i], config[i + 1])
-  if config[i] == 'limit_units' then
-    limit = config[i + 1]
+for index = 1, #config, 2 do
+  local field, value = config[index], config[index + 1]
+  redis.call('HSET', config_key, field, value)
+  if field == 'limit_units' then
+    limit = value
   end
 end
 redis.call('HSET', exposure_key, 'limit_units', limit, 'bid_units', '0', 'ask_units', '0')

@@ -1,9 +1,9 @@
 #!lua flags=no-writes
--- Everything that a reader needs, at one instant.
+-- Read everything that a reader needs, at one instant.
 --
 -- KEYS   config exposure cursors expiry waiting:bid waiting:ask processes orders fills positions quotes deadletter symbol:* position:* quote:* reservation:* process:*
 -- ARGV   1 recent: how many of the newest fill entries and quote events to include
---        2 most: symbols to include at most, 0 for all
+--        2 max_symbols: symbols to include at most, 0 for all
 -- REPLY  flat {name, value, ...}: now_ms; config, exposure, cursors as flat hashes; expiry,
 --        waiting_bid, waiting_ask, processes as {member, score, ...}; symbols {{name, symbol hash,
 --        position hash, quote hash, reservation hash}, ...}; process {{name, hash}, ...};
@@ -15,11 +15,14 @@
 -- INCLUDE base
 local config_key, exposure_key, cursors_key, expiry_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local waiting_bid, waiting_ask, processes_key = KEYS[5], KEYS[6], KEYS[7]
-local streams = { { 'orders', KEYS[8] }, { 'fills', KEYS[9] }, { 'positions', KEYS[10] },
-  { 'quotes', KEYS[11] }, { 'deadletter', KEYS[12] } }
+local fills_key, quotes_key = KEYS[9], KEYS[11]
+local streams = { { name = 'orders', key = KEYS[8] }, { name = 'fills', key = fills_key },
+  { name = 'positions', key = KEYS[10] }, { name = 'quotes', key = quotes_key },
+  { name = 'deadletter', key = KEYS[12] } }
+local consumers = { { name = 'exchange', stream = KEYS[8] }, { name = 'state', stream = fills_key } }
 local symbol_prefix, position_prefix, quote_prefix = KEYS[13], KEYS[14], KEYS[15]
 local reservation_prefix, process_prefix = KEYS[16], KEYS[17]
-local recent, most = tonumber(ARGV[1]), tonumber(ARGV[2])
+local recent, max_symbols = tonumber(ARGV[1]), tonumber(ARGV[2])
 
 local now = now_ms()
 local function hash(key)
@@ -34,7 +37,7 @@ end
 
 local symbols = {}
 for symbol in string.gmatch(redis.call('HGET', config_key, 'symbols') or '', '%S+') do
-  if most == 0 or #symbols < most then
+  if max_symbols == 0 or #symbols < max_symbols then
     symbols[#symbols + 1] = { symbol, hash(symbol_prefix .. symbol),
       hash(position_prefix .. symbol), hash(quote_prefix .. symbol),
       hash(reservation_prefix .. symbol) }
@@ -42,24 +45,24 @@ for symbol in string.gmatch(redis.call('HGET', config_key, 'symbols') or '', '%S
 end
 local lengths = {}
 for _, stream in ipairs(streams) do
-  local first = redis.call('XRANGE', stream[2], '-', '+', 'COUNT', 1)[1]
-  local last = redis.call('XREVRANGE', stream[2], '+', '-', 'COUNT', 1)[1]
-  lengths[#lengths + 1] = { stream[1], redis.call('XLEN', stream[2]),
+  local first = redis.call('XRANGE', stream.key, '-', '+', 'COUNT', 1)[1]
+  local last = redis.call('XREVRANGE', stream.key, '+', '-', 'COUNT', 1)[1]
+  lengths[#lengths + 1] = { stream.name, redis.call('XLEN', stream.key),
     first and first[1] or '0-0', last and last[1] or '0-0' }
 end
 local pending = {}
-for _, consumer in ipairs({ { 'exchange', KEYS[8] }, { 'state', KEYS[9] } }) do
-  local cursor = redis.call('HGET', cursors_key, consumer[1]) or '0-0'
-  local waiting = redis.call('XRANGE', consumer[2], '(' .. cursor, '+', 'COUNT', 1)[1]
-  local since = waiting and string.match(waiting[1], '^%d+') or '0'
-  pending[#pending + 1] = { consumer[1], since }
+for _, consumer in ipairs(consumers) do
+  local cursor = redis.call('HGET', cursors_key, consumer.name) or '0-0'
+  local oldest = redis.call('XRANGE', consumer.stream, '(' .. cursor, '+', 'COUNT', 1)[1]
+  local since_ms = oldest and string.match(oldest[1], '^%d+') or '0'
+  pending[#pending + 1] = { consumer.name, since_ms }
 end
-local process = {}
+local processes = {}
 for _, name in ipairs(redis.call('ZRANGE', processes_key, 0, -1)) do
-  process[#process + 1] = { name, hash(process_prefix .. name) }
+  processes[#processes + 1] = { name, hash(process_prefix .. name) }
 end
 return { 'now_ms', now, 'config', hash(config_key), 'exposure', hash(exposure_key),
   'cursors', hash(cursors_key), 'expiry', ranked(expiry_key), 'waiting_bid', ranked(waiting_bid),
   'waiting_ask', ranked(waiting_ask), 'processes', ranked(processes_key), 'symbols', symbols,
-  'process', process, 'streams', lengths, 'pending', pending,
-  'fills', recent > 0 and newest(KEYS[9]) or {}, 'events', recent > 0 and newest(KEYS[11]) or {} }
+  'process', processes, 'streams', lengths, 'pending', pending,
+  'fills', recent > 0 and newest(fills_key) or {}, 'events', recent > 0 and newest(quotes_key) or {} }

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import resources
+from typing import NamedTuple
 
-_INCLUDE = re.compile(r"^-- INCLUDE (\w+)$", re.MULTILINE)
+_INCLUDE = re.compile(r"-- INCLUDE (\w+)")
 _KEYS = re.compile(r"^-- KEYS +(.*)$", re.MULTILINE)
+
+
+class Line(NamedTuple):
+    """One line of an assembled script: the name of its file, its number there, and its text."""
+
+    file: str
+    number: int
+    text: str
 
 
 def script_names() -> list[str]:
@@ -32,10 +42,54 @@ def include_text(name: str) -> str:
     return script_text(f"include/{name}")
 
 
+def included(text: str) -> list[str]:
+    """The includes that a script or an include names in its ``-- INCLUDE`` lines, in order."""
+    found = map(_INCLUDE.fullmatch, text.splitlines())
+    return [line[1] for line in found if line]
+
+
+def expand(name: str, text: str, include: Callable[[str], str]) -> Iterator[Line]:
+    """The lines of a script with its includes, and theirs, each put in once, where first needed.
+
+    ``include`` gives the text of an include by its name. Raises ValueError for an unknown include,
+    for one that a file names twice, and for a circle, with the includes that form it.
+    """
+    return _expand([name], text, include, set())
+
+
+def _expand(
+    path: list[str], text: str, include: Callable[[str], str], done: set[str]
+) -> Iterator[Line]:
+    """The lines of the last file of ``path``; each file of it includes the next."""
+    names = included(text)
+    for number, line in enumerate(text.rstrip().splitlines(), 1):
+        found = _INCLUDE.fullmatch(line)
+        if not found:
+            yield Line(path[-1], number, line)
+            continue
+        name = found[1]
+        if name in path:
+            raise ValueError(f"includes in a circle: {' -> '.join([*path[path.index(name):], name])}")
+        if names.count(name) > 1:
+            raise ValueError(f"{path[-1]}.lua includes {name} twice")
+        if name not in done:
+            done.add(name)
+            try:
+                needed = include(name)
+            except FileNotFoundError:
+                raise ValueError(f"{path[-1]}.lua includes {name}, which does not exist") from None
+            yield from _expand([*path, name], needed, include, done)
+
+
+def assembled_lines(name: str) -> tuple[Line, ...]:
+    """The lines of the script as it is sent to the server: its file with the includes in place."""
+    return tuple(expand(name, script_text(name), include_text))
+
+
 @cache
 def assembled(name: str) -> str:
-    """The script as it is sent to the server: its file with the includes in place."""
-    return _INCLUDE.sub(lambda found: include_text(found[1]).rstrip(), script_text(name))
+    """The script as it is sent to the server."""
+    return "".join(f"{line.text}\n" for line in assembled_lines(name))
 
 
 @cache

@@ -17,7 +17,14 @@ import pytest
 from mm.market import REASONS, REFUSALS
 from mm.store import Scripts, script_names
 from mm.store.keys import CATALOGUE
-from mm.store.lua import assembled, include_names, include_text, key_names, script_text
+from mm.store.lua import (
+    assembled,
+    include_names,
+    include_text,
+    included,
+    key_names,
+    script_text,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 INCLUDES = include_names()
@@ -86,7 +93,7 @@ def commands(text: str) -> list[str]:
     assert all(re.fullmatch(r"'[A-Z]+'", call) for call in calls), f"not a literal command: {calls}"
     found = [call.strip("'") for call in calls]
     unknown = set(found) - READING - WRITING
-    assert not unknown, f"{unknown}: say in tests/house/test_tidy.py whether they read or write"
+    assert not unknown, f"{unknown}: say in tests/house/test_scripts.py whether they read or write"
     return found
 
 
@@ -99,19 +106,24 @@ def functions(text: str) -> dict[str, str]:
 
 
 @cache
-def writers(name: str) -> set[str]:
-    """The functions within a whole script that write, by themselves or through others."""
+def callers(name: str, *of: str) -> set[str]:
+    """The functions within a whole script that call these commands, themselves or through others."""
     bodies = functions(assembled(name))
     found: set[str] = set()
     while True:
         more = {
-            one
-            for one, body in bodies.items()
-            if WRITING & set(commands(body)) or any(calls(body, other) for other in found)
+            function
+            for function, body in bodies.items()
+            if set(of) & set(commands(body)) or any(calls(body, other) for other in found)
         }
         if more == found:
             return found
         found = more
+
+
+def writers(name: str) -> set[str]:
+    """The functions within a whole script that write, by themselves or through others."""
+    return callers(name, *sorted(WRITING))
 
 
 def calls(text: str, function: str) -> bool:
@@ -170,11 +182,12 @@ def test_errors_line_names_the_codes_used(name: str) -> None:
 
 
 def test_error_codes_are_known_to_python() -> None:
-    """Refusals of place.lua are those of ``REFUSALS``; setup's are told apart by setup().
+    """Refusals of place.lua are those of mm.market.REFUSALS; Scripts.setup knows those of setup.lua.
 
-    DAMAGED is no refusal: it is raised as it is, and retried until the data is restored.
+    DAMAGED is not a refusal: it is raised as it is, and retried until the data is restored.
     """
-    assert set(re.findall(r"error_reply\('([A-Z_]+) ", script_text("place"))) == set(REFUSALS)
+    placing = set(re.findall(r"error_reply\('([A-Z_]+) ", assembled("place")))
+    assert placing - {"DAMAGED"} == set(REFUSALS)
     source = (ROOT / "mm" / "store" / "scripts.py").read_text(encoding="utf-8")
     handled = set(re.findall(r'code == "([A-Z_]+)"', source))
     assert handled == set(re.findall(r"error_reply\('([A-Z_]+) ", script_text("setup")))
@@ -194,8 +207,7 @@ def test_emits_line_names_the_streams_written(name: str) -> None:
     said = {word for word in re.findall(r"[a-z]+", line) if {word, f"{word}:*"} & streams}
     assert said <= families
     body = body_outside_functions(script_text(name))
-    through = writers(name) & {"append", "end_quote"}
-    adds = "XADD" in commands(body) or any(calls(body, one) for one in through)
+    adds = "XADD" in commands(body) or any(calls(body, one) for one in callers(name, "XADD"))
     assert adds == bool(said)
     assert said or line == "nothing"
 
@@ -239,7 +251,7 @@ def test_file_names_are_method_names() -> None:
 def test_include_functions_are_documented(name: str) -> None:
     """Right above each function of an include its comment begins with its name and parameters."""
     lines = own_lines(name)
-    assert re.match(r"-- Snippet: .+\.", lines[0])
+    assert re.match(r"-- Include: .+\.$", lines[0])
     for number, line in enumerate(lines):
         if found := re.match(r"local function (\w+\(.*\))$", line):
             above = takewhile(lambda text: text.startswith("--"), reversed(lines[:number]))
@@ -248,19 +260,25 @@ def test_include_functions_are_documented(name: str) -> None:
             assert comment[0].startswith(f"-- {found[1]} "), f"{comment[0]} above {found[1]}"
 
 
+def names_given(include: str) -> set[str]:
+    """The functions and values that an include gives to the files that include it."""
+    lists = re.findall(r"^local (?:function )?([\w, ]+)", code(include_text(include)), re.MULTILINE)
+    return {name.strip() for names in lists for name in names.split(",")}
+
+
+@pytest.mark.parametrize("name", [*SCRIPTS, *INCLUDES])
+def test_a_file_includes_what_it_uses_itself(name: str) -> None:
+    """A file names an include exactly when it uses a name that the include gives."""
+    own = own_text(name).partition("\n")[2] if name in SCRIPTS else own_text(name)
+    used = lua_globals(own).read - LUA_GLOBALS
+    given_by = {given: include for include in INCLUDES for given in names_given(include)}
+    assert {given_by[one] for one in used} == set(included(own))
+
+
 def test_every_include_is_used() -> None:
-    """Each include is included somewhere, and of an included one at least a function is called."""
-    used = set()
-    for name in SCRIPTS:
-        included = re.findall(r"^-- INCLUDE (\w+)$", script_text(name), re.MULTILINE)
-        rest = body_outside_functions(assembled(name)) + "".join(
-            functions(assembled(name)).values()
-        )
-        for include in included:
-            given = functions(include_text(include))
-            assert any(calls(rest, one) for one in given), f"{name} needs nothing of {include}"
-        used.update(included)
-    assert used == set(INCLUDES)
+    """Each include is named by a script or by another include, and no script has its name."""
+    assert {one for name in [*SCRIPTS, *INCLUDES] for one in included(own_text(name))} == set(INCLUDES)
+    assert not set(SCRIPTS) & set(INCLUDES)
 
 
 # --- keys and reasons
@@ -279,9 +297,9 @@ def reasons_in_lua() -> set[str]:
     order, book = code(include_text("order")), code(include_text("book"))
     match = code(script_text("match"))
     # Why a quote or its side trades with no order, and why this order trades with no side.
-    refusals = re.findall(r"\brefusal = (.*?)\n(?:  local outcome_end|  return)", book, re.DOTALL)
+    refusals = re.findall(r"\brefusal = (.* or nil)\b", re.sub(r"\n +or ", " or ", book))
     assert len(refusals) == 2
-    found = set(re.findall(r"(?:and|or) '(\w+)'", " ".join(refusals)))
+    found = set(re.findall(r"and '(\w+)'", " ".join(refusals)))
     found.update(re.findall(r"\breason = '(\w+)'", book))
     for line in (order + match).splitlines():
         if re.search(r"\bfault = |\breturn .*\bsender\b", line):

@@ -1,20 +1,21 @@
--- Snippet: the one clock, and numbers to and from text.
+-- Include: the clock of all scripts, and integers to and from text.
+
 local MAX_INT = 9007199254740991 -- 2^53 - 1: the largest integer that a Lua number holds exactly
 
--- now_ms() -> integer milliseconds of the server's clock; call it once, at the top of a script.
+-- now_ms() -> the server's clock in integer milliseconds. A script calls it once, at its top.
 local function now_ms()
-  local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  local seconds, microseconds = unpack(redis.call('TIME'))
+  return tonumber(seconds) * 1000 + math.floor(tonumber(microseconds) / 1000)
 end
 
 local format = string.format
 
--- text(number) -> the decimal digits of an integer; tostring() would print 1e+14, and %.0f -0.
+-- text(number) -> the decimal digits of an integer. tostring() would print 1e+14, and %.0f -0.
 local function text(number)
   return format('%d', number)
 end
 
--- whole(digits) -> the integer from 0 to MAX_INT that the text is, or nil.
+-- whole(digits) -> the integer from 0 to MAX_INT that the text is, or nil
 local function whole(digits)
   if digits and #digits <= 16 and string.find(digits, '^%d+$') then
     local number = tonumber(digits)

@@ -1,88 +1,120 @@
--- Snippet: a symbol's quote in memory, and what it does to one order. Needs digits().
+-- Include: a symbol's quote in memory, and the execution of orders against it.
 --
--- What many lines of a batch share is put together once: most of a step's time goes into making
--- strings.
+-- Most of a step's time goes into making strings. So the parts of a line that many orders of a batch
+-- share are made once.
 
--- load_book(keys, symbol, notional, now) -> {seq, refusal (why its quote trades with none, or nil), buy,
--- sell: {ticks, lots, size} of the side that such orders meet, as text; unit (of a tick and a lot, nil
--- where a lot is one), stem (of a fill id), outcome_end, fill_end (of their lines), sides: {}}, false
--- when the symbol is unknown
+-- INCLUDE base
+-- INCLUDE count
+-- INCLUDE exposure
+
+-- load_book(keys, symbol, notional, now) -> book, or false when the symbol is unknown. A book has
+--   fill_seq     the number of the symbol's newest fill
+--   refusal      why no order can trade with the quote, or nil
+--   sell, buy    the side that sell (buy) orders meet: {ticks, lots (remaining), size_lots}, as text
+--   multiplier   units of one lot at a price of one tick, or false when a unit is a lot
+--   sides        the sides that load_side() has loaded
+--   id_start     how a fill id begins
+--   outcome_end  how each outcome ends
+--   fill_end     how each fill's line ends
 local function load_book(keys, symbol, notional, now)
-  local s = redis.call('HMGET', keys.symbol .. symbol, 'fill_seq', 'halted', 'multiplier')
-  if not s[1] then
+  local fill_seq, halted, multiplier = unpack(redis.call('HMGET', keys.symbol .. symbol,
+    'fill_seq', 'halted', 'multiplier'))
+  if not fill_seq then
     return false
   end
-  local q = redis.call('HMGET', keys.quote .. symbol, 'quote_id', 'expires_ms', 'bid_ticks',
-    'bid_lots', 'bid_size_lots', 'ask_ticks', 'ask_lots', 'ask_size_lots')
-  local quote_id, expires = q[1], tonumber(q[2])
-  local refusal = s[2] and 'halted' or not quote_id and 'no_quote'
-    or expires <= now and 'expired' or nil
+  local quote_id, expires_ms, bid_ticks, bid_lots, bid_size_lots, ask_ticks, ask_lots, ask_size_lots =
+    unpack(redis.call('HMGET', keys.quote .. symbol, 'quote_id', 'expires_ms', 'bid_ticks',
+      'bid_lots', 'bid_size_lots', 'ask_ticks', 'ask_lots', 'ask_size_lots'))
+  local refusal = halted and 'halted' or not quote_id and 'no_quote'
+    or tonumber(expires_ms) <= now and 'expired' or nil
   local outcome_end = ' ' .. (quote_id or '-')
-  return { seq = tonumber(s[1]), refusal = refusal, sell = { q[3], q[4], q[5] },
-    buy = { q[6], q[7], q[8] }, unit = notional and tonumber(s[3]), stem = symbol .. '-',
-    outcome_end = outcome_end, fill_end = outcome_end .. ' ' .. text(now), sides = {} }
+  return {
+    fill_seq = tonumber(fill_seq),
+    refusal = refusal,
+    sell = { ticks = bid_ticks, lots = bid_lots, size_lots = bid_size_lots },
+    buy = { ticks = ask_ticks, lots = ask_lots, size_lots = ask_size_lots },
+    multiplier = notional and tonumber(multiplier),
+    sides = {},
+    id_start = symbol .. '-',
+    outcome_end = outcome_end,
+    fill_end = outcome_end .. ' ' .. text(now),
+  }
 end
 
--- load_side(book, taker) -> the side that orders of the side `taker` meet: {ticks, lots (remaining), unit
--- (of a lot), filled, refusal (why it trades with none, or nil), opening (of a fill's line), price (in
--- blanks)}
+-- load_side(book, taker) -> the side that orders of the side `taker` meet. A side has
+--   ticks        its price
+--   lots         its remaining lots
+--   filled       the lots that orders have taken in this step
+--   refusal      why no order can trade with it, or nil
+--   lot_units    units of one lot
+--   fill_start   how each fill's line begins
+--   price_word   the price between blanks
 local function load_side(book, taker)
-  local ticks, lots, size = unpack(book[taker])
-  local price = tonumber(ticks) or 0
-  local side = { ticks = price, lots = tonumber(lots), filled = 0,
-    refusal = book.refusal or size == '0' and 'no_quote' or nil,
-    unit = book.unit and price * book.unit or 1,
-    opening = taker .. ' ', price = ' ' .. (ticks or '-') .. ' ' }
+  local quoted = book[taker]
+  local ticks = tonumber(quoted.ticks) or 0
+  local side = {
+    ticks = ticks,
+    lots = tonumber(quoted.lots),
+    filled = 0,
+    refusal = book.refusal or quoted.size_lots == '0' and 'no_quote' or nil,
+    lot_units = book.multiplier and ticks * book.multiplier or 1,
+    fill_start = taker .. ' ',
+    price_word = ' ' .. (quoted.ticks or '-') .. ' ',
+  }
   book.sides[taker] = side
   return side
 end
 
--- execute(book, client, name, taker, wanted, limit) -> "status reason cum_lots price_ticks fill_id
--- quote_id" of an immediate-or-cancel order, and of a fill, which is taken off the book, its id and its
--- line
-local function execute(book, client, name, taker, wanted, limit)
+-- execute(book, client, order_id, taker, lots, limit) -> the outcome of an immediate-or-cancel order:
+-- "status reason cum_lots price_ticks fill_id quote_id"; after a fill also its id and its line.
+-- Takes the filled lots off the book.
+local function execute(book, client, order_id, taker, lots, limit)
   local side = book.sides[taker] or load_side(book, taker)
-  local left, reason = side.lots, side.refusal
+  local remaining, reason = side.lots, side.refusal
   if not reason then
     if taker == 'buy' and limit < side.ticks or taker == 'sell' and limit > side.ticks then
       reason = 'not_crossing'
-    elseif left == 0 then
+    elseif remaining == 0 then
       reason = 'exhausted'
     end
   end
   if reason then
     return 'canceled ' .. reason .. ' 0 - -' .. book.outcome_end
   end
-  local lots, status = wanted, 'filled - '
-  if wanted > left then
-    lots, status = left, 'partially_filled exhausted '
+  local filled, status = lots, 'filled - '
+  if lots > remaining then
+    filled, status = remaining, 'partially_filled exhausted '
   end
-  side.lots = left - lots
-  side.filled = side.filled + lots
-  book.seq = book.seq + 1
-  local fill_id, done = format('%s%d', book.stem, book.seq), digits(lots)
-  return status .. done .. side.price .. fill_id .. book.outcome_end, fill_id,
-    side.opening .. done .. side.price .. client .. ' ' .. name .. book.fill_end
+  side.lots = remaining - filled
+  side.filled = side.filled + filled
+  book.fill_seq = book.fill_seq + 1
+  local fill_id, filled_word = format('%s%d', book.id_start, book.fill_seq), digits(filled)
+  return status .. filled_word .. side.price_word .. fill_id .. book.outcome_end, fill_id,
+    side.fill_start .. filled_word .. side.price_word .. client .. ' ' .. order_id .. book.fill_end
 end
 
--- store_books(keys, books) writes what the fills have left of each quote, of its reservation and of
--- its symbol's sequence -> the units that they have freed, of bids and of asks
+-- store_books(keys, books) writes what the fills have left of each quote and of its reservation, and
+-- the number of the symbol's newest fill, and releases the exposure of the filled lots. `keys` has
+-- exposure, symbol, quote and reservation.
 local function store_books(keys, books)
-  local freed = { sell = 0, buy = 0 }
+  local released, any_fill = { sell = 0, buy = 0 }, false
   for symbol, book in pairs(books) do
     local filled = false
     for taker, side in pairs(book and book.sides or {}) do
       if side.filled > 0 then
-        local met = taker == 'sell' and 'bid' or 'ask'
-        redis.call('HSET', keys.quote .. symbol, met .. '_lots', text(side.lots))
-        redis.call('HSET', keys.reservation .. symbol, met .. '_units', text(side.lots * side.unit))
-        freed[taker] = freed[taker] + side.filled * side.unit
-        filled = true
+        local quoted = taker == 'sell' and 'bid' or 'ask'
+        redis.call('HSET', keys.quote .. symbol, quoted .. '_lots', text(side.lots))
+        redis.call('HSET', keys.reservation .. symbol, quoted .. '_units',
+          text(side.lots * side.lot_units))
+        released[taker] = released[taker] + side.filled * side.lot_units
+        filled, any_fill = true, true
       end
     end
     if filled then
-      redis.call('HSET', keys.symbol .. symbol, 'fill_seq', text(book.seq))
+      redis.call('HSET', keys.symbol .. symbol, 'fill_seq', text(book.fill_seq))
     end
   end
-  return freed.sell, freed.buy
+  if any_fill then
+    adjust(keys.exposure, -released.sell, -released.buy)
+  end
 end

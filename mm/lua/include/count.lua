@@ -1,8 +1,12 @@
--- Snippet: integers above 0 from text, and back. Needs whole() and text().
--- Remembered, since few are different in a batch, and reading or writing one is slow.
+-- Include: integers above 0 to and from text, remembered within one run of a script.
+--
+-- A batch has few different numbers, and converting one is slow.
+
+-- INCLUDE base
+
 local counts, digits_of = {}, {}
 
--- count_of(digits) -> the integer from 1 to 2^53 - 1 that the text is, or nil
+-- count_of(digits) -> the integer from 1 to MAX_INT that the text is, or nil
 local function count_of(digits)
   local count = counts[digits]
   if not count then
@@ -15,7 +19,7 @@ local function count_of(digits)
   return count
 end
 
--- digits(count) -> text(count)
+-- digits(count) -> the decimal digits of an integer
 local function digits(count)
   local found = digits_of[count]
   if not found then

@@ -1,43 +1,58 @@
--- Snippet: quotes past their deadline, and the end of a quote.
+-- Include: quotes whose expiry has passed, and the end of a quote.
 
--- due_quotes(expiry_key, reservation_prefix, now) -> list of {symbol, bid, ask}, their symbols
--- as a set, and the sums of their units. At most 256 a call: what is left counts as reserved.
-local function due_quotes(expiry_key, reservation_prefix, now)
-  local due, symbols, bid, ask = {}, {}, 0, 0
-  local past = redis.call('ZRANGEBYSCORE', expiry_key, '-inf', text(now), 'LIMIT', 0, 256)
-  for _, symbol in ipairs(past) do
-    local held = redis.call('HMGET', reservation_prefix .. symbol, 'bid_units', 'ask_units')
-    local one = { symbol = symbol, bid = tonumber(held[1]) or 0, ask = tonumber(held[2]) or 0 }
-    due[#due + 1] = one
-    symbols[symbol] = true
-    bid = bid + one.bid
-    ask = ask + one.ask
-  end
-  return due, symbols, bid, ask
+-- INCLUDE base
+-- INCLUDE exposure
+
+-- The number of expired quotes that one script ends at most. The others still count as reserved.
+local MAX_DUE = 256
+
+-- due_quotes(expiry_key, now) -> the symbols whose quotes have expired, at most MAX_DUE
+local function due_quotes(expiry_key, now)
+  return redis.call('ZRANGEBYSCORE', expiry_key, '-inf', text(now), 'LIMIT', 0, MAX_DUE)
 end
 
--- end_quote(keys, symbol, event, now, keep) removes the symbol's quote, empties its reservation
--- and announces it with the values of its placement, which the quotes stream holds. `keys` has
--- expiry, quotes, quote and reservation; `event` is expired or withdrawn. The caller lowers the
--- exposure totals by what was reserved.
+-- due_units(reservation_prefix, due) -> {bid, ask}: the units reserved for the due symbols, and
+-- these symbols as a set
+local function due_units(reservation_prefix, due)
+  local units, ended = { bid = 0, ask = 0 }, {}
+  for _, symbol in ipairs(due) do
+    local reserved = load_reservation(reservation_prefix .. symbol)
+    units.bid = units.bid + reserved.bid
+    units.ask = units.ask + reserved.ask
+    ended[symbol] = true
+  end
+  return units, ended
+end
+
+-- end_quote(keys, symbol, event, now, keep) -> quote_id. Removes the symbol's quote, releases its
+-- exposure, and announces the end with the values of the placement from the quotes stream.
+-- `keys` has exposure, expiry, quotes, quote and reservation; `event` is expired or withdrawn.
 local function end_quote(keys, symbol, event, now, keep)
-  local reservation = keys.reservation .. symbol
-  local held = redis.call('HMGET', reservation, 'quote_id', 'event_id')
-  local quote_id, event_id = held[1] or '-', held[2] or '0-1'
-  local placed = redis.call('XRANGE', keys.quotes, event_id, event_id)[1]
-  local fields = placed and placed[2]
+  local reservation_key = keys.reservation .. symbol
+  local reserved = load_reservation(reservation_key)
+  local quote_id, event_id = reserved.quote_id or '-', reserved.event_id or '0-1'
+  local placement = redis.call('XRANGE', keys.quotes, event_id, event_id)[1]
+  local fields = placement and placement[2]
     or { 'event', event, 'symbol', symbol, 'quote_id', quote_id, 'ts_ms', '-' }
-  for i = 1, #fields, 2 do
-    if fields[i] == 'event' then
-      fields[i + 1] = event
-    elseif fields[i] == 'ts_ms' then
-      fields[i + 1] = text(now)
+  for index = 1, #fields, 2 do
+    if fields[index] == 'event' then
+      fields[index + 1] = event
+    elseif fields[index] == 'ts_ms' then
+      fields[index + 1] = text(now)
     end
   end
   redis.call('DEL', keys.quote .. symbol)
   redis.call('ZREM', keys.expiry, symbol)
-  local state = event == 'expired' and 'expired' or 'released'
-  redis.call('HSET', reservation, 'bid_units', '0', 'ask_units', '0', 'state', state)
+  release(keys.exposure, reservation_key, reserved, event == 'expired' and 'expired' or 'released')
   redis.call('XADD', keys.quotes, 'MAXLEN', '~', keep, '*', unpack(fields))
   return quote_id
+end
+
+-- end_due_quotes(keys, due, now, keep) -> list of quote_id. Ends the quotes of the due symbols.
+local function end_due_quotes(keys, due, now, keep)
+  local ended = {}
+  for index, symbol in ipairs(due) do
+    ended[index] = end_quote(keys, symbol, 'expired', now, keep)
+  end
+  return ended
 end

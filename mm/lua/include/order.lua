@@ -1,4 +1,8 @@
--- Snippet: the order line, and what is wrong with one that is no order. Needs whole() and count_of().
+-- Include: reading an order's line, and naming the fault of a malformed one.
+
+-- INCLUDE base
+-- INCLUDE count
+
 local match, find = string.match, string.find
 local ID_PATTERN = '^[a-z0-9A-Z._-]+$'
 local ORDER_PATTERN = '^([a-z0-9A-Z._-]+) ([A-Z0-9._-]+) (%a+) (%d+) (%d+)$'
@@ -21,15 +25,15 @@ local function number_fault(word, name)
   return name .. '_too_large'
 end
 
--- faulty_order(name, line) -> fault, client, named: what is wrong with a line that is no order, who
--- sent it if that can be known, and whether that sender and the name are ids
-local function faulty_order(name, line)
+-- faulty_order(order_id, line) -> fault, client, valid_ids of a malformed order. `client` is nil
+-- when the sender cannot be known; `valid_ids` says that the client's and the order's id are valid.
+local function faulty_order(order_id, line)
   local client, symbol, side, lots, limit =
     match(line, '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
   local sender = client or match(line, '^(%S+)')
   if not sender or not is_id(sender) then
     return sender and 'bad_client_id' or 'malformed'
-  elseif not is_id(name) then
+  elseif not is_id(order_id) then
     return 'bad_order_id', sender
   elseif not client then
     return 'malformed', sender, true
@@ -41,28 +45,28 @@ local function faulty_order(name, line)
   return number_fault(lots, 'quantity') or number_fault(limit, 'price'), sender, true
 end
 
--- read_order(name, line) -> fault (nil of an order), client, named, symbol, side, lots, limit
-local function read_order(name, line)
-  local client, symbol, side, lots, limit = match(line, ORDER_PATTERN)
-  if client and find(name, ID_PATTERN) then
-    local quantity, price = count_of(lots), count_of(limit)
-    if quantity and price and (side == 'buy' or side == 'sell')
-      and #name <= 64 and #client <= 64 and #symbol <= 16 then
-      return nil, client, true, symbol, side, quantity, price
+-- read_order(order_id, line) -> fault (nil for an order), client, valid_ids, symbol, side, lots, limit
+local function read_order(order_id, line)
+  local client, symbol, side, lots_word, limit_word = match(line, ORDER_PATTERN)
+  if client and find(order_id, ID_PATTERN) then
+    local lots, limit = count_of(lots_word), count_of(limit_word)
+    if lots and limit and (side == 'buy' or side == 'sell')
+      and #order_id <= 64 and #client <= 64 and #symbol <= 16 then
+      return nil, client, true, symbol, side, lots, limit
     end
   end
-  return faulty_order(name, line)
+  return faulty_order(order_id, line)
 end
 
--- order_keys(entries) -> of each record in turn, the key under which the outcome of its order would be
--- remembered: its line's first word and its name. Not all of them are ids.
+-- order_keys(entries) -> for each record in turn "client_id/order_id", under which the outcome of its
+-- order is remembered. Some of these ids may be invalid.
 local function order_keys(entries)
   local keys, count = {}, 0
-  for n = 1, #entries do
-    local fields = entries[n][2]
-    for i = 1, #fields, 2 do
+  for entry_index = 1, #entries do
+    local fields = entries[entry_index][2]
+    for index = 1, #fields, 2 do
       count = count + 1
-      keys[count] = match(fields[i + 1], '%S*') .. '/' .. fields[i]
+      keys[count] = match(fields[index + 1], '%S*') .. '/' .. fields[index]
     end
   end
   return keys

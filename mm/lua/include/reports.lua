@@ -1,28 +1,32 @@
--- Snippet: reports gathered by client, since a client's reports are a stream.
+-- Include: execution reports, gathered by client. Each client has its own stream.
 
--- add_report(reports, client, id, line, apart) adds a record to what the client gets, in the order of
--- its orders. One that is `apart` has an entry to itself: the entry before may name its id already.
-local function add_report(reports, client, id, line, apart)
+-- INCLUDE streams
+
+-- add_report(reports, client, order_id, line, alone) adds a record to the client's reports, in the
+-- order of its orders. A record that is `alone` gets its own entry, since an entry of records may
+-- already have its order id, and no name may stand twice in an entry.
+local function add_report(reports, client, order_id, line, alone)
   local entries = reports[client]
   if not entries then
-    entries = { open = {}, count = 0 }
+    entries = { open = {}, length = 0 }
     reports[client] = entries
   end
-  if apart then
+  if alone then
     entries[#entries + 1] = entries.open
-    entries[#entries + 1] = { id, line }
-    entries.open, entries.count = {}, 0
+    entries[#entries + 1] = { order_id, line }
+    entries.open, entries.length = {}, 0
   else
-    local open, count = entries.open, entries.count
-    open[count + 1], open[count + 2] = id, line
-    entries.count = count + 2
+    local open, length = entries.open, entries.length
+    open[length + 1], open[length + 2] = order_id, line
+    entries.length = length + 2
   end
 end
 
--- send_reports(prefix, reports, keep, idle_ms) appends them: a name stands once in an entry.
-local function send_reports(prefix, reports, keep, idle_ms)
+-- send_reports(reports_prefix, reports, keep, idle_ms) appends the reports to the clients' streams.
+-- `keep` is about how many entries a stream keeps; a stream expires after `idle_ms` without a report.
+local function send_reports(reports_prefix, reports, keep, idle_ms)
   for client, entries in pairs(reports) do
-    local stream = prefix .. client
+    local stream = reports_prefix .. client
     for _, records in ipairs(entries) do
       append(stream, records, keep)
     end

@@ -1,21 +1,21 @@
--- Snippet: the two queues of symbols that wait for exposure.
+-- Include: the two queues of symbols that wait for exposure, one for each side of a quote.
 
 -- walk_queue(waiting_key, reservation_prefix, side, free, ended, visit) -> units left.
--- Goes through the waiting symbols in the order in which they began to wait while units are
--- free, calls visit(symbol, free, claim, unit) for each, stops when it returns true, and else
--- sets the symbol's claim aside: what it asked for less what it holds. `side` is bid or ask,
--- `unit` the units of one lot; a reservation in the set `ended` counts as empty.
+-- Goes through the waiting symbols in the order in which they began to wait, while units are free.
+-- It calls visit(symbol, free, claim, lot_units) for each and stops when that returns true. Else it
+-- subtracts the symbol's claim: the units that it wants and does not hold. `side` is bid or ask.
+-- The reservations of the symbols in the set `ended` count as empty.
 local function walk_queue(waiting_key, reservation_prefix, side, free, ended, visit)
   local from = 0
   while free > 0 do
-    local waiters = redis.call('ZRANGE', waiting_key, from, from + 31)
-    for _, symbol in ipairs(waiters) do
-      local held = redis.call('HMGET', reservation_prefix .. symbol,
-        side .. '_units', side .. '_wanted_lots', side .. '_lot_units')
-      local unit = tonumber(held[3]) or 0
-      local holds = ended[symbol] and 0 or tonumber(held[1]) or 0
-      local claim = math.max(0, (tonumber(held[2]) or 0) * unit - holds)
-      if visit(symbol, free, claim, unit) then
+    local symbols = redis.call('ZRANGE', waiting_key, from, from + 31)
+    for _, symbol in ipairs(symbols) do
+      local units, wanted_lots, lot_units_word = unpack(redis.call('HMGET',
+        reservation_prefix .. symbol, side .. '_units', side .. '_wanted_lots', side .. '_lot_units'))
+      local lot_units = tonumber(lot_units_word) or 0
+      local held = ended[symbol] and 0 or tonumber(units) or 0
+      local claim = math.max(0, (tonumber(wanted_lots) or 0) * lot_units - held)
+      if visit(symbol, free, claim, lot_units) then
         return free
       end
       free = free - claim
@@ -23,10 +23,29 @@ local function walk_queue(waiting_key, reservation_prefix, side, free, ended, vi
         return 0
       end
     end
-    if #waiters < 32 then
+    if #symbols < 32 then
       return free
     end
     from = from + 32
   end
   return math.max(0, free)
+end
+
+-- queue_up(exposure_key, waiting, symbol, sides, own) updates the symbol's place in both queues.
+-- A symbol that holds all wanted lots leaves the queue. Of the others, a symbol that gained units
+-- moves to the end for the rest; one that gained none keeps its place, or joins at the end.
+-- `waiting` has the key of each queue, `sides` what place.lua decided for each side, and `own` the
+-- units that the symbol held before.
+local function queue_up(exposure_key, waiting, symbol, sides, own)
+  for _, name in ipairs({ 'bid', 'ask' }) do
+    local side = sides[name]
+    if side.lots >= side.wanted_lots then
+      if side.waiting_since then
+        redis.call('ZREM', waiting[name], symbol)
+      end
+    elseif not side.waiting_since or side.units > own[name] then
+      local place = redis.call('HINCRBY', exposure_key, 'wait_seq', 1)
+      redis.call('ZADD', waiting[name], place, symbol)
+    end
+  end
 end

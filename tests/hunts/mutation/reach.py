@@ -5,7 +5,6 @@ The fake server's Lua has a line hook; a real server has none, and there every t
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from fakeredis.commands_mixins.scripting_mixin import ScriptingCommandsMixin
 
 from mm.store import script_names
-from mm.store.lua import assembled, include_text, script_text
+from mm.store.lua import assembled, assembled_lines
 
 #: Lines by file stem.
 Lines = dict[str, list[int]]
@@ -38,15 +37,7 @@ end
 @cache
 def _places(name: str) -> list[tuple[str, int]]:
     """The file and line from which each line of an assembled script comes."""
-    found = []
-    for number, line in enumerate(script_text(name).split("\n"), 1):
-        included = re.fullmatch(r"-- INCLUDE (\w+)", line)
-        if included:
-            lines = include_text(included[1]).rstrip().count("\n") + 1
-            found += [(included[1], one) for one in range(1, lines + 1)]
-        else:
-            found.append((name, number))
-    return found
+    return [(line.file, line.number) for line in assembled_lines(name)]
 
 
 @cache

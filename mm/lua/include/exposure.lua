@@ -1,0 +1,57 @@
+-- Include: exposure, in units: the limit, the reserved total of each side, and one symbol's share.
+--
+-- A reservation never changes without the totals: reserve() for a placement, release() for the end of
+-- a quote, and adjust() for fills.
+
+-- INCLUDE base
+
+-- load_exposure(exposure_key) -> {limit, bid, ask}, or nil when one of them is missing
+local function load_exposure(exposure_key)
+  local limit, bid, ask = unpack(redis.call('HMGET', exposure_key, 'limit_units', 'bid_units',
+    'ask_units'))
+  if not (limit and bid and ask) then
+    return nil
+  end
+  return { limit = tonumber(limit), bid = tonumber(bid), ask = tonumber(ask) }
+end
+
+-- load_reservation(reservation_key) -> {bid, ask, quote_id, event_id} of a symbol's reservation.
+-- Missing units are 0; quote_id and event_id are false where missing.
+local function load_reservation(reservation_key)
+  local bid, ask, quote_id, event_id = unpack(redis.call('HMGET', reservation_key, 'bid_units',
+    'ask_units', 'quote_id', 'event_id'))
+  return { bid = tonumber(bid) or 0, ask = tonumber(ask) or 0, quote_id = quote_id,
+    event_id = event_id }
+end
+
+-- free_units(exposure, side, released) -> the units of the side, bid or ask, that are not reserved.
+-- `released` are units that the total still counts, but that this script releases.
+local function free_units(exposure, side, released)
+  return exposure.limit - exposure[side] + released
+end
+
+-- adjust(exposure_key, bid, ask) adds to the totals the change of reservations: released units are
+-- below 0.
+local function adjust(exposure_key, bid, ask)
+  redis.call('HINCRBY', exposure_key, 'bid_units', text(bid))
+  redis.call('HINCRBY', exposure_key, 'ask_units', text(ask))
+end
+
+-- reserve(exposure_key, reservation_key, old, bid, ask, quote_id, expires_ms) replaces the units of
+-- the reservation `old` by those of the new quote. `bid` and `ask` have units, wanted_lots (what the
+-- symbol would take) and lot_units; `expires_ms` is 0 when there is no new quote.
+local function reserve(exposure_key, reservation_key, old, bid, ask, quote_id, expires_ms)
+  adjust(exposure_key, bid.units - old.bid, ask.units - old.ask)
+  redis.call('HSET', reservation_key, 'quote_id', quote_id, 'bid_units', text(bid.units),
+    'ask_units', text(ask.units), 'expires_ms', text(expires_ms),
+    'state', expires_ms == 0 and 'released' or 'active', 'bid_wanted_lots', text(bid.wanted_lots),
+    'ask_wanted_lots', text(ask.wanted_lots), 'bid_lot_units', text(bid.lot_units),
+    'ask_lot_units', text(ask.lot_units))
+end
+
+-- release(exposure_key, reservation_key, old, state) empties the reservation `old`; `state` is its new
+-- state, expired or released.
+local function release(exposure_key, reservation_key, old, state)
+  adjust(exposure_key, -old.bid, -old.ask)
+  redis.call('HSET', reservation_key, 'bid_units', '0', 'ask_units', '0', 'state', state)
+end
