@@ -277,7 +277,9 @@ def test_a_file_includes_what_it_uses_itself(name: str) -> None:
 
 def test_every_include_is_used() -> None:
     """Each include is named by a script or by another include, and no script has its name."""
-    assert {one for name in [*SCRIPTS, *INCLUDES] for one in included(own_text(name))} == set(INCLUDES)
+    assert {one for name in [*SCRIPTS, *INCLUDES] for one in included(own_text(name))} == set(
+        INCLUDES
+    )
     assert not set(SCRIPTS) & set(INCLUDES)
 
 

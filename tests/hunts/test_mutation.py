@@ -12,21 +12,30 @@ from tests.hunts.mutation.edit import Mutant
 from tests.hunts.mutation.run import ROOT, copied, judge
 from tests.kit import SEEDS
 
-#: Without what the rules fall: file, part of the line, what stands there instead ("" for nothing).
+#: The lines that the rules rest on: file, part of the line, what stands there instead ("" for nothing).
 CRUCIAL = {
-    "the gate for uncommitted fills": ("place", "elseif s[1] ~= p[1] then", "elseif false then"),
-    "the gate for stale quotes": ("place", "elseif s[2] ~= ARGV[5] then", "elseif false then"),
+    "the gate for uncommitted fills": (
+        "gate",
+        "elseif current.fill_seq ~= current.position_version then",
+        "elseif false then",
+    ),
+    "the gate for stale quotes": (
+        "gate",
+        "elseif current.quote_version ~= proposed.quote_version then",
+        "elseif false then",
+    ),
     "the instant of expiry": (
         "book",
-        "expires <= now",
-        "or expires < now and 'expired' or nil",
+        "tonumber(expires_ms) <= now",
+        "or tonumber(expires_ms) < now and 'expired' or nil",
     ),
-    "the duplicate's first outcome": ("match", "if again then", "if false then"),
-    "the outcome's memory": ("match", "remember(seen_prefix, bucket, window, first)", ""),
+    "the duplicate's first outcome": ("match", "if duplicate then", "if false then"),
+    "the outcome's memory": ("match", "remember(seen_prefix, bucket, window, outcomes)", ""),
     "the exchange's cursor": ("match", "redis.call('HSET', cursors_key, 'exchange'", ""),
     "the state service's cursor": ("commit", "redis.call('HSET', cursors_key, 'state'", ""),
-    "the release by a fill": ("match", "'HINCRBY', exposure_key, 'bid_units'", ""),
-    "the release by an expiry": ("expire", "'HINCRBY', exposure_key, 'ask_units'", ""),
+    "the reservation by a placement": ("exposure", "adjust(exposure_key, bid.units", ""),
+    "the release by a fill": ("book", "adjust(keys.exposure, -released.sell", ""),
+    "the release by the end of a quote": ("expiry", "release(keys.exposure", ""),
     "the claims of earlier waiters": ("waiting", "free = free - claim", ""),
     "the sequence of fills": ("position", "seq ~= text(version)", "elseif false then"),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 
 from mm.errors import ProposalRefused
 from mm.market import MAX_INT, REFUSALS
@@ -346,6 +347,15 @@ class TestRefusals:
             "STALE_QUOTE",
         ]
         assert quoted.quote_lots("BBB") == (10, 10)
+
+    @pytest.mark.parametrize("field", ["limit_units", "bid_units", "ask_units"])
+    def test_incomplete_exposure(self, quoted: World, field: str) -> None:
+        """Without the limit or a total nothing is placed: the error names the key to restore."""
+        execute(quoted.client, "HDEL", quoted.keys.named("exposure"), field)
+        before = quoted.dump()
+        with pytest.raises(ResponseError, match=r"^DAMAGED \{mm\}:exposure "):
+            quoted.propose()
+        assert quoted.dump() == before
 
 
 class TestExpired:

@@ -28,8 +28,12 @@ _SERVER = [
 _TELLING = {
     "base": ["match", "place", "commit", "expire"],
     "book": ["match"],
+    "count": ["match", "commit"],
     "damage": ["match", "place", "commit", "expire"],
+    "deadletter": ["match", "commit"],
     "expiry": ["expire", "place", "survey"],
+    "exposure": ["place", "expire", "match", "survey"],
+    "gate": ["place"],
     "proposal": ["place"],
     "order": ["match"],
     "position": ["commit"],
