@@ -69,9 +69,8 @@ def _expand(
             continue
         name = found[1]
         if name in path:
-            raise ValueError(
-                f"includes in a circle: {' -> '.join([*path[path.index(name) :], name])}"
-            )
+            circle = [*path[path.index(name) :], name]
+            raise ValueError(f"includes in a circle: {' -> '.join(circle)}")
         if names.count(name) > 1:
             raise ValueError(f"{path[-1]}.lua includes {name} twice")
         if name not in done:

@@ -107,7 +107,7 @@ def functions(text: str) -> dict[str, str]:
 
 @cache
 def callers(name: str, *of: str) -> set[str]:
-    """The functions within a whole script that call these commands, themselves or through others."""
+    """The functions of a whole script that call these commands, directly or through others."""
     bodies = functions(assembled(name))
     found: set[str] = set()
     while True:
@@ -182,7 +182,7 @@ def test_errors_line_names_the_codes_used(name: str) -> None:
 
 
 def test_error_codes_are_known_to_python() -> None:
-    """Refusals of place.lua are those of mm.market.REFUSALS; Scripts.setup knows those of setup.lua.
+    """Refusals of place.lua are those of REFUSALS; Scripts.setup knows those of setup.lua.
 
     DAMAGED is not a refusal: it is raised as it is, and retried until the data is restored.
     """
@@ -272,14 +272,13 @@ def test_a_file_includes_what_it_uses_itself(name: str) -> None:
     own = own_text(name).partition("\n")[2] if name in SCRIPTS else own_text(name)
     used = lua_globals(own).read - LUA_GLOBALS
     given_by = {given: include for include in INCLUDES for given in names_given(include)}
-    assert {given_by[one] for one in used} == set(included(own))
+    assert {given_by[given] for given in used} == set(included(own))
 
 
 def test_every_include_is_used() -> None:
     """Each include is named by a script or by another include, and no script has its name."""
-    assert {one for name in [*SCRIPTS, *INCLUDES] for one in included(own_text(name))} == set(
-        INCLUDES
-    )
+    used = {include for name in [*SCRIPTS, *INCLUDES] for include in included(own_text(name))}
+    assert used == set(INCLUDES)
     assert not set(SCRIPTS) & set(INCLUDES)
 
 

@@ -19,11 +19,11 @@ from tests.kit import SEEDS, Backend
 #: Broken on purpose: script, its piece, what stands there instead, the world, what is then said.
 BREAKS = {
     "a fill uncommitted": (
-        *("place", "elseif s[1] ~= p[1] then", "elseif false then"),
+        *("place", "current.fill_seq ~= current.position_version", "false"),
         *("core", "gate-kept"),
     ),
     "a position of yesterday": (
-        *("place", "if p[1] ~= ARGV[4] then", "if false then"),
+        *("place", "current.position_version ~= proposed.position_version", "false"),
         *("whole", "gate-kept"),
     ),
     "a dead maker counted in": (
@@ -31,19 +31,23 @@ BREAKS = {
         *("presence", "at rest"),
     ),
     "a quote replaced unseen": (
-        *("place", "elseif s[2] ~= ARGV[5] then", "elseif false then"),
+        *("place", "current.quote_version ~= proposed.quote_version", "false"),
         *("core", "gate-kept"),
     ),
     "no limit": (
-        *("place", "lots = math.min(most, math.floor(free / unit))", "lots = most"),
+        *(
+            "place",
+            "lots = math.min(wanted_lots, math.floor(free / lot_units))",
+            "lots = wanted_lots",
+        ),
         *("core", "exposure-bounded"),
     ),
     "no release at expiry": (
-        *("expire", "redis.call('HINCRBY', exposure_key, 'bid_units', text(-bid))", ""),
+        *("expire", "adjust(exposure_key, -old.bid, -old.ask)", ""),
         *("core", "exposure-exact"),
     ),
     "a cursor that stays": (
-        *("match", "cursors_key, 'exchange', cursor_id,", "cursors_key, 'exchange', cursor[1],"),
+        *("match", "cursors_key, 'exchange', new_cursor,", "cursors_key, 'exchange', cursor,"),
         *("core", "drained"),
     ),
     "no memory of orders": (
@@ -51,15 +55,15 @@ BREAKS = {
         *("core", "order-once"),
     ),
     "a memory too short": (
-        *("match", "prefix .. text(bucket - 1), prefix", "prefix"),
+        *("match", "seen_prefix .. text(bucket - 1), seen_prefix", "seen_prefix"),
         *("window", "order-once"),
     ),
     "executed at its expiry": (
-        *("match", "expires <= now", "expires < now"),
+        *("match", "tonumber(expires_ms) <= now", "tonumber(expires_ms) < now"),
         *("core", "fills-within-quote"),
     ),
     "quoted while halted": (
-        *("place", "elseif s[3] then", "elseif false then"),
+        *("place", "if current.halted then", "if false then"),
         *("halt", "gate-kept"),
     ),
     "a waiter passed over": (
@@ -67,7 +71,7 @@ BREAKS = {
         *("three", "out of turn"),
     ),
     "a lot that nobody gets": (
-        *("survey", "math.min(free, claim) >= unit", "math.min(free, claim) > unit"),
+        *("survey", "math.min(free, claim) >= lot_units", "math.min(free, claim) > lot_units"),
         *("core", "at rest"),
     ),
 }

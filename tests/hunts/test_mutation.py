@@ -12,7 +12,7 @@ from tests.hunts.mutation.edit import Mutant
 from tests.hunts.mutation.run import ROOT, copied, judge
 from tests.kit import SEEDS
 
-#: The lines that the rules rest on: file, part of the line, what stands there instead ("" for nothing).
+#: The lines that the rules rest on: file, part of the line, the line instead ("" for none).
 CRUCIAL = {
     "the gate for uncommitted fills": (
         "gate",

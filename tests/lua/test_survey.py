@@ -61,6 +61,15 @@ class TestRows:
 
 
 class TestServable:
+    @pytest.mark.parametrize("field", ["limit_units", "bid_units", "ask_units"])
+    def test_incomplete_exposure(self, make_world: MakeWorld, field: str) -> None:
+        """Without the limit or a total no symbol can be served, and the rows are still there."""
+        world = self.waiting(make_world)
+        world.propose("AAA", bid_lots=5, ask_lots=5, trigger="capacity")
+        execute(world.client, "HDEL", world.keys.named("exposure"), field)
+        survey = world.scripts.survey(["AAA"])
+        assert (survey.servable, list(survey.rows)) == ([], ["AAA"])
+
     def waiting(self, make_world: MakeWorld) -> World:
         """AAA holds everything; BBB, CCC and DDD wait in this order for 10 lots a side."""
         world = make_world(symbols=4)
