@@ -7,15 +7,18 @@ from typing import ClassVar
 from mm.process import Consumer
 from mm.store import Committed
 
-#: Fills applied in one atomic step at most.
+#: The most fills that one atomic step applies.
 BATCH = 1_000
-#: Pause after having applied a few fills: those that come meanwhile are applied together, which
-#: saves work. After many there is none: makers wait for the next commit, and the exchange pauses.
+#: Pause after a step with few fills: fills that arrive during the pause are applied together,
+#: which saves work. After many fills there is no pause, since makers wait for the next commit.
 FEW, REST_AFTER_FEW_S = 50, 0.02
 
 
 class StateService(Consumer):
-    """Runs ``commit.lua`` as fills arrive. Any number may run at once."""
+    """Runs ``commit.lua`` as fills arrive.
+
+    ``count`` counts fills. Any number of state services may run at once.
+    """
 
     kind: ClassVar[str] = "state"
     script: ClassVar[str] = "commit"
@@ -23,15 +26,15 @@ class StateService(Consumer):
     batch: ClassVar[int] = BATCH
 
     def step(self, wait_ms: int = 0) -> bool:
-        """Commit the next fills, waiting up to ``wait_ms`` for one."""
+        """Commit the next fills; wait up to ``wait_ms`` for one."""
         if wait_ms <= 0 or self._more:
-            self._note(self.scripts.commit(BATCH))
+            self._record(self.scripts.commit(BATCH))
         else:
             for reply in self.await_replies(wait_ms):
-                self._note(self.scripts.commit(BATCH, reply))
+                self._record(self.scripts.commit(BATCH, reply))
         return self._more
 
-    def _note(self, done: Committed) -> None:
+    def _record(self, done: Committed) -> None:
         self._cursor, self._more = done.cursor, done.more
         self.count += done.fills
         if done.versions:
@@ -41,5 +44,5 @@ class StateService(Consumer):
             self.log.error("HALTED symbol=%s integrity error: %s", symbol, why)
 
     def rest_s(self, done: int, more: bool) -> float:
-        """A moment for the next fills to gather, unless they have."""
+        """A short time in which the next fills gather, unless more are ready."""
         return REST_AFTER_FEW_S if 0 < done < FEW and not more else 0.0

@@ -1,11 +1,12 @@
 """The machine: data directory, managed server, child processes, logs."""
 
+from mm.host.binary import allocator, default_binary, find_binary, identify
 from mm.host.datadir import DataDir, Lock
 from mm.host.locate import System
 from mm.host.logs import log_to_file, log_to_stderr
 from mm.host.nurse import ServerNurse
 from mm.host.plan import ChildPlan, PlannedChild
-from mm.host.server import ManagedServer, allocator, default_binary, find_binary, identify
+from mm.host.server import ManagedServer
 from mm.host.supervise import (
     LEASH_FD,
     LEASH_SERVER,

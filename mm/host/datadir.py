@@ -1,4 +1,4 @@
-"""A data directory: its paths, its lock, and how a command finds the system that owns it."""
+"""A data directory: its paths, and the lock that gives it one owner."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import TracebackType
 from mm.errors import SystemRefused, UsageError
 from mm.store import SOCKET_NAME, socket_url
 
-#: Longest socket path that both Linux (108 with its end) and macOS (104) take.
+#: Longest socket path, in bytes, that Linux (108 with the final zero) and macOS (104) accept.
 MAX_SOCKET_PATH = 103
 
 
@@ -37,7 +37,7 @@ class DataDir:
         return socket_url(self.socket)
 
     def prepare(self) -> None:
-        """Create the directory with mode 0700; UsageError when it cannot serve."""
+        """Create the directory with mode 0700; UsageError when it cannot be used."""
         length = len(os.fsencode(self.socket))
         if length > MAX_SOCKET_PATH:
             raise UsageError(
@@ -57,9 +57,9 @@ class DataDir:
 
 
 class Lock:
-    """The right to run a system in a data directory; the kernel frees it when the owner dies.
+    """The right to run a system in a data directory, held until the ``with`` block ends.
 
-    Raises SystemRefused when another process holds it.
+    The kernel releases it when its owner dies. Raises SystemRefused while another process has it.
     """
 
     def __init__(self, data_dir: DataDir) -> None:

