@@ -1,13 +1,7 @@
 """Loads the Lua scripts and calls them, with one thin typed method for each script.
 
-<<<<<<< HEAD
 A script gets exactly the keys that its ``-- KEYS`` header line names. Nothing is decided here: the
 rules of a transition are in ``mm/lua/<method>.lua`` alone.
-=======
-A script is assembled from its own file and the includes that its ``-- INCLUDE`` lines name
-(:mod:`mm.store.lua`). It gets exactly the keys that its ``-- KEYS`` header line names. Nothing here
-decides anything: what a transition does is in ``mm/lua/<method>.lua`` alone.
->>>>>>> c263dfb (Rules, guide and explorer name the scripts' includes as they are now)
 """
 
 from __future__ import annotations
