@@ -1,8 +1,8 @@
 """The order API for Python programs: send orders, wait for their reports, lose none.
 
-An order that has no report after a while is sent again under the same order_id. That is safe, since
-the exchange never executes an order twice and answers the second sending with the first outcome,
-marked duplicate. So a caller needs to know nothing of lost connections: what was given to
+An order that has no report after a while is sent again under the same order_id. That is safe: the
+exchange never executes an order twice. It answers the second sending with the first outcome,
+marked duplicate (R13). So a caller need not handle lost connections. An order that was given to
 :meth:`OrderClient.send` stays unanswered until its report has been read.
 
 ::
@@ -25,15 +25,14 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 from mm.backoff import Backoff
 from mm.errors import SystemRefused, TimedOut, Unavailable, ValueRefused
 from mm.market import Order, Report, check_id
-from mm.orders.unanswered import Outstanding, Unanswered
-from mm.store import Keys, execute, open_client, send_pipeline, server_url, text
+from mm.orders.unanswered import UnansweredOrder, UnansweredOrders
+from mm.store import Keys, execute, open_client, send_pipeline, server_url, stream_id_order, text
 
-#: Longest blocking read; well below any usual socket timeout.
+#: Longest blocking read, well below any usual socket timeout.
 LONGEST_WAIT_MS = 1_000
-#: Entries of the reports stream read at once.
-READ = 1_000
-#: Orders sent again in one round trip at most.
-RESEND = 1_000
+#: Largest number of report entries read, and of orders sent again, in one round trip.
+READ_ENTRIES = 1_000
+MAX_RESENT = 1_000
 #: First and longest delay before a lost connection is tried again.
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.02, 0.5
 
@@ -48,11 +47,6 @@ class Answer:
     report: Report
 
 
-def _key(entry_id: str) -> tuple[int, int]:
-    ms, _, seq = entry_id.partition("-")
-    return int(ms), int(seq or "0")
-
-
 def _entries(orders: Iterable[Order], bulk: int) -> list[list[str]]:
     """The words of each entry: up to ``bulk`` fields of order_id and line."""
     lines = [(order.order_id, order.wire()) for order in orders]
@@ -63,13 +57,16 @@ def _entries(orders: Iterable[Order], bulk: int) -> list[list[str]]:
 class OrderClient:
     """Sends one client's orders and reads its reports; for one thread.
 
-    ``client`` is a connection as :func:`mm.link.open_client` makes it: it must not retry by
-    itself, and must leave replies as bytes. ``clock`` gives seconds, for the timeouts alone.
-    ``resent`` counts orders sent again, ``duplicates`` reports marked duplicate, ``unknown``
-    reports of orders that this object did not send or that had been answered, and ``malformed``
-    records that are no reports. Errors: ValueRefused for an order that is not this client's;
-    Unavailable when the server cannot be reached (the orders stay unanswered, and the next
-    :meth:`poll` sends them again); SystemRefused when it refuses for good.
+    ``client`` is a connection of :func:`mm.store.open_client`: it must not retry by itself, and
+    must leave replies as bytes. ``clock`` gives seconds and is used for timeouts only.
+
+    ``resent`` counts orders sent again, and ``duplicates`` reports marked duplicate. ``unknown``
+    counts reports of orders that this object did not send or that already had one. ``malformed``
+    counts records that are not reports.
+
+    Errors: ValueRefused for an order of another client. Unavailable when the server cannot be
+    reached; the orders stay unanswered, and the next :meth:`poll` sends them again. SystemRefused
+    when the server refuses the order API for good.
     """
 
     def __init__(
@@ -88,14 +85,14 @@ class OrderClient:
         self._clock = clock
         self._orders_key = keys.named("orders")
         self._reports_key = keys.member("reports:*", client_id)
-        self._outstanding = Outstanding(resend_after_s, clock)
+        self._unanswered = UnansweredOrders(resend_after_s, clock)
         self._cursor: str | None = None
         self._ready: list[Answer] = []
 
     @property
-    def unanswered(self) -> Mapping[str, Unanswered]:
+    def unanswered(self) -> Mapping[str, UnansweredOrder]:
         """The orders that have no report yet, by order_id."""
-        return self._outstanding.orders
+        return self._unanswered.by_id
 
     @classmethod
     def connect(
@@ -112,7 +109,7 @@ class OrderClient:
         return cls(open_client(server_url(server)), keys or Keys(), client_id, resend_after_s)
 
     def reconnect(self, client: redis.Redis) -> None:
-        """Go on over another connection; what is unanswered stays so."""
+        """Go on over another connection; unanswered orders stay so."""
         self._client = client
 
     def close(self) -> None:
@@ -120,23 +117,23 @@ class OrderClient:
         self._client.close()
 
     def send(self, orders: Iterable[Order]) -> None:
-        """Send each order as an entry of its own, all in one round trip; waits for no report."""
+        """Send each order as its own entry, all in one round trip. Does not wait for reports."""
         self._send(list(orders), 1)
 
     def send_bulk(self, orders: Iterable[Order]) -> None:
-        """Send all orders in one entry, a field each; waits for no report."""
+        """Send all orders as the fields of one entry. Does not wait for reports."""
         batch = list(orders)
         self._send(batch, len(batch))
 
     def poll(self, wait_ms: int = 0) -> list[Report]:
-        """Reports that answered orders since the last poll, one an order.
+        """Reports received since the last poll, at most one per order.
 
-        Waits up to ``wait_ms`` (1 s at most) for the first, and sends again what is overdue.
+        Waits up to ``wait_ms`` (1 s at most) for the first one. Sends overdue orders again.
         """
         return [answer.report for answer in self.trade([], wait_ms)]
 
     def trade(self, orders: Sequence[Order], wait_ms: int = 0, bulk: int = 1) -> list[Answer]:
-        """Send orders, ``bulk`` an entry, and read reports as :meth:`poll` does: one round trip."""
+        """Send orders, ``bulk`` to an entry, and read reports like :meth:`poll`."""
         self._accept(orders)
         self._round(orders, 0 if self._ready else wait_ms, bulk)
         self._resend()
@@ -144,10 +141,10 @@ class OrderClient:
         return answers
 
     def submit(self, order: Order, timeout_s: float = 5.0) -> Report:
-        """Send one order and wait for its report, over lost connections too.
+        """Send one order and wait for its report, across lost connections.
 
-        Raises TimedOut; the order then stays unanswered and a later :meth:`poll` goes on with it.
-        Reports of other orders that come meanwhile are kept for the next poll.
+        Raises TimedOut. The order then stays unanswered, and a later :meth:`poll` goes on with it.
+        Reports of other orders that arrive meanwhile are kept for the next poll.
         """
         self._accept([order])
         deadline = self._clock() + timeout_s
@@ -180,27 +177,27 @@ class OrderClient:
             self._round(orders, None, bulk)
 
     def _accept(self, orders: Sequence[Order]) -> None:
-        """Check the orders, then count them as unanswered before anything can go wrong."""
-        names = set()
+        """Check the orders, and count them as unanswered before anything is sent."""
+        order_ids = set()
         for order in orders:
             if order.client_id != self.client_id:
                 raise ValueRefused(
                     f"client_id {order.client_id!r}: it must be this client's, {self.client_id!r}"
                 )
             pending = self.unanswered.get(order.order_id)
-            if order.order_id in names or (pending and pending.order != order):
+            if order.order_id in order_ids or (pending and pending.order != order):
                 raise ValueRefused(
                     f"order_id {order.order_id!r}: another order of this id is being sent; it must"
                     " be unique for the client"
                 )
-            names.add(order.order_id)
-        self.resent += sum([self._outstanding.sent(order) for order in orders])
+            order_ids.add(order.order_id)
+        self.resent += sum([self._unanswered.mark_sent(order) for order in orders])
 
     def _round(self, orders: Sequence[Order], wait_ms: int | None, bulk: int) -> None:
         """One round trip: send the orders, and read reports unless ``wait_ms`` is None."""
         try:
             if self._cursor is None:
-                # Before the first order is sent, so that its report cannot be missed.
+                # This must precede the first order, else its report could be missed.
                 self._cursor = self._end()
             commands: list[tuple[str | int, ...]] = [
                 ("XADD", self._orders_key, "*", *words) for words in _entries(orders, bulk)
@@ -209,20 +206,20 @@ class OrderClient:
                 block = self._block_ms(wait_ms)
                 options: tuple[str | int, ...] = ("BLOCK", block) if block > 0 else ()
                 stream = (self._reports_key, self._cursor)
-                commands.append(("XREAD", "COUNT", READ, *options, "STREAMS", *stream))
+                commands.append(("XREAD", "COUNT", READ_ENTRIES, *options, "STREAMS", *stream))
             results = send_pipeline(self._client, commands)
         except (RedisError, OSError) as error:
-            self._outstanding.lost(orders)
-            raise _trouble(error) from error
+            self._unanswered.mark_lost(orders)
+            raise _own_error(error) from error
         failed = [result for result in results if isinstance(result, Exception)]
         if wait_ms is not None and not isinstance(results[-1], Exception):
             self._read(results[-1])
         if failed:
-            self._outstanding.lost(orders)
-            raise _trouble(failed[0]) from failed[0]
+            self._unanswered.mark_lost(orders)
+            raise _own_error(failed[0]) from failed[0]
 
     def _block_ms(self, wait_ms: int) -> int:
-        due_s = self._outstanding.due_in_s()
+        due_s = self._unanswered.due_in_s()
         if due_s is not None:
             wait_ms = min(wait_ms, int(1000 * due_s) + 1)
         return min(wait_ms, LONGEST_WAIT_MS)
@@ -248,35 +245,35 @@ class OrderClient:
             self.malformed += 1
             return
         self.duplicates += report.duplicate
-        order = self._outstanding.answered(order_id)
+        order = self._unanswered.remove(order_id)
         if order is None:
             self.unknown += not report.duplicate
         else:
             self._ready.append(Answer(order, report))
 
     def _resend(self) -> None:
-        """Send again what is overdue."""
-        orders = self._outstanding.overdue(RESEND)
+        """Send overdue orders again."""
+        orders = self._unanswered.take_overdue(MAX_RESENT)
         if orders:
             self.resent += len(orders)
             self._rewind()
             self._round(orders, 0, 1)
 
     def _rewind(self) -> None:
-        """Start over when the reports stream has ended before the cursor.
+        """Set the cursor to the start of the reports stream when the stream ends before it.
 
-        It expires when idle. If the server's clock has been set back since, the new ids are below
-        the old ones, and only reading from the start finds the reports.
+        The stream expires when idle. If the server's clock has been set back since then, the new
+        ids are below the old ones, so only reading from the start finds the new reports.
         """
         try:
-            if self._cursor and _key(self._end()) < _key(self._cursor):
+            if self._cursor and stream_id_order(self._end()) < stream_id_order(self._cursor):
                 self._cursor = "0-0"
         except (RedisError, OSError) as error:
-            raise _trouble(error) from error
+            raise _own_error(error) from error
 
 
-def _trouble(error: Exception) -> Unavailable | SystemRefused:
-    """The error as this package's: whether waiting may help."""
+def _own_error(error: Exception) -> Unavailable | SystemRefused:
+    """The error of this package for an error of the connection."""
     wrong_type = isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE")
     if wrong_type or isinstance(error, NoPermissionError):
         return SystemRefused(

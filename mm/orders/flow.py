@@ -1,10 +1,10 @@
-"""Synthetic order flow: seeded, deterministic, and integers wherever there is money.
+"""Synthetic order flow: seeded, deterministic, with integer prices and quantities.
 
-The same options and symbols give the same orders on any machine; the rate changes only when they
-are sent. Each symbol has a fundamental value of its own, a random walk that is drawn back to the
-reference price, and every order's limit lies a few ticks beyond it. So most orders cross the
-market maker's quote but not all, the side that the maker has pushed away stops trading, and
-prices stay near the reference however long the flow lasts.
+The same options and symbols give the same orders on any machine. The rate changes only when they
+are sent. Each symbol has its own fundamental value, a random walk that is drawn back to the
+reference price. An order's limit lies a few ticks beyond it. This has three effects. Most orders
+cross the market maker's quote, but not all. A side that the maker has moved away stops trading.
+Prices stay near the reference, however long the flow lasts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from itertools import accumulate
 from mm.errors import ValueRefused
 from mm.market import Order, Side, Symbol, check_int
 
-#: How slowly the fundamental returns: each order of the symbol takes 1/256 of the distance back.
+#: Each order of a symbol brings the fundamental value 1/256 of its distance back.
 REVERSION = 256
 #: One order in eleven days. A rate below is a mistake, and could round to 0, which is flat out.
 LEAST_RATE_PER_S = 1e-6
@@ -27,7 +27,7 @@ LEAST_RATE_PER_S = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """An order that has no id yet: what to send, and when, in seconds after the start."""
+    """An order without ids: what to send, and when, in seconds after the start."""
 
     at_s: float
     symbol: str
@@ -36,20 +36,20 @@ class Intent:
     limit_ticks: int
 
     def order(self, client_id: str, order_id: str) -> Order:
-        """The order under an id."""
+        """The order with its ids."""
         return Order(client_id, order_id, self.symbol, self.side, self.qty_lots, self.limit_ticks)
 
 
 @dataclass(frozen=True)
 class FlowOptions:
-    """How the flow looks; ValueRefused names what cannot be used.
+    """Options of the flow. ValueRefused names an option that cannot be used.
 
-    ``rate_per_s`` is the mean number of orders a second (Poisson arrivals; 0: all at once).
+    ``rate_per_s`` is the mean number of orders a second with Poisson arrivals; 0 means all at once.
     ``size_percent`` is the mean order size in percent of the symbol's quoted size.
-    ``aggressiveness_percent`` says how far beyond the fundamental value the limits lie on
-    average, in percent of the symbol's spread: at 50 about half of the orders cross.
-    ``weights`` gives symbols their share of the orders; those that it does not name get none,
-    and without it all get the same.
+    ``aggressiveness_percent`` is how far beyond the fundamental value the limits lie on average,
+    in percent of the symbol's spread. At 50 about half of the orders cross.
+    ``weights`` gives symbols their shares of the orders. A symbol without a weight gets none.
+    Without weights all symbols get the same share.
     """
 
     rate_per_s: float = 100.0
@@ -80,7 +80,7 @@ def check_shared_rate(rate_per_s: float, publishers: int) -> None:
 
 
 class _Source:
-    """Orders of one symbol, each from the same random numbers as all others."""
+    """The orders of one symbol. All sources draw from one sequence of random numbers."""
 
     def __init__(self, symbol: Symbol, options: FlowOptions) -> None:
         self.symbol = symbol
@@ -108,7 +108,7 @@ class _Source:
 
 
 def synthetic_orders(symbols: Sequence[Symbol], options: FlowOptions) -> Iterator[Intent]:
-    """An endless flow over the symbols; ValueRefused when the weights fit none of them."""
+    """An endless flow over the symbols; ValueRefused when the weights do not fit the symbols."""
     sources = [_Source(symbol, options) for symbol in symbols]
     weights = [1] * len(sources)
     if options.weights is not None:
@@ -124,7 +124,7 @@ def synthetic_orders(symbols: Sequence[Symbol], options: FlowOptions) -> Iterato
 def _endless(
     sources: Sequence[_Source], bounds: Sequence[int], options: FlowOptions
 ) -> Iterator[Intent]:
-    # Two sequences of random numbers, so that the times do not touch the orders.
+    # Two sequences of random numbers, so that the rate does not change the orders.
     orders = random.Random(f"{options.seed}/orders")
     arrivals = random.Random(f"{options.seed}/arrivals")
     at_s = 0.0

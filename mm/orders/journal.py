@@ -1,7 +1,7 @@
 """A publisher's journal: a file with one line per acknowledged outcome.
 
 A line is the order's id, its line on the orders stream, and its line on the reports stream. After
-a crash the ledger must agree with every line of it.
+a crash the ledger must agree with every line.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ _CHUNK = 4096
 
 
 class Journal:
-    """Appends outcomes to a file, each before the publisher goes on; for one thread.
+    """Appends outcomes to a file; for one thread.
 
-    What a killed publisher has written stays; a line cut short is removed when the file is next
-    opened. ValueRefused when it cannot be opened. A write that fails (disk full) raises OSError,
-    and what it could not write goes before the next.
+    When :meth:`write` returns, the operating system has the lines, so they survive the death of
+    this process. Opening a journal removes a last line that was cut short. ValueRefused when the
+    file cannot be opened. A write that fails (disk full) raises OSError; the next write first
+    writes what is missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,11 +45,11 @@ class Journal:
         self._file.truncate(end)
 
     def write(self, answers: Iterable[Answer]) -> None:
-        """Append the outcomes, and what an earlier call could not."""
+        """Append the outcomes, after what an earlier call could not write."""
         self._pending += "".join(map(_line, answers)).encode()
         while self._pending:
-            done = self._file.write(self._pending)
-            self._pending = self._pending[done:]
+            written = self._file.write(self._pending)
+            self._pending = self._pending[written:]
 
     def close(self) -> None:
         """Close the file."""
@@ -73,9 +74,9 @@ def _line(answer: Answer) -> str:
 
 
 def read_journal(path: Path) -> Iterator[Answer]:
-    """The outcomes of a journal, in order; a last line that was cut short is left out.
+    """The outcomes of a journal, in order, without a last line that was cut short.
 
-    ValueRefused names the line that is not one of a journal.
+    ValueRefused names a line that is not an order and its report.
     """
     with path.open("rb") as file:
         for number, raw in enumerate(file, start=1):

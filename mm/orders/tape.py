@@ -1,8 +1,7 @@
 """Tapes of real trades: CSV files with the columns ts_ms, symbol, side, price and qty.
 
-A tape is read whole and checked whole before the first order is sent. Each trade becomes a
-marketable order of its side, size and price. A tape whose symbols no configuration names defines
-them (:func:`symbols_of`).
+The whole tape is read and checked before the first order is sent. Each trade becomes a marketable
+order with its side, quantity and price. A tape can define its symbols (:func:`tape_symbols`).
 """
 
 from __future__ import annotations
@@ -34,16 +33,17 @@ from mm.market import (
 from mm.orders.flow import Intent
 
 HEADER = ("ts_ms", "symbol", "side", "price", "qty")
-#: Limits on what is read into memory.
+#: The largest tape, since it is read into memory.
 MAX_BYTES = 256 * 1024 * 1024
 MAX_TRADES = 2_000_000
-#: Whole digits and decimals of a price or quantity: exact in Decimal's 28 digits together.
+#: Most digits before and after the point. Together they fit the 28 digits of a Decimal exactly.
 MAX_DIGITS = 14
-#: Longest value shown or taken; a longer one is refused before anything else looks at it.
+#: Most characters of a value. A longer one is refused before it is parsed or shown.
 MAX_FIELD = 32
-#: Parameters of a symbol that a tape defines, in typical price changes and quoted sizes. Found by
-#: replaying real and random tapes, reversed and mirrored too: with less room a trend fills the
-#: position up to its limit, and from then on the maker no longer follows the price.
+#: Parameters of a symbol that a tape defines: the spread in median price changes, the position
+#: limit in quoted sizes, the skew in spreads. Replays of real and random tapes, also reversed and
+#: mirrored, chose them. With smaller ones a trend fills the position up to its limit, and then the
+#: maker no longer follows the price.
 SPREAD_CHANGES = 3
 POSITION_SIZES = 20
 SKEW_SPREADS = 2
@@ -51,7 +51,7 @@ SKEW_SPREADS = 2
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """A line of a tape; ``side`` is the aggressor's, price and quantity are exact decimals."""
+    """A line of a tape. ``side`` is the aggressor's; price and quantity are exact decimals."""
 
     line: int
     ts_ms: int
@@ -63,20 +63,20 @@ class Trade:
 
 @dataclass(frozen=True)
 class Tape:
-    """The trades of a file, in its order; at least one."""
+    """The trades of a file, in its order."""
 
     path: Path
     trades: tuple[Trade, ...]
 
     @cached_property
     def by_symbol(self) -> dict[str, list[Trade]]:
-        """The trades of each symbol, symbols in order of first appearance."""
-        found: dict[str, list[Trade]] = {}
+        """The trades of each symbol; symbols are in the order of their first trades."""
+        trades: dict[str, list[Trade]] = {}
         for trade in self.trades:
-            found.setdefault(trade.symbol, []).append(trade)
-        return found
+            trades.setdefault(trade.symbol, []).append(trade)
+        return trades
 
-    def refused(self, line: int, why: object) -> ValueRefused:
+    def refusal(self, line: int, why: object) -> ValueRefused:
         """The error that names the file and the line."""
         return ValueRefused(f"{self.path} line {line}: {why}")
 
@@ -98,9 +98,9 @@ def read_tape(path: Path) -> Tape:
             elif row:
                 trades.append(_trade(rows.line_num, row, trades[-1].ts_ms if trades else 0))
         except (csv.Error, ValueRefused) as error:
-            raise empty.refused(max(rows.line_num, 1), error) from error
+            raise empty.refusal(max(rows.line_num, 1), error) from error
         if len(trades) > MAX_TRADES:
-            raise empty.refused(rows.line_num, f"a tape may have {MAX_TRADES} trades at most")
+            raise empty.refusal(rows.line_num, f"a tape may have {MAX_TRADES} trades at most")
     if not trades:
         raise ValueRefused(f"{path}: no trades: there must be a header line and one trade at least")
     return Tape(path, tuple(trades))
@@ -120,7 +120,7 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         found = data[error.start : error.start + 1]
-        raise Tape(path, ()).refused(line, f"byte {found!r}: the file must be UTF-8") from error
+        raise Tape(path, ()).refusal(line, f"byte {found!r}: the file must be UTF-8") from error
 
 
 def _check_header(row: Sequence[str]) -> None:
@@ -161,7 +161,7 @@ def _amount(name: str, value: str) -> Decimal:
 
 
 def _step(amounts: Sequence[Decimal]) -> Decimal:
-    """The coarsest power of ten, 1 at most, of which all amounts are multiples."""
+    """The largest power of ten, 1 at most, of which all amounts are multiples."""
     decimals = max(len(f"{amount:f}".partition(".")[2].rstrip("0")) for amount in amounts)
     return Decimal(1).scaleb(-decimals)
 
@@ -176,32 +176,34 @@ def _symbol(tape: Tape, name: str) -> Symbol:
             ticks.append(to_steps("price", trade.price, tick, "tick"))
             lots.append(to_steps("qty", trade.qty, lot, "lot"))
         except ValueRefused as error:
-            raise tape.refused(trade.line, error) from error
+            raise tape.refusal(trade.line, error) from error
     changes = sorted(abs(b - a) for a, b in pairwise(ticks) if a != b)
     change = changes[len(changes) // 2] if changes else 1
     spread = max(2, SPREAD_CHANGES * change)
     skew = SKEW_SPREADS * spread
     reference = ticks[0]
-    # What the 2^53 rule of the configuration allows, where that is less.
-    most = max(1, MAX_INT // (2 * reference + spread + skew))
-    size = min(sorted(lots)[len(lots) * 9 // 10], most)
-    return Symbol(name, tick, lot, reference, spread, size, skew, min(POSITION_SIZES * size, most))
+    # The configuration bounds price x lots by 2^53 (R1).
+    max_lots = max(1, MAX_INT // (2 * reference + spread + skew))
+    size = min(sorted(lots)[len(lots) * 9 // 10], max_lots)
+    position_limit = min(POSITION_SIZES * size, max_lots)
+    return Symbol(name, tick, lot, reference, spread, size, skew, position_limit)
 
 
 def tape_symbols(tape: Tape) -> tuple[Symbol, ...]:
-    """The symbols that the tape defines, in order of first appearance.
+    """The symbols that the tape defines, in the order of their first trades.
 
-    Tick and lot follow from its decimals, the reference from the first price, the spread from the
-    median change between different prices in a row, the size is the 90th percentile of its
-    quantities, and position limit and skew follow from size and spread.
+    Tick and lot follow from the number of decimals. The reference is the first price. The spread
+    follows from the median change between successive different prices. The size is the 90th
+    percentile of the quantities. The position limit follows from the size, the skew from the
+    spread.
     """
     return tuple(_symbol(tape, name) for name in tape.by_symbol)
 
 
 def limit_for_symbols(symbols: Sequence[Symbol], mode: Mode = "lots") -> int:
-    """Units of exposure with which the quotes of all symbols fit.
+    """The exposure limit, in units, that allows the full quotes of all symbols at once.
 
-    In notional mode at up to twice the reference prices.
+    In notional mode it allows for prices up to twice the reference prices.
     """
     if mode == "lots":
         return sum(symbol.size_lots for symbol in symbols)
@@ -213,8 +215,9 @@ def limit_for_symbols(symbols: Sequence[Symbol], mode: Mode = "lots") -> int:
 def config_for_tape(tape: Tape, base: Config) -> Config:
     """The configuration to run the tape with.
 
-    ``base`` itself when it names all of the tape's symbols; ``base`` with the tape's symbols and
-    an exposure limit that they fit in when it names none; ConfigError when it names some.
+    It is ``base`` when ``base`` names all symbols of the tape. When it names none of them, it is
+    ``base`` with the symbols that the tape defines, and an exposure limit that allows their quotes.
+    ConfigError when it names some of them.
     """
     known = {symbol.name for symbol in base.symbols}
     missing = [name for name in tape.by_symbol if name not in known]
@@ -235,33 +238,33 @@ def config_for_tape(tape: Tape, base: Config) -> Config:
 
 
 def tape_orders(tape: Tape, config: Config, speed: float = 1.0) -> list[Intent]:
-    """Each trade as a marketable order: its side, its quantity in lots, its price as the limit.
+    """An order for each trade, with the trade's price as its limit.
 
-    ``speed`` 1 is real time, 10 ten times faster, 0 flat out. ValueRefused names the line of a
-    trade that is off the configuration's tick or lot, or of an unknown symbol.
+    ``speed`` 1 is real time, 10 is ten times faster, 0 is flat out. ValueRefused names the line of
+    a trade whose symbol is not configured, or that is not in whole ticks and lots.
     """
     if not (math.isfinite(speed) and 0 <= speed <= 1_000_000):
         raise ValueRefused(f"speed {speed}: it must be from 0 (flat out) to 1000000")
     start_ms = tape.trades[0].ts_ms
-    found = []
+    orders = []
     for trade in tape.trades:
         try:
             symbol = config.symbol(trade.symbol)
             lots = to_steps("qty", trade.qty, symbol.lot, "lot")
             ticks = to_steps("price", trade.price, symbol.tick, "tick")
         except ValueRefused as error:
-            raise tape.refused(trade.line, error) from error
+            raise tape.refusal(trade.line, error) from error
         at_s = (trade.ts_ms - start_ms) / 1000 / speed if speed else 0.0
-        found.append(Intent(at_s, trade.symbol, trade.side, lots, ticks))
-    return found
+        orders.append(Intent(at_s, trade.symbol, trade.side, lots, ticks))
+    return orders
 
 
 def config_to_replay(tape: Tape, config: Config | None, speed: float) -> Config:
-    """The configuration to run the tape with, once every order of the tape has been checked.
+    """The configuration to run the tape with; every order of the tape is checked against it.
 
     ``config`` None stands for the default. Errors are those of :func:`config_for_tape` and
     :func:`tape_orders`.
     """
-    found = config_for_tape(tape, config or default_config())
-    tape_orders(tape, found, speed)
-    return found
+    replayed = config_for_tape(tape, config or default_config())
+    tape_orders(tape, replayed, speed)
+    return replayed

@@ -12,7 +12,7 @@ import redis
 from mm.errors import SystemRefused, TimedOut, Unavailable, ValueRefused
 from mm.market import Report
 from mm.orders import OrderClient
-from mm.orders.unanswered import PATIENCE
+from mm.orders.unanswered import MAX_WAIT_FACTOR
 from mm.store import execute, send_pipeline
 from tests.kit import Fake, Real, World, small_config, wait_for
 
@@ -189,7 +189,7 @@ class TestResending:
             waits.append((one.due_s - one.sent_s) / RESEND_S)
             clock.now_s = one.due_s
             client.poll()
-        assert waits == [1, 2, 4, PATIENCE, PATIENCE, PATIENCE]
+        assert waits == [1, 2, 4, MAX_WAIT_FACTOR, MAX_WAIT_FACTOR, MAX_WAIT_FACTOR]
 
     def test_reply_lost(
         self, world: World, client: OrderClient, monkeypatch: pytest.MonkeyPatch
