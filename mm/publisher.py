@@ -1,8 +1,7 @@
-"""The publisher: drives orders through the public order API, synthetic ones or those of a tape.
+"""The publisher: sends synthetic orders, or those of a tape, through the public order API.
 
-It knows the configuration, which is public, and its own reports, and nothing else of the system.
-At its end it sends no more, waits a bounded time for the reports that are missing, and says what
-came of everything it sent.
+It reads only the configuration, which is public, and its own reports. At its end it stops sending,
+waits a bounded time for missing reports, and says how many orders had which outcome.
 """
 
 from __future__ import annotations
@@ -35,19 +34,20 @@ from mm.orders import (
 from mm.process import Process
 from mm.store import Keys, Scripts, require_config
 
-#: Orders sent in one round trip at most.
-BATCH = 1_000
+#: Largest number of orders sent in one round trip.
+MAX_BATCH = 1_000
 
 
 @dataclass(frozen=True)
 class PublisherOptions:
-    """What a publisher sends and for how long; ValueRefused names what cannot be used.
+    """What a publisher sends and for how long. ValueRefused names an option that cannot be used.
 
-    ``tape`` replaces the synthetic ``flow``, at ``speed`` (1 real time, 0 flat out). It ends after
-    ``duration_s`` or ``orders`` orders or with the tape, whichever is first; without any, never.
-    ``in_flight`` bounds the orders without a report, ``bulk`` is how many share a stream entry,
-    ``drain_s`` how long missing reports are awaited at the end. ``journal`` is a file to which
-    each outcome is appended (see :mod:`mm.journal`).
+    ``tape`` replaces the synthetic ``flow``, at ``speed`` (1 real time, 0 flat out). Sending ends
+    after ``duration_s``, after ``orders`` orders, or with the tape, whichever is first; without any
+    of them it never ends. ``in_flight`` bounds the orders without a report. ``bulk`` orders share a
+    stream entry. An order without a report is sent again after ``resend_after_s``. At the end the
+    publisher waits up to ``drain_s`` for missing reports. Each outcome is appended to the file
+    ``journal`` (see :class:`mm.orders.Journal`).
     """
 
     flow: FlowOptions = field(default_factory=FlowOptions)
@@ -70,15 +70,15 @@ class PublisherOptions:
         if self.orders is not None:
             check_int("orders", self.orders)
         check_int("in_flight", self.in_flight, high=1_000_000)
-        check_int("bulk", self.bulk, high=BATCH)
+        check_int("bulk", self.bulk, high=MAX_BATCH)
 
 
 class Publisher(Process):
-    """Sends the flow at its pace and counts what comes of it.
+    """Sends the flow at its pace and counts the outcomes.
 
-    :meth:`run` returns at the end of the flow or soon after its ``stop`` is set;
-    :attr:`summary` then says what happened. Order ids are ``<run>-<n>`` with a run id of its own,
-    so that a publisher started again never repeats one.
+    :meth:`run` returns at the end of the flow, or soon after its ``stop`` is set. Then
+    :attr:`summary` is complete. Order ids are ``RUN-NUMBER`` with a new run id for each publisher,
+    so that a restarted one repeats no id.
     """
 
     kind: ClassVar[str] = "publisher"
@@ -98,7 +98,7 @@ class Publisher(Process):
         self.run_id = secrets.token_hex(4)
         self.over = threading.Event()
         self._stop = threading.Event()
-        self._orders: OrderClient | None = None
+        self._client: OrderClient | None = None
         self._intents: Iterator[Intent] = iter(())
         self._next: Intent | None = None
         self._started_s: float | None = None
@@ -108,13 +108,13 @@ class Publisher(Process):
 
     @property
     def summary(self) -> Summary:
-        """What came of everything sent so far."""
-        return self._outcomes.summary(self.count, self._orders)
+        """The outcomes of all orders sent so far."""
+        return self._outcomes.summary(self.count, self._client)
 
     def run(self, stop: threading.Event) -> None:
-        """Send until the flow ends or ``stop`` is set, then wait for what is unanswered.
+        """Send until the flow ends or ``stop`` is set, then wait for missing reports.
 
-        Raises SystemRefused and UsageError; a lost connection is retried, and nothing is dropped.
+        Raises SystemRefused and UsageError. It retries after a lost connection, and drops no order.
         """
         self._stop = stop
         try:
@@ -123,79 +123,79 @@ class Publisher(Process):
             self.finish()
 
     def finish(self) -> None:
-        """Close the journal and log what came of everything."""
+        """Close the journal and log the summary."""
         if self._journal is not None:
             self._journal.close()
         self.log.info("summary %s", self.summary.text())
 
     def attach(self, scripts: Scripts) -> None:
-        """Take up a connection; what is unanswered is sent again over it when it is overdue."""
+        """Take up a connection. Unanswered orders are sent again over it when they are overdue."""
         super().attach(scripts)
-        if self._orders is not None:
-            self._orders.reconnect(scripts.client)
+        if self._client is not None:
+            self._client.reconnect(scripts.client)
 
     def close(self) -> None:
-        """Drop the connection; an end that is due comes whether or not a server answers."""
+        """Drop the connection. An end that is due comes even if no server answers."""
         super().close()
         self._end_when_due()
 
     def beat(self) -> None:
-        """One heartbeat, and a line of progress."""
+        """Send a heartbeat, and log the progress."""
         super().beat()
         self.log.info("progress %s", self.summary.text())
 
     def release_expired(self) -> None:
-        """Nothing: exposure is not a publisher's business."""
+        """Do nothing: a publisher does not touch exposure."""
         return
 
     def step(self, wait_ms: int = 0) -> bool:
-        """Send what is due, wait up to ``wait_ms`` for reports or the next order, count them."""
-        orders = self._begin()
+        """Send the orders that are due and count reports. Wait up to ``wait_ms`` for either."""
+        client = self._begin()
         self._end_when_due()
-        due = self._take_due(orders)
-        wait_s = min(wait_ms / 1000, self._next_due_s(orders))
-        if due or orders.unanswered:
+        due = self._take_due(client)
+        wait_s = min(wait_ms / 1000, self._next_due_s(client))
+        if due or client.unanswered:
             self.count += len(due)
-            self._count(orders.trade(due, int(wait_s * 1000), self.options.bulk))
-            # The server waits in whole milliseconds; the rest is waited here.
-            left_s = self._next_due_s(orders)
+            self._count(client.trade(due, int(wait_s * 1000), self.options.bulk))
+            # The server waits in whole milliseconds. This process waits for the rest.
+            left_s = self._next_due_s(client)
             wait_s = left_s if wait_ms > 0 and left_s < 0.001 else 0.0
         if wait_s > 0:
             self.over.wait(wait_s)
         self._end_when_due()
-        return self._next_due_s(orders) <= 0
+        return self._next_due_s(client) <= 0
 
     def _begin(self) -> OrderClient:
-        if self._orders is None:
+        if self._client is None:
             options = self.options
             config = self._config or require_config(self.scripts)
             self._intents = _intents(config, options)
             self._next = next(self._intents, None)
             if options.journal is not None:
                 self._journal = Journal(options.journal)
-            client = self.scripts.client
-            self._orders = OrderClient(client, self.keys, self.name, options.resend_after_s)
+            connection = self.scripts.client
+            self._client = OrderClient(connection, self.keys, self.name, options.resend_after_s)
             self._started_s = time.monotonic()
-        return self._orders
+        return self._client
 
-    def _take_due(self, orders: OrderClient) -> Sequence[Order]:
+    def _take_due(self, client: OrderClient) -> Sequence[Order]:
         due: list[Order] = []
-        most = min(BATCH, self.options.in_flight - len(orders.unanswered))
-        while len(due) < most and self._next is not None and self._in_s(self._next) <= 0:
+        max_orders = min(MAX_BATCH, self.options.in_flight - len(client.unanswered))
+        while len(due) < max_orders and self._next is not None and self._due_in_s(self._next) <= 0:
             number = self.count + len(due) + 1
             due.append(self._next.order(self.name, f"{self.run_id}-{number}"))
             last = number == self.options.orders
             self._next = None if last else next(self._intents, None)
         return due
 
-    def _in_s(self, intent: Intent) -> float:
+    def _due_in_s(self, intent: Intent) -> float:
         return (self._started_s or 0.0) + intent.at_s - time.monotonic()
 
-    def _next_due_s(self, orders: OrderClient) -> float:
-        """Seconds until the next order may go out; infinite when none may before a report."""
-        if self._next is None or len(orders.unanswered) >= self.options.in_flight:
+    def _next_due_s(self, client: OrderClient) -> float:
+        """Seconds until the next order may be sent; infinite when a report must come first."""
+        if self._next is None or len(client.unanswered) >= self.options.in_flight:
             return math.inf
-        return self._in_s(self._next)
+        return self._due_in_s(self._next)
 
     def _count(self, answers: Sequence[Answer]) -> None:
         self._outcomes.add(answers)
@@ -203,18 +203,21 @@ class Publisher(Process):
             self._journal.write(answers)
 
     def _end_when_due(self) -> None:
-        now = time.monotonic()
-        begun, duration = self._started_s, self.options.duration_s
-        late = begun is not None and duration is not None and now - begun >= duration
-        if self._stop.is_set() or late:
+        """Stop sending when it is time; end when no report is missing, or after ``drain_s``."""
+        now_s = time.monotonic()
+        started_s, duration_s = self._started_s, self.options.duration_s
+        if self._stop.is_set():
             self._next = None
-        ended = self._stop.is_set() or (begun is not None and self._next is None)
-        if not ended:
+        elif started_s is None:
+            return
+        elif duration_s is not None and now_s - started_s >= duration_s:
+            self._next = None
+        if self._next is not None:
             return
         if self._draining_until_s is None:
-            self._draining_until_s = now + self.options.drain_s
-        missing = self._orders is not None and self._orders.unanswered
-        if not missing or now >= self._draining_until_s:
+            self._draining_until_s = now_s + self.options.drain_s
+        missing = self._client is not None and self._client.unanswered
+        if not missing or now_s >= self._draining_until_s:
             self.over.set()
 
 
