@@ -80,7 +80,7 @@ def bench_command(
     chosen = list(sections or USUAL)
     if minutes is not None or "sustained" in chosen:
         chosen.append("sustained")
-    told = Console(stderr=True)
+    progress = Console(stderr=True)
     options = BenchOptions(
         binary=find_binary(server),
         repeats=repeats or (1 if quick else 3),
@@ -88,7 +88,7 @@ def bench_command(
         sections=chosen,
         size=QUICK if quick else Size(),
         minutes=minutes or (0.1 if quick else 10.0),
-        say=lambda name: told.print(f"measuring: {name}", style="dim"),
+        say=lambda name: progress.print(f"measuring: {name}", style="dim"),
     )
     result = run_bench(options)
     if as_json:

@@ -23,7 +23,7 @@ from mm.process import stop_on_signals
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**31),
-    help="The same seed strikes with the same faults.  [default: a new one]",
+    help="The same seed applies the same faults.  [default: a new one]",
 )
 @click.option("--server", help="Server program to run.  [default: the package's Valkey]")
 def chaos_command(rounds: int, seed: int | None, server: str | None) -> None:

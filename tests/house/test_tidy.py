@@ -26,10 +26,6 @@ SCRIPTS = script_names()
 LUA = sorted((ROOT / "mm" / "lua").rglob("*.lua"))
 
 MODULE_LINES, FUNCTION_LINES, SCRIPT_LINES = 300, 60, 120
-#: Files that may be longer: how long, and why they are one thing all the same.
-LONGER = {
-    "demo.py": (390, "scenes in the order in which they are played"),
-}
 
 #: Modules that may use what is otherwise banned: (module, what) -> why it decides nothing.
 CLOCKS_AND_CHANCE = {
@@ -42,10 +38,7 @@ CLOCKS_AND_CHANCE = {
     ("lab.chaos.plan", "random"): "the faults: seeded, so that the same seed strikes alike",
     ("lab.bench.load", "random"): "the benchmark's orders: each run sends the same",
     ("lab.bench.rivals.common", "random"): "the alternatives' orders: each run sends the same",
-    (
-        "lab.bench.sections.latency",
-        "random",
-    ): "the instants of a Poisson process: seeded",
+    ("lab.bench.probe", "random"): "the instants of a Poisson process: seeded",
     ("publisher", "secrets"): "order ids that no earlier run has used",
     ("orders.ticket", "secrets"): "an order id that no earlier `mm order` has used",
 }
@@ -64,10 +57,9 @@ def test_sizes() -> None:
     """Modules, functions and scripts stay within the house's sizes."""
     too_long = []
     for path in [*MODULES, *LUA]:
-        usual = SCRIPT_LINES if path.suffix == ".lua" else MODULE_LINES
-        most, _ = LONGER.get(path.name, (usual, ""))
+        max_lines = SCRIPT_LINES if path.suffix == ".lua" else MODULE_LINES
         lines = len(path.read_text(encoding="utf-8").splitlines())
-        if lines > most:
+        if lines > max_lines:
             too_long.append(f"{path.name}: {lines} lines, at most {most}")
     for path in MODULES:
         for node in ast.walk(tree(path)):
@@ -76,15 +68,6 @@ def test_sizes() -> None:
                 if lines > FUNCTION_LINES:
                     too_long.append(f"{path.name}: {node.name} {lines} lines")
     assert not too_long, "\n".join(too_long)
-
-
-def test_longer_files_still_are() -> None:
-    """The list of longer files names only files that need it."""
-    for name, (most, _) in LONGER.items():
-        path = next(path for path in [*MODULES, *LUA] if path.name == name)
-        lines = len(path.read_text(encoding="utf-8").splitlines())
-        usual = SCRIPT_LINES if name.endswith(".lua") else MODULE_LINES
-        assert usual < lines <= most, f"{name} has {lines} lines: take it off the list"
 
 
 # --- keys and words

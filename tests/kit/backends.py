@@ -6,13 +6,12 @@ import atexit
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -23,33 +22,11 @@ import pytest
 import redis
 import time_machine
 
+from mm.host import ManagedServer, ThrowawaySystem
 from mm.store import execute, open_client
 
 #: Where the frozen clock of the fake backend starts.
 START_S = 1_700_000_000.0
-#: Runs the server as a process that the kernel kills when the test process dies, however it dies.
-_TRAMPOLINE = """
-import os, sys
-if sys.platform == "linux":
-    import ctypes
-    ctypes.CDLL(None).prctl(1, 9)
-    if os.getppid() != int(sys.argv[1]):
-        sys.exit(1)
-os.execv(sys.argv[2], sys.argv[2:])
-"""
-_CONFIGURATION = """
-port 0
-unixsocket {directory}/s
-dir {directory}
-save ""
-appendonly yes
-appendfsync always
-no-appendfsync-on-rewrite no
-maxmemory-policy noeviction
-loglevel warning
-logfile {directory}/log
-"""
-
 
 T = TypeVar("T")
 
@@ -124,41 +101,20 @@ def stop_all_when_interrupted() -> None:
 
 
 class Server:
-    """A real server on a Unix socket in a short directory of its own; ended by its pid."""
+    """A real server in a throwaway directory, as ``mm up`` runs it, without keys."""
 
     def __init__(self, binary: str) -> None:
-        self.directory = Path(tempfile.mkdtemp(prefix="mm-test-"))
-        self.url = f"unix://{self.directory}/s"
-        settings = self.directory / "conf"
-        settings.write_text(_CONFIGURATION.format(directory=self.directory))
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _TRAMPOLINE, str(os.getpid()), binary, str(settings)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        self._system = ThrowawaySystem(partial(ManagedServer, binary=Path(binary)), "mm-test-")
+        self.url, self.socket = self._system.data_dir.url, self._system.data_dir.socket
         RUNNING.append(self)
-        wait_for(f"an answer of {binary}", self._answers)
-
-    def _answers(self) -> bool:
-        if self.process.poll() is not None:
-            log = self.directory / "log"
-            pytest.fail(f"the server ended: {log.read_text() if log.exists() else 'no log'}")
-        client = open_client(self.url)
-        try:
-            return bool(client.ping())
-        except redis.exceptions.ConnectionError:
-            return False
-        finally:
-            client.close()
+        self._system.start()
 
     def stop(self) -> None:
         """End the server and remove its directory; safe to call twice."""
         if self in RUNNING:
             RUNNING.remove(self)
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        shutil.rmtree(self.directory, ignore_errors=True)
+            self._system.kill_server()
+            self._system.close()
 
 
 class Backend:

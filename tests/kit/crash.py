@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 import redis
 
 from mm.audit import audit
-from mm.host import DataDir, ManagedServer
+from mm.host import ManagedServer, ThrowawaySystem
 from mm.market import Config
 from mm.store import open_client
 from tests.kit.backends import Backend, binary_or_skip, server_ms
@@ -29,10 +28,11 @@ class KillableServer(Backend):
     """A data directory of its own and the managed server on it."""
 
     def __init__(self, binary: Path, kind: type[ManagedServer] = ManagedServer) -> None:
-        self.directory = DataDir(Path(tempfile.mkdtemp(prefix="mm-", dir=SCRATCH)))
-        self.directory.prepare()
         self.said: list[str] = []
-        self.server = kind(self.directory, binary, self.said.append)
+        self._system = ThrowawaySystem(
+            lambda data_dir: kind(data_dir, binary, self.said.append), parent=SCRATCH
+        )
+        self.directory, self.server = self._system.data_dir, self._system.server
         self.name = self.server.name
         self._clients: list[redis.Redis] = []
 
@@ -43,16 +43,13 @@ class KillableServer(Backend):
     def kill(self) -> None:
         """Stop the server hard, as ``kill -9`` does."""
         self._drop_clients()
-        process = self.server.process
-        if process is not None:
-            process.kill()
-            process.wait()
-            self.server.process = None
+        self._system.kill_server()
+        self.server.process = None
 
     def close(self) -> None:
         """End the server and remove the directory."""
         self.kill()
-        shutil.rmtree(self.directory.path, ignore_errors=True)
+        self._system.close()
 
     def client(self) -> redis.Redis:
         client = open_client(self.directory.url)

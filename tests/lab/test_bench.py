@@ -14,7 +14,7 @@ from mm.lab.bench import SECTIONS, bench_table, check_picture, draw_picture
 from mm.lab.bench.figure import Figure, Result, percentile
 from mm.lab.bench.load import Orders, encode
 from mm.lab.bench.sections.hold import figures
-from mm.lab.bench.world import symbols
+from mm.lab.bench.world import bench_symbols
 from mm.store import Keys
 from tests.kit.market import run_mm
 
@@ -68,7 +68,7 @@ class TestFigures:
 class TestLoad:
     def test_entries_are_what_the_order_api_takes(self) -> None:
         """Each entry is one XADD of whole records; ids are unique; limits lie beyond any quote."""
-        entries = Orders(symbols(3, 10), "c1", "r", 7).entries(10, KEY, bulk=4)
+        entries = Orders(bench_symbols(3, 10), "c1", "r", 7).entries(10, KEY, bulk=4)
         assert [len(entry.order_ids) for entry in entries] == [4, 4, 2]
         names = [name for entry in entries for name in entry.order_ids]
         assert len(set(names)) == 10
@@ -83,7 +83,7 @@ class TestLoad:
 
     def test_seeded(self) -> None:
         """The same seed and run give the same orders, another seed others."""
-        one, same, other = (Orders(symbols(9, 10), "c1", "r", seed) for seed in (1, 1, 2))
+        one, same, other = (Orders(bench_symbols(9, 10), "c1", "r", seed) for seed in (1, 1, 2))
         entries = one.entries(50, KEY)
         assert entries == same.entries(50, KEY)
         assert entries != other.entries(50, KEY)
@@ -93,14 +93,14 @@ class TestLoad:
 
 
 def sample(at: float, **fields: float) -> dict[str, float]:
-    """A sample of a sustained run, flat unless told otherwise."""
+    """A sample of a sustained run, flat except for ``fields``."""
     flat = {"matched": 1_000 * at, "lag_orders": 5.0, "memory_bytes": 100.0, "rewriting": 0.0}
     return {"at_s": at, **flat, "report_p50_ms": 1.0, "report_max_ms": 2.0} | fields
 
 
 class TestSustained:
     def test_flat(self) -> None:
-        """A flat run is flat, and a rewrite's spike is told apart."""
+        """A flat run is flat, and the peak of a rewrite is a figure of its own."""
         series = [sample(float(at)) for at in range(9)]
         series[4] |= {"rewriting": 1.0, "report_max_ms": 30.0, "lag_orders": 500.0}
         found = {one.name: one.median for one in figures(series, 1_000.0)}

@@ -1,4 +1,4 @@
-"""`mm chaos`: its plan replays, its proxy harms as told, its judgement bites, nothing is left."""
+"""`mm chaos`: its plan replays, its proxy harms on demand, its checks find what is wrong."""
 
 from __future__ import annotations
 
@@ -50,20 +50,20 @@ def test_a_seed_replays_its_faults() -> None:
 def test_every_kind_comes_once_before_one_comes_again() -> None:
     """As many rounds as there are kinds hold each kind, whatever the seed."""
     for seed in range(20):
-        first = [strikes[0].kind for strikes in plan(seed, 2 * len(KINDS))]
+        first = [faults[0].kind for faults in plan(seed, 2 * len(KINDS))]
         assert sorted(first[: len(KINDS)]) == sorted(first[len(KINDS) :]) == sorted(KINDS)
 
 
-def test_strikes_make_sense() -> None:
-    """Stops outlive a quote, the proxy strikes who uses it, and calls are what processes call."""
-    for strike in (one for strikes in plan(3, 2000) for one in strikes):
-        if strike.kind == "stop-process":
-            assert strike.target in PROCESSES and strike.hold_ms > TTL_MS
-        if strike.call:
-            assert strike.target in PROXIED
-            assert strike.call in CALLS[strike.target.partition("-")[0]]
-            assert strike.call.isupper() or strike.call in script_names()
-        assert len(strike.percents) == {"kill-loading": 2, "kill-rewriting": 1}.get(strike.kind, 0)
+def test_faults_make_sense() -> None:
+    """Stops outlive a quote; the proxy's faults name processes behind it and calls they make."""
+    for fault in (one for faults in plan(3, 2000) for one in faults):
+        if fault.kind == "stop-process":
+            assert fault.target in PROCESSES and fault.hold_ms > TTL_MS
+        if fault.call:
+            assert fault.target in PROXIED
+            assert fault.call in CALLS[fault.target.partition("-")[0]]
+            assert fault.call.isupper() or fault.call in script_names()
+        assert len(fault.percents) == {"kill-loading": 2, "kill-rewriting": 1}.get(fault.kind, 0)
 
 
 def test_percentiles_are_of_the_values() -> None:
@@ -73,12 +73,12 @@ def test_percentiles_are_of_the_values() -> None:
 
 
 def test_a_line_names_what_missed() -> None:
-    """The line of a round says which fault found no victim, and whether a rule broke."""
-    strike = FaultEvent("stop-server", "server", 10, 200)
-    assert Round(3, [strike], [False], 12).line() == (
+    """The line of a round says which fault was not applied, and whether a rule broke."""
+    fault = FaultEvent("stop-server", "server", 10, 200)
+    assert Round(3, [fault], [False], 12).line() == (
         "round 3: stop-server server 200 ms (missed): converged in 12 ms"
     )
-    assert Round(3, [strike], violated=True).line().endswith("VIOLATION")
+    assert Round(3, [fault], violated=True).line().endswith("VIOLATION")
 
 
 # --- the proxy
@@ -97,7 +97,7 @@ def test_a_line_names_what_missed() -> None:
         b"*2\r\n*2\r\n:1\r\n$-1\r\n*1\r\n*1\r\n+x\r\n",
     ],
 )
-def test_messages_are_told_apart_at_every_byte(message: bytes) -> None:
+def test_a_message_ends_at_its_last_byte(message: bytes) -> None:
     """Any shorter piece of a message is incomplete, and what follows it is not touched."""
     assert message_end(message + b"+more\r\n") == len(message)
     assert message_end(b"+before\r\n" + message, 9) == 9 + len(message)
@@ -163,7 +163,7 @@ def through_proxy(fault: Fault, talk: Talk) -> tuple[list[str], list[int]]:
         ("connection", ["A", "X", "X"], b"+A\r\n+X\r\n+X"),
     ],
 )
-def test_the_proxy_loses_what_it_is_told_to(kind: Kind, got: list[str], said: bytes) -> None:
+def test_the_proxy_loses_what_is_demanded(kind: Kind, got: list[str], said: bytes) -> None:
     """The second X is lost on its way, or its reply is, or half of it; then the link is cut."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -178,7 +178,7 @@ def test_the_proxy_loses_what_it_is_told_to(kind: Kind, got: list[str], said: by
 
 @pytest.mark.parametrize(("only", "said"), [(b"Z", b"+A\r\n+Y\r\n"), (b"X", b"+A\r\n")])
 def test_the_proxy_knows_which_request_has_no_reply(only: bytes, said: bytes) -> None:
-    """X goes without a reply, as asked before it: its fault strikes the next reply, that of Y."""
+    """The command before X takes its reply away, so X's fault is applied to the reply of Y."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for word in ("A", "SKIP", "X", "Y", "Z"):
@@ -244,9 +244,9 @@ class Traded:
         found = [record for record in records if old in " ".join(record)][skip]
         client.delete(key)
         for record in records:
-            told = " ".join(record).replace(old, new, 1) if record is found else " ".join(record)
+            changed = " ".join(record).replace(old, new, 1) if record is found else " ".join(record)
             if new or record is not found:
-                execute(client, "XADD", key, "*", *told.split(" ", 1))
+                execute(client, "XADD", key, "*", *changed.split(" ", 1))
 
     def add(self, stream: str, name: str, line: str) -> None:
         """Append a record."""
@@ -373,7 +373,7 @@ def test_the_judgement_bites(traded: Traded, what: str) -> None:
 
 
 def test_converged_means_quoted_and_drained(fake: Fake) -> None:
-    """It lacks something while orders wait, or a symbol has no quote though exposure is free."""
+    """A reason is named while orders wait, or a symbol has no quote though exposure is free."""
     world = World(fake, small_config(3, size=10, limit=20))
     assert "has no quote" in why_not_converged(take_snapshot(world.scripts))
     for _ in range(3):
@@ -488,9 +488,9 @@ def assert_nothing_left(run: Run) -> None:
 
 
 def test_the_short_runs_hold_every_kind_of_fault() -> None:
-    """Between them the two short runs strike with every kind at least once."""
-    strikes = [one for seed in SEEDS.values() for both in plan(seed, ROUNDS) for one in both]
-    assert {one.kind for one in strikes} == set(KINDS)
+    """Between them the two short runs apply every kind at least once."""
+    faults = [one for seed in SEEDS.values() for both in plan(seed, ROUNDS) for one in both]
+    assert {one.kind for one in faults} == set(KINDS)
 
 
 @pytest.mark.server
@@ -501,8 +501,8 @@ def test_a_short_run_finds_nothing(run: Run, name: str) -> None:
     seed = SEEDS[name]
     run.start("--rounds", str(ROUNDS), "--seed", str(seed), *server_option(name))
     assert run.end() == 0, run.said
-    for number, strikes in enumerate(plan(seed, ROUNDS), 1):
-        assert f"round {number}: {strikes[0].text()}" in run.said
+    for number, faults in enumerate(plan(seed, ROUNDS), 1):
+        assert f"round {number}: {faults[0].text()}" in run.said
     assert f"{ROUNDS} of {ROUNDS} rounds" in run.said
     assert f"no violation; seed {seed}" in run.said
     orders = re.search(r"(\d+) orders, (\d+) fills, (\d+) acknowledged", run.said)

@@ -1,6 +1,7 @@
 """Throughput, latency and cost of a throwaway system."""
 
-from mm.lab.bench.run import QUICK, SECTIONS, BenchOptions, Size, run_bench
+from mm.lab.bench.options import QUICK, BenchOptions, Size
+from mm.lab.bench.run import SECTIONS, run_bench
 from mm.lab.bench.show import bench_table, check_picture, draw_picture
 
 __all__ = [

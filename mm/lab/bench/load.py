@@ -1,7 +1,7 @@
-"""The benchmark's load: orders encoded before the clock starts, sent pipelined over a raw socket.
+"""The benchmark's load: orders encoded in advance, then sent pipelined over a raw socket.
 
-A client written for speed in any language could send the same bytes; nothing but the public order
-API is used. Encoding in advance keeps the generator's own work out of what is measured.
+It uses only the public order API: a fast client in any language could send the same bytes.
+Encoding before the clock starts keeps the generator's own work out of the figures.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from typing import NamedTuple
 from mm.market import Symbol
 
 _CHUNK = 1 << 20
-
-
-#: Different order lines in a supply, at least.
+#: The least number of different order lines in a supply.
 LINES = 5_000
 
 
@@ -42,9 +40,9 @@ class Entry(NamedTuple):
 class Orders:
     """An endless supply of entries: uniform symbols, random sides, 1 to 9 lots.
 
-    Every order is marketable: its limit lies a tenth of the reference price beyond it, further
-    than the quote rule ever leans. ``run`` begins each order_id, and must be new each time. Lines
-    are drawn from a table made in advance, so that orders are made faster than they are matched.
+    Every order is marketable: its limit is a tenth of the reference price beyond that price, and
+    the quote rule never leans so far. ``run`` begins each order id and must be new each time.
+    Lines are drawn from a table made in advance, so that orders are made faster than matched.
     """
 
     def __init__(self, symbols: Sequence[Symbol], client_id: str, run: str, seed: int) -> None:
@@ -62,27 +60,30 @@ class Orders:
         return word(f"{client_id} {symbol.name} {side} {self._rng.randint(1, 9)} {limit}")
 
     def entries(self, orders: int, key: str, bulk: int = 1) -> list[Entry]:
-        """Entries that hold ``orders`` orders, ``bulk`` each (the last may hold fewer)."""
+        """Entries with ``orders`` orders in all, ``bulk`` in each; the last may hold fewer."""
         command = b"".join(map(word, ("XADD", key, "*")))
-        found = []
+        entries = []
         for start in range(0, orders, bulk):
             count = min(bulk, orders - start)
             first, self._count = self._count + 1, self._count + count
             ids = tuple(f"{self._run}-{number}" for number in range(first, first + count))
             lines = self._rng.choices(self._lines, k=count)
             records = b"".join([word(name) + line for name, line in zip(ids, lines, strict=True)])
-            found.append(Entry(b"*%d\r\n%b%b" % (3 + 2 * count, command, records), ids))
-        return found
+            entries.append(Entry(b"*%d\r\n%b%b" % (3 + 2 * count, command, records), ids))
+        return entries
 
 
-class Pipe:
-    """A raw connection to the server's Unix socket that counts replies and reads none of them."""
+class PipelinedConnection:
+    """A connection to the server's Unix socket that counts replies without parsing them.
+
+    ``replies`` and ``errors`` are counted from its beginning.
+    """
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(str(path))
         self._socket.setblocking(False)
-        # Cheap to shorten at its front, however long it has become behind a busy server.
+        # A bytearray: it is cheap to shorten at its front, and grows long behind a busy server.
         self._unsent = bytearray()
         self._tail = b""
         self.replies = 0
@@ -103,7 +104,7 @@ class Pipe:
         return len(self._unsent)
 
     def move(self, wait_s: float = 0.0) -> None:
-        """Send and receive what can be; waits up to ``wait_s`` for anything to happen."""
+        """Send and receive what the socket takes and has; wait up to ``wait_s`` for either."""
         if wait_s > 0:
             select.select([self._socket], [self._socket] if self._unsent else [], [], wait_s)
         try:
@@ -119,14 +120,14 @@ class Pipe:
         raise ConnectionError("the server closed the connection")
 
     def _count(self, data: bytes) -> None:
-        # Each reply is a stream entry's id: one "$", which ids do not contain; an error has a "-"
-        # at the beginning of a line.
+        # A reply is a stream entry's id behind one "$", which an id does not contain. An error is a
+        # line that begins with "-".
         self.replies += data.count(b"$")
         self.errors += (self._tail + data).count(b"\n-")
         self._tail = data[-1:]
 
     def finish(self, replies: int) -> None:
-        """Wait for the number of replies in all; ConnectionError when one is an error."""
+        """Wait until ``replies`` have come in all; ConnectionError when one is an error."""
         while self.replies < replies and not self.errors:
             self.move(1.0)
         if self.errors:
@@ -134,16 +135,16 @@ class Pipe:
 
 
 def preload(path: Path, entries: Sequence[Entry]) -> None:
-    """Append the entries, a thousand in flight."""
-    pipe = Pipe(path)
+    """Append the entries to their stream, a thousand in flight."""
+    connection = PipelinedConnection(path)
     try:
-        for part in _slices(entries, 1_000):
-            done = pipe.replies
-            pipe.put(b"".join(entry.data for entry in part))
-            pipe.finish(done + len(part))
+        for part in _parts(entries, 1_000):
+            done = connection.replies
+            connection.put(b"".join(entry.data for entry in part))
+            connection.finish(done + len(part))
     finally:
-        pipe.close()
+        connection.close()
 
 
-def _slices(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
+def _parts(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
     return (entries[start : start + size] for start in range(0, len(entries), size))

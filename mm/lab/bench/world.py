@@ -1,36 +1,38 @@
-"""A throwaway system for a benchmark: a server with the shipped settings, and what is measured.
+"""The system that a section measures: a throwaway one, with the shipped settings of the server.
 
-Automatic rewrites of the log are off unless asked for, since one would fall into one slice of a
-comparison and not into its neighbour; everything else is as ``mm up`` starts it.
+Automatic rewrites of the log are off by default, because a rewrite would slow one side of a
+comparison and not the other. Everything else is as ``mm up`` starts it.
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from mm.audit import audit
 from mm.exchange import Exchange
-from mm.host import DataDir, ManagedServer, Supervisor
+from mm.host import ManagedServer, Supervisor, ThrowawaySystem
 from mm.lab.bench.figure import Result
 from mm.market import Config, Durability, Prices, Proposal, Symbol
 from mm.process import Process
 from mm.state import StateService
-from mm.store import Keys, Scripts, execute, open_client, text
+from mm.store import execute, open_client, text
 
 REFERENCE_TICKS = 10_000
 #: A day, so that quotes placed once last as long as a measurement without makers.
 LONG_MS = 86_400_000
+#: More than any run trades.
+DEEP_LOTS = 10_000_000
 PATIENCE_S = 120.0
 
 
-def symbols(count: int, size_lots: int) -> tuple[Symbol, ...]:
-    """Symbols whose quotes are ``size_lots`` on each side and whose positions are not limited."""
+def bench_symbols(symbol_count: int, size_lots: int) -> tuple[Symbol, ...]:
+    """Symbols with ``size_lots`` on each side of a quote, and no position limit that matters."""
     return tuple(
         Symbol(
             name=f"S{number:05d}",
@@ -42,72 +44,87 @@ def symbols(count: int, size_lots: int) -> tuple[Symbol, ...]:
             skew_ticks=5,
             position_limit_lots=10**10,
         )
-        for number in range(count)
+        for number in range(symbol_count)
     )
 
 
-def config(
-    count: int,
+def bench_config(
+    symbol_count: int,
     size_lots: int,
     ttl_ms: int = 30_000,
     window_ms: int = LONG_MS,
     durability: Durability = "always",
 ) -> Config:
-    """A configuration whose exposure limit fits all quotes in full."""
-    limit = 2 * count * size_lots
+    """A configuration whose exposure limit fits every quote in full.
+
+    ``ttl_ms`` is the lifetime of a quote, ``window_ms`` that of an order's id, both milliseconds.
+    """
+    limit = 2 * symbol_count * size_lots
     return Config(
         durability=durability,
-        symbols=symbols(count, size_lots),
+        symbols=bench_symbols(symbol_count, size_lots),
         limit_units=limit,
         quote_ttl_ms=ttl_ms,
         dedup_window_ms=window_ms,
     )
 
 
-@dataclass
-class World:
-    """One system: build with :meth:`start`, end with :meth:`close`, which audits it."""
+def deep_config(symbol_count: int, window_ms: int = LONG_MS) -> Config:
+    """A configuration whose quotes last, without makers, through every run of a section."""
+    return bench_config(symbol_count, DEEP_LOTS, LONG_MS, window_ms)
 
-    config: Config
-    result: Result
-    name: str
-    server: ManagedServer
-    directory: Path
-    scripts: Scripts
-    keys: Keys = field(default_factory=Keys)
-    supervisor: Supervisor | None = None
 
-    @classmethod
-    def start(
-        cls,
+class World(ThrowawaySystem[ManagedServer]):
+    """One system: a ``with`` block starts it and, when it ends without an error, audits it.
+
+    Violations become problems of ``result``. ``rewrites`` leaves automatic rewrites of the log on,
+    ``audited`` says whether there is something to audit at the end.
+    """
+
+    def __init__(
+        self,
         result: Result,
         name: str,
-        settings: Config,
+        config: Config,
         binary: Path | None = None,
+        *,
         rewrites: bool = False,
-    ) -> World:
-        """A new system in a temporary directory, without processes."""
-        directory = Path(tempfile.mkdtemp(prefix="mm-bench-"))
-        data_dir = DataDir(directory / "data")
-        data_dir.prepare()
-        server = ManagedServer(data_dir, binary)
+        audited: bool = True,
+    ) -> None:
+        super().__init__(partial(ManagedServer, binary=binary), "mm-bench-")
+        self.result = result
+        self.name = name
+        self.config = config
+        self._rewrites = rewrites
+        self._audited = audited
+
+    def __enter__(self) -> Self:
         try:
-            server.start()
-            client = open_client(server.url)
-            if not rewrites:
-                client.config_set("auto-aof-rewrite-percentage", 0)
-            scripts = Scripts(client, Keys())
-            scripts.setup(settings)
+            self.start(self.config)
+            if not self._rewrites:
+                self.scripts.client.config_set("auto-aof-rewrite-percentage", 0)
         except BaseException:
-            server.stop()
-            shutil.rmtree(directory, ignore_errors=True)
+            self.close()
             raise
-        return cls(settings, result, name, server, directory, scripts)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None and self._audited:
+                self.supervisor.stop("")
+                self._audit()
+        finally:
+            self.close()
 
     @property
     def socket(self) -> Path:
         """The server's Unix socket."""
-        return self.server.data_dir.socket
+        return self.data_dir.socket
 
     @property
     def orders_key(self) -> str:
@@ -115,10 +132,10 @@ class World:
         return self.keys.named("orders")
 
     def process(self, kind: type[Process]) -> Process:
-        """A process object in this process, connected; the caller closes it."""
-        made = kind(lambda: open_client(self.server.url), self.keys, "bench")
-        made.open()
-        return made
+        """A process of this kind inside this one, connected; the caller closes it."""
+        process = kind(lambda: open_client(self.data_dir.url), self.keys, "bench")
+        process.open()
+        return process
 
     def quote_all(self, size_lots: int) -> None:
         """Quote each symbol once, five ticks from the reference, as a maker would."""
@@ -129,12 +146,12 @@ class World:
             self.scripts.place_many(
                 [
                     Proposal(
-                        row.symbol,
-                        "bench",
-                        "bootstrap",
-                        row.position_version,
-                        row.quote_version,
-                        prices,
+                        symbol=row.symbol,
+                        maker_id="bench",
+                        trigger="bootstrap",
+                        position_version=row.position_version,
+                        quote_version=row.quote_version,
+                        prices=prices,
                     )
                     for row in rows
                 ]
@@ -142,9 +159,8 @@ class World:
 
     def start_processes(self, makers: int = 2) -> Supervisor:
         """Start exchange, state service and makers as ``mm up`` does, and wait for all quotes."""
-        if self.supervisor is None:
-            where = ["--data-dir", str(self.server.data_dir.path)]
-            self.supervisor = Supervisor(self.server.data_dir.logs, "")
+        if not self.supervisor.children:
+            where = ["--data-dir", str(self.data_dir.path)]
             self.supervisor.add("exchange-1", "exchange", "--id", "1", *where)
             self.supervisor.add("state-1", "state", "--id", "1", *where)
             for number in range(1, makers + 1):
@@ -176,9 +192,9 @@ class World:
             time.sleep(0.002)
 
     def match_all(self) -> float:
-        """Match the whole backlog with an exchange of this process; the seconds it took.
+        """Match the whole backlog with an exchange inside this process; returns the seconds.
 
-        Its steps follow each other at once: the pauses between them are for makers.
+        Steps follow each other at once: the usual pauses between them serve makers, and none run.
         """
         exchange = self.process(Exchange)
         try:
@@ -190,7 +206,7 @@ class World:
             exchange.close()
 
     def commit_all(self) -> float:
-        """Commit all fills with a state service of this process; the seconds it took."""
+        """Commit all fills with a state service inside this process; returns the seconds."""
         state = self.process(StateService)
         try:
             began = time.perf_counter()
@@ -220,31 +236,8 @@ class World:
 
     def log_bytes(self) -> int:
         """Bytes of the append-only files."""
-        files = (self.server.data_dir.path / "appendonlydir").glob("*")
+        files = (self.data_dir.path / "appendonlydir").glob("*")
         return sum(file.stat().st_size for file in files)
-
-    def kill_server(self) -> None:
-        """Kill the server, as a crash would."""
-        assert self.server.process is not None
-        self.server.process.kill()
-        self.server.process.wait()
-
-    def stop_processes(self) -> None:
-        """Stop the processes in order."""
-        if self.supervisor is not None:
-            self.supervisor.close()
-            self.supervisor = None
-
-    def close(self, audited: bool = True) -> None:
-        """Stop the processes, audit unless told otherwise, stop the server, remove everything."""
-        try:
-            self.stop_processes()
-            if audited:
-                self._audit()
-        finally:
-            self.scripts.client.close()
-            self.server.stop()
-            shutil.rmtree(self.directory, ignore_errors=True)
 
     def _audit(self) -> None:
         found = audit(self.scripts, quiescent=True)
@@ -252,13 +245,3 @@ class World:
         for check in found.checks:
             for violation in check.violations[:3]:
                 self.result.problems.append(f"{self.name}: {check.name}: {violation}")
-
-
-def close_all(worlds: Sequence[World], audited: bool = True) -> None:
-    """Close every world, also when closing one fails."""
-    for number, world in enumerate(worlds):
-        try:
-            world.close(audited)
-        except BaseException:
-            close_all(worlds[number + 1 :], False)
-            raise

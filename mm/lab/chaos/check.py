@@ -1,7 +1,7 @@
-"""What must hold after a fault: the system works again, and the publishers' journals hold true.
+"""What must hold after a fault: the system works again, and agrees with the publishers' journals.
 
-A journal is compared with the ledger and the reports. It is a file of its publisher's own, and
-what a publisher sent is drawn afresh from its seed: neither rests on what the system remembers.
+A journal is compared with the ledger and the reports. It is a file of the publisher, and what the
+publisher sent is drawn again from its seed. So neither rests on what the system has stored.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from mm.orders import Answer, FlowOptions, Intent, read_journal, synthetic_order
 from mm.store import Scripts, Snapshot, execute, text
 
 _CHUNK = 5_000
-#: Violations told in words at most; the others are counted.
-TOLD = 20
+#: The most violations that are shown; the others are counted.
+MAX_SHOWN = 20
 
 
 def why_not_converged(found: Snapshot) -> str:
-    """What keeps the system from having converged; empty when it has.
+    """Why the system has not converged; empty when it has.
 
-    Nothing waits to be processed, and each symbol has a live quote, or waits for exposure of
-    which nothing is free.
+    It has when nothing is left to process, and each symbol has a live quote or waits for exposure
+    of which nothing is free.
     """
     if any(found.lag_ms.values()):
         return f"lag {found.lag_ms} ms"
@@ -42,7 +42,7 @@ def why_not_converged(found: Snapshot) -> str:
 
 @dataclass(frozen=True)
 class Counts:
-    """How much was compared. ``resends`` and ``duplicates`` are beyond the first of each order."""
+    """How much was compared. ``resends`` and ``duplicates`` leave out each first one."""
 
     orders: int = 0
     fills: int = 0
@@ -61,7 +61,7 @@ class Counts:
 
 
 class Sender:
-    """One publisher as seen from outside: its journal, and the flow that its options make."""
+    """One publisher as seen from outside: its journal, and the orders that its options make."""
 
     def __init__(self, journal: Path, symbols: Sequence[Symbol], flow: FlowOptions) -> None:
         self.journal = journal
@@ -69,7 +69,7 @@ class Sender:
         self._intents: list[Intent] = []
 
     def sent(self, client_id: str, order_id: str) -> Order | None:
-        """The order that this publisher sends under this id; None when it cannot have sent one."""
+        """The order that this publisher sends under this id; None when it sends none."""
         run, _, number = order_id.rpartition("-")
         if not (run and number.isdecimal() and 0 < int(number) <= 10_000_000):
             return None
@@ -78,7 +78,7 @@ class Sender:
         return self._intents[int(number) - 1].order(client_id, order_id)
 
     def acknowledged(self) -> Iterator[Answer]:
-        """What its journal holds; nothing when it has not begun one."""
+        """The entries of its journal; none when it has no journal yet."""
         if self.journal.exists():
             yield from read_journal(self.journal)
 
@@ -94,21 +94,21 @@ class Findings:
         """Note a violation."""
         self.violations.append(violation)
 
-    def told(self) -> list[str]:
-        """The violations in words, the first of many."""
-        more = len(self.violations) - TOLD
-        return self.violations[:TOLD] + ([f"and {more} more"] if more > 0 else [])
+    def first_violations(self) -> list[str]:
+        """The first violations, and how many more there are."""
+        more = len(self.violations) - MAX_SHOWN
+        return self.violations[:MAX_SHOWN] + ([f"and {more} more"] if more > 0 else [])
 
 
 def compare(scripts: Scripts, senders: Mapping[str, Sender]) -> Findings:
-    """Compare journals, ledger, reports and orders; at a moment when no order is on its way.
+    """Compare journals, ledger, reports and orders, while no order is on its way.
 
-    ``senders`` are by client id. Each acknowledged outcome must be in the ledger exactly once as
-    it was told, each fill must be of an order that its publisher sent, each order must have a
+    ``senders`` are by client id. The ledger must hold each acknowledged outcome exactly once and
+    unchanged. Each fill must be of an order that its publisher sent. Each order must have a
     report, and every further report must repeat the first.
     """
     findings = Findings()
-    # The journals first: what they hold is acknowledged, so the server must hold it by now.
+    # The journals are read first: what they acknowledge the server must hold by now.
     answers = {client: _journal(sender, findings) for client, sender in senders.items()}
     fills = _ledger(scripts, senders, findings)
     sends = _orders(scripts, findings)
@@ -125,7 +125,7 @@ def compare(scripts: Scripts, senders: Mapping[str, Sender]) -> Findings:
     for key, fill in fills.items():
         report = reports.get(key)
         if report is not None and report.fill_id != fill.fill_id:
-            findings.wrong(f"order {key} is filled by {fill.fill_id}, reported {_told(report)}")
+            findings.wrong(f"order {key} is filled by {fill.fill_id}, reported {_shown(report)}")
         if key not in sends:
             findings.wrong(f"fill {fill.fill_id}: order {key} was never sent")
     findings.counts = Counts(
@@ -158,50 +158,50 @@ def _judge(
     reports: Mapping[str, Report],
     findings: Findings,
 ) -> None:
-    """One acknowledged outcome."""
+    """Check one acknowledged outcome."""
     order, report = answer.order, answer.report
     key = f"{order.client_id}/{order.order_id}"
-    said = f"journal: order {key} {_told(report)}"
+    entry = f"journal: order {key} {_shown(report)}"
     if sender.sent(order.client_id, order.order_id) != order:
-        findings.wrong(f"{said}: {order.wire()} is not what the publisher sends under this id")
+        findings.wrong(f"{entry}: {order.wire()} is not what the publisher sends under this id")
     first = reports.get(key)
     if first is None:
-        findings.wrong(f"{said}, but no report of it is left")
+        findings.wrong(f"{entry}, but no report of it is left")
     elif _outcome(first) != _outcome(report):
-        findings.wrong(f"{said}, but the first report says {_told(first)}")
+        findings.wrong(f"{entry}, but the first report says {_shown(first)}")
     fill = fills.get(key)
     if report.status in ("filled", "partially_filled"):
         if fill is None:
-            findings.wrong(f"{said}, but the ledger has no fill of it")
-        elif _promised(order, report) != _kept(fill):
-            findings.wrong(f"{said}, but the ledger says {fill}")
+            findings.wrong(f"{entry}, but the ledger has no fill of it")
+        elif _acknowledged_trade(order, report) != _ledger_trade(fill):
+            findings.wrong(f"{entry}, but the ledger says {fill}")
     elif fill is not None:
-        findings.wrong(f"{said}, but the ledger says {fill}")
+        findings.wrong(f"{entry}, but the ledger says {fill}")
 
 
-def _promised(order: Order, report: Report) -> tuple[object, ...]:
+def _acknowledged_trade(order: Order, report: Report) -> tuple[object, ...]:
     traded = (order.symbol, order.side, report.cum_lots, report.price_ticks)
     return (report.fill_id, report.quote_id, *traded)
 
 
-def _kept(fill: Fill) -> tuple[object, ...]:
+def _ledger_trade(fill: Fill) -> tuple[object, ...]:
     traded = (fill.symbol, fill.side, fill.qty_lots, fill.price_ticks)
     return (fill.fill_id, fill.quote_id, *traded)
 
 
 def _outcome(report: Report) -> tuple[object, ...]:
-    """What a duplicate report repeats: all but the mark and the time."""
+    """The part of a report that a duplicate repeats: all but the duplicate mark and the time."""
     traded = (report.cum_lots, report.price_ticks, report.fill_id, report.quote_id)
     return (report.status, report.reason, *traded)
 
 
-def _told(report: Report) -> str:
+def _shown(report: Report) -> str:
     what = f"{report.status} {report.cum_lots} lots at {report.price_ticks}"
     return f"{what} by {report.fill_id}" if report.fill_id else report.status
 
 
 def _records(scripts: Scripts, key: str) -> Iterator[tuple[str, str]]:
-    """All records of a packed stream: name and line."""
+    """All records of a packed stream, as (name, line)."""
     start = "-"
     while entries := execute(scripts.client, "XRANGE", key, start, "+", "COUNT", _CHUNK):
         for entry_id, fields in entries:
@@ -211,7 +211,7 @@ def _records(scripts: Scripts, key: str) -> Iterator[tuple[str, str]]:
 
 
 def _ledger(scripts: Scripts, senders: Mapping[str, Sender], findings: Findings) -> dict[str, Fill]:
-    """The fills by order; each must be of an order that its publisher sent, and the only one."""
+    """The fills by order; each must be the only fill of an order that its publisher sent."""
     found: dict[str, Fill] = {}
     for fill_id, line in _records(scripts, scripts.keys.named("fills")):
         try:
@@ -241,7 +241,7 @@ def _fits(order: Order, fill: Fill) -> bool:
 
 
 def _orders(scripts: Scripts, findings: Findings) -> dict[str, int]:
-    """How often each order was sent; the same line each time."""
+    """How often each order was sent; its line must be the same each time."""
     sends: dict[str, int] = {}
     lines: dict[str, str] = {}
     for order_id, line in _records(scripts, scripts.keys.named("orders")):
@@ -253,7 +253,7 @@ def _orders(scripts: Scripts, findings: Findings) -> dict[str, int]:
 
 
 def _reports(scripts: Scripts, client: str, first: dict[str, Report], findings: Findings) -> int:
-    """Add a client's first reports to ``first``; how many others there are, which repeat them."""
+    """Add a client's first reports to ``first``; returns how many further ones repeat them."""
     others = 0
     for order_id, line in _records(scripts, scripts.keys.member("reports:*", client)):
         key = f"{client}/{order_id}"
@@ -271,5 +271,5 @@ def _reports(scripts: Scripts, client: str, first: dict[str, Report], findings: 
         if not report.duplicate:
             findings.wrong(f"reports: order {key} has two reports that are no duplicates")
         if _outcome(report) != _outcome(known):
-            findings.wrong(f"reports: order {key} {_told(report)}, first {_told(known)}")
+            findings.wrong(f"reports: order {key} {_shown(report)}, first {_shown(known)}")
     return others

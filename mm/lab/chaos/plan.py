@@ -1,4 +1,4 @@
-"""What a chaos run does and when: drawn from the seed alone, so that a seed replays its faults."""
+"""The faults of a chaos run and their times, drawn from the seed alone: a seed replays them."""
 
 from __future__ import annotations
 
@@ -34,33 +34,34 @@ KINDS = {
     "cut-connection": "a connection is cut in the middle of a reply",
     "delay-request": "a request is held back, now and then for longer than a quote lives",
 }
-#: How the proxy calls what it does.
+#: The proxy's names for its kinds of fault.
 PROXY_KINDS = {
     "lose-request": "request",
     "lose-reply": "reply",
     "cut-connection": "connection",
     "delay-request": "delay",
 }
-#: The calls that a process of each kind lives by: a script's name, or a command.
+#: The calls that each kind of process makes all the time: a script's name, or a command.
 CALLS = {
     "exchange": ("match", "expire", "heartbeat"),
     "state": ("commit", "commit", "heartbeat"),
     "maker": ("place", "place", "survey"),
     "publisher": ("XADD", "XADD", "XREAD"),
 }
-#: Of 100 rounds so many have a second fault on top of the first.
+#: So many rounds in 100 have a second fault on top of the first.
 SECOND_PERCENT = 35
 
 
 @dataclass(frozen=True)
 class FaultEvent:
-    """One fault.
+    """One planned fault.
 
-    ``target`` is a process, a kind of process (all of it), ``server`` or ``all``. It comes
-    ``after_ms`` after the one before it, or after the round's begin. ``hold_ms`` is how long
-    something is stopped or held back, or trades before it is killed again. ``call`` and ``skip``
-    choose the request that the proxy strikes: the one with this script or command after ``skip``
-    others. ``percents`` say when in its loading or rewriting the server is killed.
+    ``target`` is a process, a kind of process (both of it), ``processes``, ``server`` or ``all``.
+    The fault begins ``after_ms`` after the one before it, or after the begin of the round.
+    ``hold_ms`` is how long a stop or a delay lasts, or how long the server trades before it is
+    killed again. ``call`` and ``skip`` choose the request that the proxy applies a fault to: the
+    one with this script or command, after ``skip`` others. ``percents`` say at which shares of
+    its loading or rewriting the server is killed.
     """
 
     kind: str
@@ -83,24 +84,24 @@ class FaultEvent:
 
 
 def plan_rounds(seed: int) -> Iterator[list[FaultEvent]]:
-    """The faults of each round, for ever: every kind once in each run of as many rounds."""
+    """The faults of each round, without end; every kind comes once before one comes again."""
     dice = random.Random(f"chaos/{seed}")
     while True:
         bag = list(KINDS)
         dice.shuffle(bag)
         for kind in bag:
-            strikes = [_strike(kind, dice)]
+            faults = [_draw(kind, dice)]
             if dice.randrange(100) < SECOND_PERCENT:
-                strikes.append(_strike(dice.choice(list(KINDS)), dice))
-            yield strikes
+                faults.append(_draw(dice.choice(list(KINDS)), dice))
+            yield faults
 
 
 def new_seed() -> int:
-    """A seed that no one has chosen."""
+    """A new random seed."""
     return random.SystemRandom().randrange(2**31)
 
 
-def _strike(kind: str, dice: random.Random) -> FaultEvent:
+def _draw(kind: str, dice: random.Random) -> FaultEvent:
     after_ms = dice.randrange(20, 300)
     what = kind.partition("-")[2]
     if kind in PROXY_KINDS:
@@ -110,10 +111,10 @@ def _strike(kind: str, dice: random.Random) -> FaultEvent:
         if kind == "delay-request":
             hold_ms = dice.randrange(10, 300)
             if dice.randrange(3) == 0:
-                # The proposal of a quote that comes when the quote would have expired already.
+                # A proposal that arrives when its quote would already have expired.
                 target, call = "maker-2", "place"
                 hold_ms = dice.randrange(TTL_MS, TTL_MS + 500)
-        # Heartbeats are rare: the first that comes is struck, or the second.
+        # Heartbeats and sweeps are rare: the fault takes the first or the second.
         skip = dice.randrange(2 if call in ("heartbeat", "expire") else 6)
         return FaultEvent(kind, target, after_ms, hold_ms, call, skip)
     if kind == "stop-process":

@@ -1,12 +1,17 @@
-"""A proxy between processes and their server that loses, cuts or delays what passes, on demand.
+"""A proxy between processes and their server that loses, cuts or delays messages on demand.
 
-``python -m mm.proxy SERVER_SOCKET NAME=SOCKET ...`` listens on each socket, one link a name. It
-understands just enough of the protocol to tell one request and one reply from the next. Demands
-come as JSON lines on standard input, ``{"id": 7, "link": "maker-2", "kind": "delay", "only":
-"XADD", "after": 3, "hold_ms": 200}``; each one that has struck is told as a line with its id on
-standard output. ``{"forget": 7}`` takes a demand back, and ``{"stopped": [PID, ...]}`` names the
-processes that nobody could wake if the asker died. When standard input ends the asker is gone:
-these are killed then, and the proxy ends.
+``python -m mm.lab.chaos.proxy SERVER_SOCKET NAME=SOCKET ...`` listens on each socket, one link per
+name. It understands just enough of the protocol to find where a request or a reply ends.
+
+It reads demands as JSON lines on standard input:
+
+- ``{"id": 7, "link": "maker-2", "kind": "delay", "only": "XADD", "after": 3, "hold_ms": 200}`` asks
+  for a fault. When a fault has been applied, one JSON line with its id is printed.
+- ``{"forget": 7}`` takes a demand back.
+- ``{"stopped": [PID, ...]}`` names the processes that are stopped by SIGSTOP now.
+
+When standard input ends, the program that made the demands is gone and cannot wake the stopped
+processes. The proxy kills them and ends.
 """
 
 from __future__ import annotations
@@ -23,14 +28,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-#: request: lost on the way, and the connection with it. reply: the same on the way back, after
-#: the server has done its work. connection: cut in the middle of a reply. delay: the request and
-#: what follows it are held back, and delivered even if the sender has died meanwhile.
+#: request: the request is lost, and its connection with it. reply: the reply is lost, and its
+#: connection with it; the server has done the work. connection: it is cut in the middle of a reply.
+#: delay: the request and all behind it are held back, then delivered even if the sender has died.
 Kind = Literal["request", "reply", "connection", "delay"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _CHUNK = 65536
-#: In the command that has no reply and takes the next command's away.
+#: Ends CLIENT REPLY SKIP, which has no reply and takes the reply of the next command away.
 _SILENT = b"\r\nSKIP\r\n"
 
 
@@ -57,7 +62,7 @@ def message_end(data: bytes | bytearray, start: int = 0) -> int:
 
 @dataclass
 class Fault:
-    """A demand: what to do to the first request that has ``only`` in it, after ``after`` others."""
+    """A demand: a fault for the first request that contains ``only``, after ``after`` others."""
 
     ident: int
     kind: Kind
@@ -67,15 +72,15 @@ class Fault:
 
 
 class Link:
-    """One process's way to the server; ``told`` is called with the id of a fault that struck."""
+    """The connections of one process; ``on_applied`` gets the id of each fault that was applied."""
 
-    def __init__(self, server: Path, told: Callable[[int], None]) -> None:
+    def __init__(self, server: Path, on_applied: Callable[[int], None]) -> None:
         self.faults: list[Fault] = []
         self._server = server
-        self._told = told
+        self._on_applied = on_applied
 
-    def strike(self, request: bytes) -> Fault | None:
-        """The fault that strikes this request; it strikes once."""
+    def take_fault(self, request: bytes) -> Fault | None:
+        """Remove and return the fault for this request; None when there is none."""
         for fault in self.faults:
             if fault.only in request:
                 fault.after -= 1
@@ -92,16 +97,16 @@ class Link:
             writer.close()
             return
         awaited: deque[Fault | None] = deque()
-        ways = {
+        directions = {
             asyncio.ensure_future(self._requests(reader, server_writer, awaited)),
             asyncio.ensure_future(self._replies(server_reader, writer, awaited)),
         }
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            for direction in directions:
+                direction.cancel()
+            await asyncio.gather(*directions, return_exceptions=True)
             server_writer.close()
             writer.close()
 
@@ -113,16 +118,16 @@ class Link:
     ) -> None:
         silent, later = 0, None
         async for message in _messages(reader):
-            fault = self.strike(message)
+            fault = self.take_fault(message)
             if fault is not None and fault.kind == "request":
                 await writer.drain()
-                self._told(fault.ident)
+                self._on_applied(fault.ident)
                 return
             if fault is not None and fault.kind == "delay":
                 await asyncio.sleep(fault.hold_s)
-                self._told(fault.ident)
+                self._on_applied(fault.ident)
                 fault = None
-            # A request without a reply hands its fault on to the next one that has some.
+            # A request without a reply passes its fault on to the next request with a reply.
             silent, later = (2 if _SILENT in message else silent), fault or later
             if silent:
                 silent -= 1
@@ -147,12 +152,12 @@ class Link:
             if fault.kind == "connection":
                 writer.write(message[: len(message) // 2])
                 await writer.drain()
-            self._told(fault.ident)
+            self._on_applied(fault.ident)
             return
 
 
 async def _messages(reader: asyncio.StreamReader) -> Any:
-    """The complete messages that arrive, one at a time, until the other end closes."""
+    """Yield each complete message until the other end closes."""
     buffer = bytearray()
     with contextlib.suppress(OSError):
         while chunk := await reader.read(_CHUNK):
@@ -165,28 +170,28 @@ async def _messages(reader: asyncio.StreamReader) -> Any:
 
 
 class Proxy:
-    """All links, and the asker's demands."""
+    """All links, and the demands on standard input."""
 
     def __init__(self, server: Path, sockets: dict[str, Path]) -> None:
         self._sockets = sockets
-        self._links = {name: Link(server, _tell) for name in sockets}
+        self._links = {name: Link(server, _print_applied) for name in sockets}
         self._stopped: list[int] = []
 
     async def run(self) -> None:
-        """Listen and obey until standard input ends."""
+        """Listen, and take up demands until standard input ends."""
         for name, path in self._sockets.items():
             await asyncio.start_unix_server(self._links[name].serve, path)
         demands = asyncio.StreamReader()
         loop = asyncio.get_running_loop()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(demands), sys.stdin)
-        _tell(0)
+        _print_applied(0)
         while line := await demands.readline():
-            self.obey(json.loads(line))
+            self.take_up(json.loads(line))
         for pid in self._stopped:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def obey(self, demand: dict[str, Any]) -> None:
+    def take_up(self, demand: dict[str, Any]) -> None:
         """Take up one demand."""
         if "stopped" in demand:
             self._stopped = demand["stopped"]
@@ -204,18 +209,18 @@ class Proxy:
             self._links[demand["link"]].faults.append(fault)
 
 
-def _tell(ident: int) -> None:
-    """Tell the asker that a fault has struck; 0: that the proxy listens."""
+def _print_applied(ident: int) -> None:
+    """Print the id of a fault that was applied; 0 says that the proxy listens."""
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.write(f"{ident}\n")
         sys.stdout.flush()
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run with the command line's words."""
+    """Run with the server's socket and the NAME=SOCKET words."""
     server, *links = arguments
     sockets = {name: Path(path) for name, _, path in (link.partition("=") for link in links)}
-    # Ctrl-C goes to the whole terminal, but only the asker decides when this ends.
+    # Ctrl-C reaches every program of a terminal, but only standard input's end may end this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     asyncio.run(Proxy(Path(server), sockets).run())
 

@@ -1,8 +1,8 @@
-"""``mm chaos``: real crashes under real load, each followed by a judgement of everything.
+"""``mm chaos``: real crashes under real load, after each of which everything is judged.
 
-A run is rounds. In each, one or two faults strike a system under load; then it must converge
-while the load goes on; then the load stops for a moment, every invariant is audited, and the
-publishers' journals are compared with the ledger.
+A run is a number of rounds. In each, one or two faults harm a system under load, and the system
+must converge while the load goes on. Then the load stops for a moment, every invariant is audited,
+and the publishers' journals are compared with the ledger.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from mm.lab.chaos.show import Figures, Round, RunRecord, live, table, totals
 from mm.lab.chaos.system import ChaosSystem, Interrupted
 from mm.store import Snapshot, take_snapshot
 
-#: A system lives for so many rounds; then the next one begins, so that audits stay short.
+#: Rounds of one system; then the next system begins, so that audits stay short.
 LIFE_ROUNDS = 25
-#: A system that has not converged by then never will.
+#: A system that has not converged within this time is a violation.
 CONVERGE_S = 30.0
-#: After its fault is over a zombie gets so long to do its worst before the judgement.
+#: Time between convergence and judgement, for late messages to do harm.
 SETTLE_S = 0.1
 END_S = 10.0
 FRAME_S = 0.25
@@ -52,7 +52,7 @@ class ChaosOptions:
 
 
 class Violation(Exception):
-    """Something is not as it must be; the texts say what."""
+    """A rule does not hold; the texts say which."""
 
     def __init__(self, *texts: str) -> None:
         super().__init__(*texts)
@@ -64,10 +64,10 @@ class Chaos:
 
     def __init__(self, options: ChaosOptions, console: Console, stop: threading.Event) -> None:
         name, version = identify(options.server)
-        self.tale = RunRecord(options.seed, options.rounds, f"{name} {version}")
+        self.record = RunRecord(options.seed, options.rounds, f"{name} {version}")
         self.options = options
         self.console = console
-        #: Violations, and the directory that shows them.
+        #: Violations, and the directory that holds their evidence.
         self.violations: list[str] = []
         self.kept: Path | None = None
         self._stop = stop
@@ -90,40 +90,40 @@ class Chaos:
                 self._life(first, list(islice(plan, last - first + 1)))
                 if self.violations:
                     break
-        return self._tell()
+        return self._print_summary()
 
-    def _life(self, first: int, faults: list[list[FaultEvent]]) -> None:
-        """The rounds of one system; its data is kept when it broke."""
-        arena = ChaosSystem(self.options.server, self.options.seed + first, self._pulse)
-        self.tale.systems.append(Figures())
-        self.tale.doing = "starting a system"
-        self._print(f"system {len(self.tale.systems)}: data in {arena.directory.path}")
+    def _life(self, first: int, rounds: list[list[FaultEvent]]) -> None:
+        """The rounds of one system; its data is kept when something is wrong."""
+        system = ChaosSystem(self.options.server, self.options.seed + first, self._pulse)
+        self.record.systems.append(Figures())
+        self.record.current = "starting a system"
+        self._print(f"system {len(self.record.systems)}: data in {system.data_dir.path}")
         try:
-            arena.open()
-            self._converge(arena)
-            for number, strikes in enumerate(faults, first):
-                self._round(arena, number, strikes)
-            self._end(arena)
-            self.tale.systems[-1].refused = _refusals(arena.directory.logs)
+            system.open()
+            self._converge(system)
+            for number, faults in enumerate(rounds, first):
+                self._round(system, number, faults)
+            self._end(system)
+            self.record.systems[-1].refused = _refusals(system.data_dir.logs)
         except Violation as error:
             self.violations += error.texts
         except (MMError, RedisError) as error:
             self.violations.append(f"{type(error).__name__}: {error}")
         finally:
-            self._count(arena)
-            broken = bool(self.violations)
-            self.kept = arena.directory.path if broken else None
-            arena.close(keep=broken)
+            self._count(system)
+            wrong = bool(self.violations)
+            self.kept = system.data_dir.path if wrong else None
+            system.close(keep=wrong)
 
-    def _round(self, arena: ChaosSystem, number: int, strikes: list[FaultEvent]) -> None:
-        """Strike, let the system converge, and judge it; Violation when something is wrong."""
+    def _round(self, system: ChaosSystem, number: int, faults: list[FaultEvent]) -> None:
+        """Apply the faults, wait for convergence, and judge the system; may raise Violation."""
         effects = []
-        self.tale.doing = f"round {number}: " + " and ".join(one.text() for one in strikes)
-        done = Round(number, strikes)
+        self.record.current = f"round {number}: " + " and ".join(one.text() for one in faults)
+        done = Round(number, faults)
         try:
-            for strike in strikes:
-                arena.wait(strike.after_ms / 1000)
-                effects.append(begin_fault(arena, strike))
+            for fault in faults:
+                system.wait(fault.after_ms / 1000)
+                effects.append(begin_fault(system, fault))
             under_way = list(effects)
 
             def over() -> bool:
@@ -132,109 +132,109 @@ class Chaos:
                     under_way.remove(effect)
                 return not under_way
 
-            arena.until("the fault is over", over, CONVERGE_S)
-            done.struck = [effect.struck() for effect in effects]
-            done.converged_ms, done.last = self._converge(arena)
-            arena.wait(SETTLE_S)
-            self._judge(arena)
+            system.until("the fault is over", over, CONVERGE_S)
+            done.applied = [effect.applied() for effect in effects]
+            done.converged_ms, done.last = self._converge(system)
+            system.wait(SETTLE_S)
+            self._judge(system)
         except (Violation, MMError, RedisError):
             done.violated = True
             raise
         finally:
-            self.tale.add(done)
-            self._count(arena)
+            self.record.add(done)
+            self._count(system)
             self._print(done.line())
 
-    def _converge(self, arena: ChaosSystem) -> tuple[int, str]:
-        """Wait until everything works again; how many ms that took, and what came last."""
+    def _converge(self, system: ChaosSystem) -> tuple[int, str]:
+        """Wait until everything works again; the milliseconds, and what was missing last."""
         began = time.monotonic()
-        lacking = last = ""
+        missing = last = ""
         records: int | None = None
 
         def converged() -> bool:
-            nonlocal lacking, last, records
-            last = lacking
+            nonlocal missing, last, records
+            last = missing
             try:
-                found = take_snapshot(arena.scripts)
+                found = take_snapshot(system.scripts)
             except RedisError as error:
-                lacking = f"no server answers: {error}"
+                missing = f"no server answers: {error}"
                 return False
             processed = found.cursors.exchange_records
             records = processed if records is None else records
-            lacking = why_not_converged(found) or (
+            missing = why_not_converged(found) or (
                 "" if processed > records else "no order is processed"
             )
-            return not lacking
+            return not missing
 
         try:
-            arena.until("it has converged", converged, CONVERGE_S)
+            system.until("it has converged", converged, CONVERGE_S)
         except TimedOut as error:
-            raise Violation(f"{error}: {lacking}", *arena.notes) from error
+            raise Violation(f"{error}: {missing}", *system.notes) from error
         return round(1000 * (time.monotonic() - began)), last
 
-    def _judge(self, arena: ChaosSystem) -> None:
-        """Stop the load, let what was sent be processed, and look at everything."""
+    def _judge(self, system: ChaosSystem) -> None:
+        """Freeze the publishers, let the system process what they sent, and check everything."""
         publishers = [name for name in PROCESSES if name.startswith("publisher")]
         frozen: set[int] = set()
         end = time.monotonic() + END_S
         try:
             while True:
-                # One that is just being restarted comes to life while this goes on.
-                frozen.update(arena.pids(publishers))
-                arena.freeze(frozen)
-                before = self._drained(arena)
-                result = audit(arena.scripts, quiescent=True)
-                findings = compare(arena.scripts, arena.senders)
-                # What was on its way when the senders were stopped may have come meanwhile.
-                if before == _newest(take_snapshot(arena.scripts)) or time.monotonic() > end:
+                # A publisher that is being restarted may begin meanwhile.
+                frozen.update(system.pids(publishers))
+                system.freeze(frozen)
+                before = self._drained(system)
+                result = audit(system.scripts, quiescent=True)
+                findings = compare(system.scripts, system.senders)
+                # Orders that were on their way may have arrived meanwhile: then look again.
+                if before == _newest(take_snapshot(system.scripts)) or time.monotonic() > end:
                     break
         finally:
-            arena.thaw(frozen)
-        self.tale.systems[-1].counts = findings.counts
+            system.thaw(frozen)
+        self.record.systems[-1].counts = findings.counts
         broken = [check for check in result.checks if not check.ok]
         texts = [f"{check.name}: {text}" for check in broken for text in check.violations]
-        texts += findings.told()
+        texts += findings.first_violations()
         if texts:
             raise Violation(*texts)
 
-    def _drained(self, arena: ChaosSystem) -> str:
-        """Wait until nothing waits to be processed; the id of the newest order then."""
-        found = take_snapshot(arena.scripts)
+    def _drained(self, system: ChaosSystem) -> str:
+        """Wait until nothing is left to process; the id of the newest order then."""
+        found = take_snapshot(system.scripts)
 
         def drained() -> bool:
             nonlocal found
-            found = take_snapshot(arena.scripts)
+            found = take_snapshot(system.scripts)
             return not any(found.lag_ms.values())
 
         try:
-            arena.until("everything sent is processed", drained, END_S)
+            system.until("everything sent is processed", drained, END_S)
         except TimedOut as error:
-            raise Violation(f"{error}: lag {found.lag_ms} ms", *arena.notes) from error
+            raise Violation(f"{error}: lag {found.lag_ms} ms", *system.notes) from error
         return _newest(found)
 
-    def _end(self, arena: ChaosSystem) -> None:
+    def _end(self, system: ChaosSystem) -> None:
         """Stop the publishers in order: each must have an answer to everything it sent."""
-        self.tale.doing = "stopping a system"
-        self._converge(arena)
+        self.record.current = "stopping a system"
+        self._converge(system)
         names = [name for name in PROCESSES if name.startswith("publisher")]
-        processes = {name: arena.supervisor.children[name].process for name in names}
-        arena.supervisor.stop("publisher")
+        processes = {name: system.supervisor.children[name].process for name in names}
+        system.supervisor.stop("publisher")
         for name, process in processes.items():
-            # One that was about to start ends by the signal itself and has sent nothing.
+            # A publisher that was just starting is ended by the signal and has sent nothing.
             if process is not None and process.returncode == 0:
-                said = (arena.directory.logs / f"{name}.out").read_text(encoding="utf-8")
-                if " unanswered 0;" not in said.splitlines()[-1]:
-                    raise Violation(f"orders without an answer: {said.splitlines()[-1]}")
+                printed = (system.data_dir.logs / f"{name}.out").read_text(encoding="utf-8")
+                if " unanswered 0;" not in printed.splitlines()[-1]:
+                    raise Violation(f"orders without an answer: {printed.splitlines()[-1]}")
             elif process is not None and process.returncode != -signal.SIGTERM:
                 raise Violation(f"{name} ended with {exit_reason(process.returncode)}")
-        self._judge(arena)
+        self._judge(system)
 
-    def _count(self, arena: ChaosSystem) -> None:
-        now = self.tale.systems[-1]
-        now.restarts = arena.restarts
-        now.server_starts = arena.server.starts
-        now.killed_starting = arena.server.killed_starting
-        self.tale.elapsed_s = time.monotonic() - self._began
+    def _count(self, system: ChaosSystem) -> None:
+        now = self.record.systems[-1]
+        now.restarts = system.restarts
+        now.server_starts = system.server.starts
+        now.killed_starting = system.server.killed_starting
+        self.record.elapsed_s = time.monotonic() - self._began
 
     # the terminal
 
@@ -252,29 +252,29 @@ class Chaos:
             raise Interrupted
         if self._live is not None and time.monotonic() >= self._next_frame:
             self._next_frame = time.monotonic() + FRAME_S
-            self.tale.elapsed_s = time.monotonic() - self._began
-            self._live.update(live(self.tale), refresh=True)
+            self.record.elapsed_s = time.monotonic() - self._began
+            self._live.update(live(self.record), refresh=True)
 
     def _print(self, text: str) -> None:
         if self._live is None:
             self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def _tell(self) -> int:
-        """Say how it went."""
-        console, tale = self.console, self.tale
-        console.print(table(tale))
-        console.print(totals(tale), highlight=False, soft_wrap=True)
+    def _print_summary(self) -> int:
+        """Print the table, the totals and the violations; the exit status."""
+        console, record = self.console, self.record
+        console.print(table(record))
+        console.print(totals(record), highlight=False, soft_wrap=True)
         for violation in self.violations:
             console.print(f"VIOLATION: {violation}", highlight=False, markup=False, soft_wrap=True)
         if self.violations:
             console.print(
-                f"data and logs kept in {self.kept}; again with --seed {tale.seed}",
+                f"data and logs kept in {self.kept}; again with --seed {record.seed}",
                 highlight=False,
                 soft_wrap=True,
             )
             return 1
-        stopped = " (stopped early)" if len(tale.rounds) < tale.wanted else ""
-        console.print(f"no violation{stopped}; seed {tale.seed}", highlight=False)
+        stopped = " (stopped early)" if len(record.rounds) < record.wanted else ""
+        console.print(f"no violation{stopped}; seed {record.seed}", highlight=False)
         return 0
 
 

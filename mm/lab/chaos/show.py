@@ -15,7 +15,7 @@ from mm.lab.chaos.check import Counts
 from mm.lab.chaos.plan import KINDS, FaultEvent
 
 RECENT = 8
-#: A round that takes longer to converge says what came last.
+#: The line of a round that took longer to converge says what was missing last.
 SLOW_MS = 1_000
 
 
@@ -23,22 +23,22 @@ SLOW_MS = 1_000
 class Round:
     """One round.
 
-    ``struck`` says of each strike that has ended whether it found its victim, ``last`` what was
-    the last to come right again.
+    ``applied`` says for each fault that is over whether it could be applied, ``last`` what the
+    system missed last before it had converged.
     """
 
     number: int
-    strikes: Sequence[FaultEvent]
-    struck: Sequence[bool] = ()
+    faults: Sequence[FaultEvent]
+    applied: Sequence[bool] = ()
     converged_ms: int | None = None
     last: str = ""
     violated: bool = False
 
     def line(self) -> str:
-        """The round in a line."""
+        """The round in one line."""
         words = " and ".join(
-            strike.text() + ("" if struck is not False else " (missed)")
-            for strike, struck in zip_longest(self.strikes, self.struck)
+            fault.text() + ("" if applied is not False else " (missed)")
+            for fault, applied in zip_longest(self.faults, self.applied)
         )
         end = "VIOLATION" if self.violated else f"converged in {self.converged_ms} ms"
         if self.last and (self.converged_ms or 0) >= SLOW_MS:
@@ -48,7 +48,7 @@ class Round:
 
 @dataclass
 class Figures:
-    """What one system has lived through."""
+    """The counts of one system."""
 
     counts: Counts = field(default_factory=Counts)
     restarts: int = 0
@@ -59,7 +59,7 @@ class Figures:
 
 @dataclass
 class RunRecord:
-    """All that has happened: what the table and the summary are drawn from."""
+    """Everything that happened in a run, for the table and the summary."""
 
     seed: int
     wanted: int
@@ -67,7 +67,7 @@ class RunRecord:
     rounds: list[Round] = field(default_factory=list)
     systems: list[Figures] = field(default_factory=list)
     elapsed_s: float = 0.0
-    doing: str = ""
+    current: str = ""
     recent: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT))
 
     def add(self, done: Round) -> None:
@@ -77,27 +77,27 @@ class RunRecord:
 
 
 def percentile(values: Sequence[int], percent: int) -> int:
-    """The smallest of the values that so many percent of them do not exceed; 0 of none."""
+    """The smallest value that ``percent`` % of the values do not exceed; 0 without values."""
     ordered = sorted(values)
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)] if ordered else 0
 
 
-def table(tale: RunRecord) -> Table:
-    """Rounds and times to converge by kind of fault, and of all rounds."""
-    shown = Table(title=f"mm chaos, seed {tale.seed}, {tale.server}")
+def table(record: RunRecord) -> Table:
+    """Rounds and times to converge, for each kind of fault and for all rounds."""
+    shown = Table(title=f"mm chaos, seed {record.seed}, {record.server}")
     shown.add_column("fault")
     for name in ("rounds", "missed", "p50 ms", "p99 ms", "max ms"):
         shown.add_column(name, justify="right")
     for kind in KINDS:
-        of_kind = [one for one in tale.rounds if any(s.kind == kind for s in one.strikes)]
+        of_kind = [one for one in record.rounds if any(fault.kind == kind for fault in one.faults)]
         missed = sum(
-            strike.kind == kind and struck is False
+            fault.kind == kind and applied is False
             for one in of_kind
-            for strike, struck in zip_longest(one.strikes, one.struck)
+            for fault, applied in zip_longest(one.faults, one.applied)
         )
         _row(shown, kind, of_kind, missed)
     shown.add_section()
-    _row(shown, "all rounds", tale.rounds, None)
+    _row(shown, "all rounds", record.rounds, None)
     return shown
 
 
@@ -108,17 +108,17 @@ def _row(shown: Table, name: str, rounds: Sequence[Round], missed: int | None) -
     shown.add_row(name, str(len(rounds)), "" if missed is None else str(missed), *cells)
 
 
-def totals(tale: RunRecord) -> str:
-    """The run in a few lines."""
-    counts = sum((one.counts for one in tale.systems), Counts())
-    restarts = sum(one.restarts for one in tale.systems)
-    starts = sum(one.server_starts for one in tale.systems)
-    killed = sum(one.killed_starting for one in tale.systems)
-    refused = sum((one.refused for one in tale.systems), Counter[str]())
+def totals(record: RunRecord) -> str:
+    """The counts of the run in a few lines."""
+    counts = sum((one.counts for one in record.systems), Counts())
+    restarts = sum(one.restarts for one in record.systems)
+    starts = sum(one.server_starts for one in record.systems)
+    killed = sum(one.killed_starting for one in record.systems)
+    refused = sum((one.refused for one in record.systems), Counter[str]())
     rules = ", ".join(f"{rule} {count}" for rule, count in sorted(refused.items())) or "none"
     return (
-        f"{len(tale.rounds)} of {tale.wanted} rounds in {tale.elapsed_s:.0f} s on {tale.server},"
-        f" {len(tale.systems)} systems one after the other\n"
+        f"{len(record.rounds)} of {record.wanted} rounds in {record.elapsed_s:.0f} s"
+        f" on {record.server}, {len(record.systems)} systems one after the other\n"
         f"{counts.orders} orders, {counts.fills} fills, {counts.acknowledged} acknowledged"
         f" outcomes compared, {counts.resends} resends, {counts.duplicates} duplicate reports\n"
         f"{restarts} restarts of processes, {starts} starts of the server, killed {killed} times"
@@ -127,6 +127,8 @@ def totals(tale: RunRecord) -> str:
     )
 
 
-def live(tale: RunRecord) -> RenderableType:
+def live(record: RunRecord) -> RenderableType:
     """What the screen shows while it runs."""
-    return Group(table(tale), Text(totals(tale)), Text("\n".join(tale.recent)), Text(tale.doing))
+    return Group(
+        table(record), Text(totals(record)), Text("\n".join(record.recent)), Text(record.current)
+    )

@@ -1,4 +1,4 @@
-"""The throwaway system of a chaos run: its server, its processes and the proxy, to be harmed."""
+"""The throwaway system of a chaos run: its server, processes and proxy, and how to harm them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -19,31 +17,32 @@ from pathlib import Path
 from types import FrameType
 
 from mm.errors import SystemRefused, TimedOut
-from mm.host import NOTES_KEPT, DataDir, Lock, ManagedServer, Supervisor
+from mm.host import NOTES_KEPT, DataDir, ManagedServer, ThrowawaySystem
 from mm.lab.chaos.check import Sender
 from mm.lab.chaos.plan import PROCESSES, PROXIED, REFRESH_MS, TTL_MS
 from mm.market import default_config
 from mm.orders import FlowOptions
-from mm.store import Keys, Scripts, open_client, script_names, socket_url
+from mm.store import script_names, socket_url
 
 #: Orders a second of each publisher.
 RATE = 120
-#: What all symbols ask for is about twice this, so that some always wait.
+#: All symbols together want about twice this, so that some always wait.
 LIMIT_UNITS = 60
-#: Reports and orders of a whole run are kept, to be compared.
+#: The reports and orders of a whole system are kept, to be compared.
 KEPT = 10_000_000
 TICK_S = 0.004
 START_S = 30.0
 
 
 class Interrupted(Exception):
-    """The person at the terminal wants the run to end."""
+    """A signal asked for the end of the run."""
 
 
 class DoomedServer(ManagedServer):
-    """A managed server that can be told to die while it starts.
+    """A managed server that can be killed by a timer, also while it starts.
 
-    ``dooms`` are shares of the time that the last start took, one for each of the next spawns.
+    ``dooms`` has a share of the time that the last start took for each of the next starts: the
+    server is killed after it. ``armed`` says whether a timer runs.
     """
 
     def __init__(self, data_dir: DataDir, binary: Path, say: Callable[[str], None]) -> None:
@@ -57,7 +56,7 @@ class DoomedServer(ManagedServer):
         signal.signal(signal.SIGALRM, self._alarm)
 
     def start(self) -> None:
-        """Start as ever, if it lives that long."""
+        """Start as a managed server does; a doom may kill it meanwhile."""
         began = time.monotonic()
         self.starts += 1
         self.starting = True
@@ -67,14 +66,8 @@ class DoomedServer(ManagedServer):
             self.starting = False
         self.start_s = time.monotonic() - began
 
-    def kill(self) -> None:
-        """Kill it now."""
-        if self.running and self.process is not None:
-            self.process.kill()
-            self.process.wait()
-
     def doom(self, after_s: float) -> None:
-        """Kill whatever server runs after so many seconds."""
+        """Kill the server that runs after ``after_s`` seconds."""
         self.armed = True
         signal.setitimer(signal.ITIMER_REAL, max(after_s, 0.0005))
 
@@ -90,15 +83,18 @@ class DoomedServer(ManagedServer):
             self.process.kill()
 
 
-class ChaosSystem:
-    """One system under load; :meth:`open` it, harm it, and :meth:`close` it whatever happened.
+class ChaosSystem(ThrowawaySystem[DoomedServer]):
+    """One system under load: :meth:`open` it, harm it, and always :meth:`close` it.
 
-    ``pulse`` is called at every turn of a wait: it may draw, and raises Interrupted to end all.
+    ``pulse`` is called at every turn of a wait: it may draw, and raises Interrupted to end the run.
+    ``notes`` has what the server said, ``applied`` the ids of the proxy's faults that were applied.
     """
 
     def __init__(self, binary: Path, seed: int, pulse: Callable[[], None]) -> None:
-        self.directory = DataDir(Path(tempfile.mkdtemp(prefix="mm-chaos-")))
-        self.keys = Keys()
+        self.notes: deque[str] = deque(maxlen=NOTES_KEPT)
+        super().__init__(
+            lambda data_dir: DoomedServer(data_dir, binary, self.notes.append), "mm-chaos-"
+        )
         self.config = replace(
             default_config(),
             limit_units=LIMIT_UNITS,
@@ -107,50 +103,42 @@ class ChaosSystem:
             keep_orders=KEPT,
             keep_reports=KEPT,
         )
-        self.notes: deque[str] = deque(maxlen=NOTES_KEPT)
-        self.hits: set[int] = set()
+        self.applied: set[int] = set()
         self.senders: dict[str, Sender] = {}
         self._seed = seed
         self._pulse = pulse
         self._demands = 0
-        self._heard = b""
+        self._unread = b""
         self._stopped: set[int] = set()
-        self._stack = contextlib.ExitStack()
-        self.directory.prepare()
-        self._stack.enter_context(Lock(self.directory))
-        self.server = DoomedServer(self.directory, binary, self.notes.append)
-        self.supervisor = Supervisor(self.directory.logs, self.directory.url)
-        self.scripts = Scripts(open_client(self.directory.url), self.keys)
         self._proxy: subprocess.Popen[bytes] | None = None
 
     def open(self) -> None:
-        """Start everything; returns when the proxy listens and the keys are made."""
-        self.server.start()
-        self.scripts.setup(self.config)
-        ways = {name: self.directory.path / f"{name}.sock" for name in PROXIED}
-        words = [f"{name}={path}" for name, path in ways.items()]
-        with (self.directory.logs / "proxy.out").open("ab") as trouble:
+        """Start everything; returns when the proxy listens and the processes are started."""
+        self.start(self.config)
+        sockets = {name: self.data_dir.path / f"{name}.sock" for name in PROXIED}
+        words = [f"{name}={path}" for name, path in sockets.items()]
+        with (self.data_dir.logs / "proxy.out").open("ab") as errors:
             self._proxy = subprocess.Popen(
-                [sys.executable, "-m", "mm.lab.chaos.proxy", str(self.directory.socket), *words],
+                [sys.executable, "-m", "mm.lab.chaos.proxy", str(self.data_dir.socket), *words],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=trouble,
+                stderr=errors,
                 start_new_session=True,
             )
         assert self._proxy.stdout is not None
         os.set_blocking(self._proxy.stdout.fileno(), False)
-        self.until("the proxy listens", lambda: 0 in self.hits, START_S)
+        self.until("the proxy listens", lambda: 0 in self.applied, START_S)
         for name in PROCESSES:
-            self._add(name, ways.get(name))
+            self._add(name, sockets.get(name))
 
-    def _add(self, name: str, way: Path | None) -> None:
+    def _add(self, name: str, socket: Path | None) -> None:
         kind, _, number = name.partition("-")
-        words = [kind, "--id", number, "--data-dir", str(self.directory.path)]
-        if way is not None:
-            words += ["--redis-url", socket_url(way)]
+        words = [kind, "--id", number, "--data-dir", str(self.data_dir.path)]
+        if socket is not None:
+            words += ["--redis-url", socket_url(socket)]
         if kind == "publisher":
             seed = self._seed + int(number)
-            journal = self.directory.path / f"{name}.journal"
+            journal = self.data_dir.path / f"{name}.journal"
             words += ["--rate", str(RATE), "--seed", str(seed), "--journal", str(journal)]
             flow = FlowOptions(RATE, seed)
             self.senders[name] = Sender(journal, self.config.symbols, flow)
@@ -159,10 +147,10 @@ class ChaosSystem:
     # waiting
 
     def tick(self) -> None:
-        """Restart what has died, hear the proxy, and let the caller breathe."""
+        """Restart what has died, read what the proxy printed, and call ``pulse``."""
         self._pulse()
         self.supervisor.tick()
-        self._hear()
+        self._read_proxy()
         if not self.server.running:
             try:
                 self.server.start()
@@ -190,70 +178,75 @@ class ChaosSystem:
     # harm
 
     def names(self, target: str) -> list[str]:
-        """The processes that a strike's target stands for."""
+        """The processes that the target of a fault stands for."""
         if target in ("all", "processes"):
             return list(PROCESSES)
         return [name for name in PROCESSES if name == target or name.startswith(f"{target}-")]
 
     def kill(self, names: Iterable[str]) -> None:
-        """Kill -9 all these at once; they are restarted soon."""
+        """Kill all these at once with -9; they are restarted soon."""
         for name in names:
             child = self.supervisor.children[name]
-            # The backoff is for a process that cannot live, not for one that is killed.
+            # The delay grows for a process that cannot run. This one can: it was killed.
             child.backoff.succeeded()
             if child.process is not None:
                 child.process.kill()
 
     def pids(self, names: Iterable[str]) -> list[int]:
-        """The pids of those that run now."""
+        """The pids of those of these processes that run now."""
         children = (self.supervisor.children[name] for name in names)
         running = (child.process for child in children if child.process is not None)
         return [process.pid for process in running if process.poll() is None]
 
     def freeze(self, pids: Iterable[int]) -> None:
-        """SIGSTOP them."""
+        """Stop them with SIGSTOP."""
         self._stopped.update(pids)
-        self._order(stopped=sorted(self._stopped))
+        self._tell_proxy(stopped=sorted(self._stopped))
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
 
     def thaw(self, pids: Iterable[int]) -> None:
-        """SIGCONT them."""
+        """Let them go on with SIGCONT."""
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
         self._stopped.difference_update(pids)
-        self._order(stopped=sorted(self._stopped))
+        self._tell_proxy(stopped=sorted(self._stopped))
 
     def demand(self, name: str, kind: str, call: str, skip: int, hold_ms: int) -> int:
-        """Demand something of the proxy; its id, which comes into ``hits`` when it has struck."""
+        """Demand a fault of the proxy; returns its id, which is in ``applied`` when it was applied.
+
+        ``call`` is the name of a script, a command, or empty for any request.
+        """
         self._demands += 1
         only = call
         if call in script_names():
             source = self.scripts.source(call).encode()
             only = hashlib.sha1(source, usedforsecurity=False).hexdigest()
-        self._order(id=self._demands, link=name, kind=kind, only=only, after=skip, hold_ms=hold_ms)
+        self._tell_proxy(
+            id=self._demands, link=name, kind=kind, only=only, after=skip, hold_ms=hold_ms
+        )
         return self._demands
 
     def forget(self, demand: int) -> None:
-        """Take a demand back that has not struck."""
-        self._order(forget=demand)
+        """Take back a demand that was not applied."""
+        self._tell_proxy(forget=demand)
 
-    def _order(self, **demand: object) -> None:
+    def _tell_proxy(self, **demand: object) -> None:
         assert self._proxy is not None and self._proxy.stdin is not None
         self._proxy.stdin.write(json.dumps(demand).encode() + b"\n")
         self._proxy.stdin.flush()
 
-    def _hear(self) -> None:
+    def _read_proxy(self) -> None:
         if self._proxy is None or self._proxy.stdout is None:
             return
         if self._proxy.poll() is not None:
-            raise SystemRefused(f"the proxy died: see {self.directory.logs / 'proxy.out'}")
+            raise SystemRefused(f"the proxy died: see {self.data_dir.logs / 'proxy.out'}")
         with contextlib.suppress(BlockingIOError):
-            self._heard += os.read(self._proxy.stdout.fileno(), 4096)
-        *lines, self._heard = self._heard.split(b"\n")
-        self.hits.update(map(int, lines))
+            self._unread += os.read(self._proxy.stdout.fileno(), 4096)
+        *lines, self._unread = self._unread.split(b"\n")
+        self.applied.update(map(int, lines))
 
     # the end
 
@@ -262,23 +255,14 @@ class ChaosSystem:
         """Restarts of processes so far."""
         return sum(self.supervisor.restarts.values())
 
-    def close(self, keep: bool) -> None:
-        """End every process at once and remove the directory, unless it is to be kept."""
+    def close(self, keep: bool = False) -> None:
+        """Kill every process at once and remove the directory, unless ``keep`` is set."""
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for child in self.supervisor.children.values():
-            child.done = True
-            if child.process is not None:
-                child.process.kill()
-                child.process.wait()
-        self.supervisor.close()
         if self._proxy is not None:
             self._proxy.kill()
             self._proxy.wait()
             for pipe in (self._proxy.stdin, self._proxy.stdout):
                 if pipe is not None:
                     pipe.close()
-        self.scripts.client.close()
-        self.server.kill()
-        self._stack.close()
-        if not keep:
-            shutil.rmtree(self.directory.path, ignore_errors=True)
+        self.kill_server()
+        super().close(keep)

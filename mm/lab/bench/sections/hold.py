@@ -1,7 +1,11 @@
-"""Minutes at four fifths of the maximum: rate, lag and memory must stay flat, rewrites included."""
+"""Section ``sustained``: minutes at four fifths of the maximum rate.
+
+Rate, lag and memory must stay flat, also while the log is rewritten.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import pty
@@ -14,27 +18,27 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from mm.lab.bench.figure import Figure, Result, percentile
-from mm.lab.bench.load import Entry, Orders, Pipe
-from mm.lab.bench.sections.latency import CLIENT, Probe
-from mm.lab.bench.sections.throughput import CLIENTS, full_load
-from mm.lab.bench.world import PATIENCE_S, World, config
+from mm.lab.bench.drive import CLIENTS, full_load
+from mm.lab.bench.figure import Figure, percentile
+from mm.lab.bench.load import Entry, Orders, PipelinedConnection
+from mm.lab.bench.options import SIZE_LOTS, SYMBOLS, BenchRun
+from mm.lab.bench.probe import CLIENT, Probe
+from mm.lab.bench.world import PATIENCE_S, World, bench_config
 from mm.store import execute, text
 
 SHARE = 0.8
-SIZE_LOTS = 1_250
 PROBE_S, SAMPLE_S, TICK_S = 0.05, 1.0, 0.002
 SUPPLY = 2_000
-#: A run too short for a sample a second is sampled more often: a third needs two samples.
+#: A run too short for a sample a second is sampled more often: a third needs two samples at least.
 LEAST_SAMPLES = 12
 
 
 class Watcher:
-    """``mm watch`` on a terminal of its own, whose screen is read and counted."""
+    """``mm watch`` on a terminal of its own; ``drawn`` counts the bytes that it has drawn."""
 
     def __init__(self, world: World) -> None:
         self._master, slave = pty.openpty()
-        where = ["--data-dir", str(world.server.data_dir.path)]
+        where = ["--data-dir", str(world.data_dir.path)]
         self.drawn = 0
         self._process = subprocess.Popen(
             [sys.executable, "-m", "mm", "watch", *where],
@@ -53,10 +57,10 @@ class Watcher:
             while found := os.read(self._master, 65_536):
                 self.drawn += len(found)
         except OSError:
-            return  # the end: the terminal's other side is closed
+            return  # The other side of the terminal is closed: this is the end.
 
     def close(self) -> None:
-        """End it."""
+        """End the command."""
         self._process.terminate()
         try:
             self._process.wait(10)
@@ -68,12 +72,15 @@ class Watcher:
 
 
 class Hold:
-    """One sustained run over a world whose processes are live."""
+    """One sustained run on a world whose processes are live.
+
+    ``series`` gets a sample a second: counters, sizes in bytes and times in milliseconds.
+    """
 
     def __init__(self, world: World, rate: float, seed: int) -> None:
         self.world = world
         self.rate = rate
-        self._pipe = Pipe(world.socket)
+        self._connection = PipelinedConnection(world.socket)
         self._probe = Probe(world)
         self._supply = Orders(world.config.symbols, CLIENTS[0], "hold", seed)
         self._probes = Orders(world.config.symbols, CLIENT, "probe", seed)
@@ -82,7 +89,7 @@ class Hold:
         self.series: list[dict[str, float]] = []
 
     def run(self, seconds: float) -> None:
-        """Send at the rate, probe the latency, and note a sample each second."""
+        """Send at the rate, probe the latency, and add samples to ``series``."""
         began = time.perf_counter()
         start = self.world.cursor("exchange_records")
         probe_at = sample_at = began
@@ -94,16 +101,15 @@ class Hold:
             if now >= sample_at:
                 self._sample(now - began, start)
                 sample_at += min(SAMPLE_S, seconds / LEAST_SAMPLES)
-            self._probe.hear(TICK_S)
+            self._probe.listen(TICK_S)
 
     def finish(self) -> None:
         """Wait for the last commit, and close the connections."""
-        self._pipe.finish(self.sent)
-        # As long as the run itself: a run that could not keep up has a backlog, which its figures
-        # tell, and is still to be audited.
+        self._connection.finish(self.sent)
+        # A run that could not keep up has a backlog. Its figures show that, and it is audited too.
         patience_s = max(PATIENCE_S, self.series[-1]["at_s"])
         self.world.wait(self._drained, "the backlog to drain", patience_s)
-        self._pipe.close()
+        self._connection.close()
         self._probe.close()
 
     def _drained(self) -> bool:
@@ -117,7 +123,7 @@ class Hold:
             return
         while len(self._entries) < count:
             self._entries.extend(self._supply.entries(SUPPLY, self.world.orders_key))
-        self._pipe.put(b"".join([self._entries.popleft().data for _ in range(count)]))
+        self._connection.put(b"".join([self._entries.popleft().data for _ in range(count)]))
         self.sent += count
 
     def _sample(self, at: float, start: int) -> None:
@@ -144,13 +150,13 @@ class Hold:
 
 
 def thirds(series: Sequence[dict[str, float]]) -> list[Sequence[dict[str, float]]]:
-    """The samples in three parts of equal length, what does not divide left out of the last."""
+    """The samples in three parts of equal length; up to two samples at the end are left out."""
     size = len(series) // 3
     return [series[part * size : (part + 1) * size] for part in range(3)]
 
 
 def figures(series: Sequence[dict[str, float]], rate: float) -> list[Figure]:
-    """What the samples say: the last third against the first, and what a rewrite costs."""
+    """The last third of the samples against the first, and what a rewrite costs."""
     first, _, last = thirds(series)
 
     def per_s(part: Sequence[dict[str, float]], name: str) -> float:
@@ -185,31 +191,22 @@ def figures(series: Sequence[dict[str, float]], rate: float) -> list[Figure]:
     return [figure for figure in found if figure is not None]
 
 
-def measure_hold(
-    result: Result, minutes: float, burst: int, seed: int, binary: Any
-) -> list[Figure]:
-    """The whole run, on a system of its own with rewrites as shipped and ``mm watch`` open.
+def measure_sustained(run: BenchRun) -> list[Figure]:
+    """The whole run, on a system with rewrites of the log as shipped and ``mm watch`` open.
 
-    Orders are remembered for a tenth of the run, so that what is bounded reaches its bound.
+    Orders are remembered for a tenth of the run, so that bounded memory reaches its bound.
     """
-    seconds = 60 * minutes
-    settings = config(20, SIZE_LOTS, window_ms=max(1_000, int(100 * seconds)))
-    world = World.start(result, "sustained", settings, binary, rewrites=True)
-    try:
+    seconds = 60 * run.options.minutes
+    burst = 10 * run.size.orders
+    config = bench_config(SYMBOLS, SIZE_LOTS, window_ms=max(1_000, int(100 * seconds)))
+    with run.world("sustained", config, rewrites=True) as world:
         world.start_processes()
-        watcher = Watcher(world)
-        try:
+        with contextlib.closing(Watcher(world)) as watcher:
             world.wait(lambda: watcher.drawn > 0, "mm watch to draw")
-            # Long enough that the log is rewritten meanwhile: the rate that lasts, not a sprint's.
-            hold = Hold(world, SHARE * full_load(world, "max", burst, seed, 1).rate, seed)
+            # A burst long enough for a rewrite of the log gives a rate that lasts.
+            rate = SHARE * full_load(world, "max", burst, run.seed, 1).rate
+            hold = Hold(world, rate, run.seed)
             hold.run(seconds)
-        finally:
-            watcher.close()
-        result.series += hold.series
+        run.result.series += hold.series
         hold.finish()
-        found = figures(hold.series, hold.rate)
-    except BaseException:
-        world.close(False)
-        raise
-    world.close()
-    return found
+    return figures(hold.series, hold.rate)

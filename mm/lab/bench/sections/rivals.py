@@ -1,4 +1,4 @@
-"""The ordinary alternatives, which do the same work: the programs in ``rivals``, as they are."""
+"""Section ``alternatives``: the programs in ``rivals``, which do the same work in ordinary ways."""
 
 from __future__ import annotations
 
@@ -7,19 +7,73 @@ import subprocess
 import sys
 from typing import Any
 
+from mm.lab.bench.drive import full_load
 from mm.lab.bench.figure import Figure
-from mm.lab.bench.sections.throughput import full_load
+from mm.lab.bench.options import BenchRun
 from mm.lab.bench.world import World
 
 TIMES = 35.0
+#: Name -> (module of ``rivals``, whether it uses a server of ours).
 PROGRAMS = {
     "WATCH/MULTI, redis-py, 4 workers": ("watch_multi", True),
     "PostgreSQL, a transaction an order, 4 workers": ("postgres", False),
 }
 
 
-def _run(world: World, program: str, needs_url: bool, orders: int, seed: int) -> dict[str, Any]:
-    """One run of an alternative, on the world's server in keys of its own if it needs one."""
+def measure_rivals(run: BenchRun) -> list[Figure]:
+    """Measure this system and each rival in turn; a rival's server is a world without a system.
+
+    A rival does ``rival_orders``, which takes it about as long as ``orders`` take here.
+    """
+    ratios: dict[str, list[float]] = {name: [] for name in PROGRAMS}
+    rates: dict[str, list[float]] = {name: [] for name in PROGRAMS}
+    # Rivals empty their server: nothing of this system is left on it to audit.
+    with (
+        run.world("an alternative's server", audited=False) as other,
+        run.world("alternatives") as world,
+    ):
+        world.start_processes()
+        full_load(world, "warm", run.size.orders // 4, run.seed, 1)
+        for number in range(run.repeats):
+            for name, (program, _) in PROGRAMS.items():
+                rate = _rival_rate(run, other, name, number)
+                if rate is None:
+                    continue
+                rates[name].append(rate)
+                label = f"p{number}.{program[0]}"
+                load = full_load(world, label, run.size.orders, run.seed, 1)
+                ratios[name].append(load.rate / rate)
+    figures = []
+    for name, found in rates.items():
+        if found:
+            figures.append(Figure("alternatives", name, "/s", tuple(found)))
+            label = f"end to end, times {name.partition(',')[0]}"
+            figures.append(Figure("alternatives", label, "x", tuple(ratios[name]), TIMES))
+    return figures
+
+
+def _rival_rate(run: BenchRun, other: World, name: str, number: int) -> float | None:
+    """Orders per second of one run of a rival; None when it did not run, or ran wrongly.
+
+    A rival that lacks its programs is a note of the result, one that went wrong a problem.
+    """
+    program, needs_url = PROGRAMS[name]
+    printed = _run_rival(other, program, needs_url, run.size.rival_orders, run.seed + number)
+    if "skipped" in printed:
+        if number == 0:
+            run.result.notes.append(f"alternatives: {name} left out: {printed['skipped']}")
+        return None
+    wrong = [check for check, good in printed.get("checks", {}).items() if not good]
+    if "failed" in printed or wrong:
+        run.result.problems.append(f"{name}: {printed.get('failed') or ', '.join(wrong)}")
+        return None
+    return float(printed["orders_per_s"])
+
+
+def _run_rival(
+    world: World, program: str, needs_url: bool, orders: int, seed: int
+) -> dict[str, Any]:
+    """What a rival printed; ``failed`` says why when it printed nothing."""
     command = [sys.executable, "-m", f"mm.lab.bench.rivals.{program}"]
     command += ["--orders", str(orders), "--symbols", str(len(world.config.symbols))]
     command += ["--seed", str(seed)]
@@ -28,42 +82,7 @@ def _run(world: World, program: str, needs_url: bool, orders: int, seed: int) ->
         command += ["--url", world.server.url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     if not done.stdout.strip():
-        last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        last = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
         return {"failed": f"exit status {done.returncode}: {last[0]}"}
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said
-
-
-def measure_rivals(
-    world: World, other: World, repeats: int, orders: int, theirs: int, seed: int
-) -> list[Figure]:
-    """End to end here and there in turn; ``other`` is an empty server that an alternative uses.
-
-    They do ``theirs`` orders each time, which takes them as long as ``orders`` take here.
-    """
-    result = world.result
-    world.start_processes()
-    full_load(world, "warm", orders // 4, seed, 1)
-    ours: dict[str, list[float]] = {name: [] for name in PROGRAMS}
-    rates: dict[str, list[float]] = {name: [] for name in PROGRAMS}
-    for number in range(repeats):
-        for name, (program, needs_url) in PROGRAMS.items():
-            said = _run(other, program, needs_url, theirs, seed + number)
-            if "skipped" in said:
-                if number == 0:
-                    result.notes.append(f"alternatives: {name} left out: {said['skipped']}")
-                continue
-            wrong = [check for check, good in said.get("checks", {}).items() if not good]
-            if "failed" in said or wrong:
-                result.problems.append(f"{name}: {said.get('failed') or ', '.join(wrong)}")
-                continue
-            rates[name].append(said["orders_per_s"])
-            load = full_load(world, f"p{number}.{program[0]}", orders, seed, 1)
-            ours[name].append(load.rate / said["orders_per_s"])
-    figures = []
-    for name, found in rates.items():
-        if found:
-            figures.append(Figure("alternatives", name, "/s", tuple(found)))
-            label = f"end to end, times {name.partition(',')[0]}"
-            figures.append(Figure("alternatives", label, "x", tuple(ours[name]), TIMES))
-    return figures
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed

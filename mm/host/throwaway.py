@@ -1,0 +1,107 @@
+"""A throwaway system: a server of its own in a temporary directory, of which nothing stays."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Generic, Self, TypeVar
+
+from mm.host.datadir import DataDir, Lock
+from mm.host.server import ManagedServer
+from mm.host.supervise import Supervisor
+from mm.market import Config
+from mm.store import Keys, Scripts, create_system, open_client
+
+ServerT = TypeVar("ServerT", bound=ManagedServer)
+#: Makes the managed server from its data directory; a subclass can stand in for it.
+MakeServer = Callable[[DataDir], ServerT]
+
+
+class ThrowawaySystem(Generic[ServerT]):
+    """A data directory, its lock, its managed server and a supervisor for its processes.
+
+    Making one touches only the new directory, which lies in ``parent`` (default: where temporary
+    files go). :meth:`start` starts the server and sets up the keys, :meth:`close` or the end of
+    the ``with`` block ends every process and removes the directory.
+    """
+
+    def __init__(
+        self, make_server: MakeServer[ServerT], prefix: str = "mm-", parent: str | None = None
+    ) -> None:
+        self.keys = Keys()
+        with ExitStack() as undo:
+            # A short path: a socket will lie in it.
+            path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+            undo.callback(shutil.rmtree, path, ignore_errors=True)
+            self.data_dir = DataDir(path)
+            self.data_dir.prepare()
+            self._lock = undo.enter_context(Lock(self.data_dir))
+            self.server = make_server(self.data_dir)
+            self.scripts = Scripts(open_client(self.data_dir.url), self.keys)
+            undo.callback(self.scripts.client.close)
+            self.supervisor = Supervisor(self.data_dir.logs, self.data_dir.url)
+            undo.pop_all()
+
+    def start(self, config: Config | None = None) -> None:
+        """Start the server, and set up the keys if a configuration is given."""
+        self.server.start()
+        if config is not None:
+            create_system(self.scripts, config)
+
+    def kill_server(self) -> None:
+        """Kill the server as a crash would; nothing when it does not run."""
+        if self.server.process is not None:
+            self.server.process.kill()
+            self.server.process.wait()
+
+    def close(self, keep: bool = False) -> None:
+        """Kill the processes, stop the server, and remove the directory unless ``keep`` is set."""
+        with ExitStack() as last:
+            if not keep:
+                last.callback(shutil.rmtree, self.data_dir.path, ignore_errors=True)
+            last.push(self._lock)
+            last.callback(self.server.stop)
+            last.callback(self.scripts.client.close)
+            last.callback(self.supervisor.close)
+            for child in self.supervisor.children.values():
+                child.done = True
+                if child.process is not None:
+                    child.process.kill()
+                    child.process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt as Ctrl-C does, so that ``with`` blocks clean up.
+
+    SIGINT is set too, because a shell starts its background jobs with it ignored. Only the main
+    thread may call it.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

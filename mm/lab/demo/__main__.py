@@ -1,0 +1,38 @@
+"""``python -m mm.lab.demo``: play every scene; exit status 1 if a fact does not hold."""
+
+import argparse
+import subprocess
+import sys
+
+from redis.exceptions import RedisError
+from rich.console import Console
+
+from mm.errors import MMError
+from mm.host import interrupted_by_signals
+from mm.lab.demo.market import FactFailed, Market
+from mm.lab.demo.scenes import play
+
+
+def main() -> int:
+    """Play the scenes; returns the exit status, 130 after an interrupt."""
+    argparse.ArgumentParser(
+        prog="python -m mm.lab.demo",
+        description="Play the most telling failures on a throwaway market.",
+    ).parse_args()
+    console = Console(highlight=False)
+    with interrupted_by_signals():
+        try:
+            with Market(console) as market:
+                play(market, console)
+            console.print("\n[bold green]All facts held. Nothing is left behind.[/]")
+        except (FactFailed, MMError, RedisError, OSError, subprocess.TimeoutExpired) as error:
+            console.print(f"[bold red]{error}[/]")
+            return 1
+        except KeyboardInterrupt:
+            console.print("\ninterrupted: everything was ended")
+            return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
