@@ -60,7 +60,7 @@ def test_sizes() -> None:
         max_lines = SCRIPT_LINES if path.suffix == ".lua" else MODULE_LINES
         lines = len(path.read_text(encoding="utf-8").splitlines())
         if lines > max_lines:
-            too_long.append(f"{path.name}: {lines} lines, at most {most}")
+            too_long.append(f"{path.name}: {lines} lines, at most {max_lines}")
     for path in MODULES:
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
