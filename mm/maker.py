@@ -1,8 +1,9 @@
 """The market maker: turns committed positions into quotes.
 
-It owns nothing. Streams only tell it where to look; what it does follows from what it then sees
-(:func:`decide`), so that a lost, doubled or late message changes nothing. Several makers share the
-symbols by rendezvous hashing over the live ones; the placing script refuses whatever is stale.
+It owns no state. A stream entry only names symbols to look at. What the maker does follows from a
+survey of these symbols alone (:func:`decide`), so a lost, repeated or late entry changes nothing.
+Several makers share the symbols by rendezvous hashing over the live makers. Two makers may still
+propose for one symbol: the placing script refuses the stale proposal.
 """
 
 from __future__ import annotations
@@ -17,30 +18,31 @@ from mm.market import Config, Placement, Position, Proposal, Trigger, quote_pric
 from mm.process import Process
 from mm.store import Scripts, Survey, SurveyRow, execute, require_config, send_pipeline, text
 
-#: Symbols surveyed in one call at most.
-SURVEY = 500
-#: Own symbols surveyed along with listening, in the same round trip: whatever is committed under
-#: load, the answer to it is on its way before the next orders are matched.
-AHEAD = 64
-#: How often every symbol of its own is looked at, whether or not anything was heard of it.
+#: The most symbols of one survey.
+SURVEY_SYMBOLS = 500
+#: The most own symbols that are surveyed in the same round trip as the wait for an update. Under
+#: load the new quote is then placed before the next orders are matched.
+SURVEY_AHEAD_SYMBOLS = 64
+#: Seconds from one look at all own symbols to the next, with or without an update.
 RECONCILE_S = 1.0
-#: Pause after having quoted: one quote then answers all fills of a symbol that come meanwhile. It
-#: is longer after a few quotes, when there is no hurry.
+#: Pause after having quoted, so that one quote answers all fills of a symbol during the pause. It
+#: is longer after fewer than ``FEW`` quotes, when the load is low.
 FEW = 5
 REST_AFTER_FEW_S, REST_AFTER_MANY_S = 0.02, 0.006
-#: Stream entries read at once; what is left waits for the next step.
-LISTEN = 1_000
+#: The most stream entries of one read; the rest waits for the next step.
+READ_ENTRIES = 1_000
 
 
 def owner(symbol: str, makers: Sequence[str]) -> str:
-    """The maker that quotes the symbol: the same answer wherever the same makers are known."""
+    """The maker that quotes the symbol; the same for every process that knows the same makers."""
     return max(makers, key=lambda maker: (zlib.crc32(f"{maker}/{symbol}".encode()), maker))
 
 
 def decide(row: SurveyRow, servable: bool, now_ms: int, refresh_ms: int) -> Trigger | None:
-    """Why the symbol should be quoted now, or None; ``servable`` if exposure it waits for is free.
+    """Why the symbol should be quoted now, or None.
 
-    All fills must be committed first: the update that commits the last one will bring it back.
+    ``servable`` says whether the exposure that it waits for is free. A symbol with an uncommitted
+    fill is not quoted: the update that commits the fill leads to the next look at it.
     """
     if row.halted or row.position_version != row.fill_seq:
         return None
@@ -58,10 +60,10 @@ def decide(row: SurveyRow, servable: bool, now_ms: int, refresh_ms: int) -> Trig
 
 
 class Maker(Process):
-    """Listens to committed positions, surveys, and proposes quotes.
+    """Reads committed positions, surveys symbols, and proposes quotes.
 
-    Freed exposure and expiries need no message: each survey shows them. ``reconcile_s`` is how
-    often it looks at all its symbols unasked (0: at every step).
+    Freed exposure and expiries need no message: each survey shows them. ``reconcile_s`` is the time
+    between two looks at all own symbols; with 0 each step looks at all. ``count`` counts proposals.
     """
 
     kind: ClassVar[str] = "maker"
@@ -71,7 +73,7 @@ class Maker(Process):
     _known: Config | None = None
 
     def attach(self, scripts: Scripts) -> None:
-        """Take up a connection: forget what was heard on an earlier one, look at everything."""
+        """Use these scripts from now on; the next step looks at all own symbols."""
         super().attach(scripts)
         self._heard_id = None
         self._next_reconcile = 0.0
@@ -79,13 +81,13 @@ class Maker(Process):
 
     @property
     def config(self) -> Config:
-        """The system's configuration, read once a connection: it cannot change under it."""
+        """The system's configuration; it cannot change, so each connection reads it once."""
         if self._known is None:
             self._known = require_config(self.scripts)
         return self._known
 
     def step(self, wait_ms: int = 0) -> bool:
-        """Hear, look, and place what should be placed."""
+        """Read updates, survey the symbols that they name, and place the quotes that follow."""
         heard, more, seen = self._listen(wait_ms)
         look = self._mine(sorted(heard))
         if time.monotonic() >= self._next_reconcile:
@@ -95,43 +97,43 @@ class Maker(Process):
             self.act(seen)
             look = [name for name in look if name not in seen.rows]
         elif heard:
-            # Also without a symbol of its own: a fill of another's may have freed exposure.
+            # A fill of another maker's symbol may have freed exposure for an own one.
             look = look or [""]
-        for start in range(0, len(look), SURVEY):
-            self.act(self.scripts.survey(look[start : start + SURVEY]))
+        for start in range(0, len(look), SURVEY_SYMBOLS):
+            self.act(self.scripts.survey(look[start : start + SURVEY_SYMBOLS]))
         return more
 
     def _listen(self, wait_ms: int) -> tuple[set[str], bool, Survey | None]:
-        """The symbols with committed updates, whether more wait, and a survey if it waited."""
+        """The symbols with new updates, whether more updates wait, and a survey if it waited."""
         client, stream = self.scripts.client, self.keys.named("positions")
         if self._heard_id is None:
-            # First the end of the stream, then the survey of everything: what comes between is
-            # seen in both, and nothing in neither.
+            # The end of the stream is read before all symbols are surveyed, so that an update in
+            # between is seen twice rather than not at all.
             last = execute(client, "XREVRANGE", stream, "+", "-", "COUNT", 1)
             self._heard_id = text(last[0][0]) if last else "0-0"
             return set(), False, None
         seen = None
         if wait_ms > 0:
-            ahead = self._mine(symbol.name for symbol in self.config.symbols)[:AHEAD]
-            reply, seen = self.scripts.survey_after(self._heard_id, wait_ms, LISTEN, ahead)
+            ahead = self._mine(symbol.name for symbol in self.config.symbols)[:SURVEY_AHEAD_SYMBOLS]
+            reply, seen = self.scripts.survey_after(self._heard_id, wait_ms, READ_ENTRIES, ahead)
         else:
-            read = ("XREAD", "COUNT", LISTEN, "STREAMS", stream, self._heard_id)
+            read = ("XREAD", "COUNT", READ_ENTRIES, "STREAMS", stream, self._heard_id)
             (reply,) = send_pipeline(client, [read])
         if not reply:
             return set(), False, seen
         ((_, entries),) = reply
         self._heard_id = text(entries[-1][0])
         heard = {text(symbol) for _, fields in entries for symbol in fields[::2]}
-        return heard, len(entries) == LISTEN, seen
+        return heard, len(entries) == READ_ENTRIES, seen
 
     def rest_s(self, done: int, more: bool) -> float:
-        """A moment for the next committed positions to gather."""
+        """A short time in which the next committed positions gather."""
         if not done:
             return 0.0
         return REST_AFTER_FEW_S if done < FEW else REST_AFTER_MANY_S
 
     def act(self, survey: Survey) -> list[Placement | ProposalRefused]:
-        """Propose a quote for each surveyed symbol of its own that should have one now."""
+        """Propose a quote for each surveyed own symbol that should have one now."""
         proposals = self.proposals(survey)
         results = self.scripts.place_many(proposals)
         for proposal, result in zip(proposals, results, strict=True):
@@ -140,7 +142,7 @@ class Maker(Process):
         return results
 
     def proposals(self, survey: Survey) -> list[Proposal]:
-        """The proposals that follow from a survey; servable symbols first, in their order."""
+        """The proposals that follow from a survey; waiting symbols with free exposure first."""
         servable = set(survey.servable)
         order = [*survey.servable, *(name for name in survey.rows if name not in servable)]
         found = []
@@ -159,18 +161,19 @@ class Maker(Process):
         )
 
     def _log(self, proposal: Proposal, result: Placement | ProposalRefused) -> None:
-        asked = proposal.prices
-        said = (
+        requested = proposal.prices
+        attempt = (
             f"quote symbol={proposal.symbol} trigger={proposal.trigger}"
             f" position_version={proposal.position_version} replaces={proposal.quote_version}"
-            f" asked={asked.bid_lots}@{asked.bid_ticks}x{asked.ask_lots}@{asked.ask_ticks}"
+            f" requested={requested.bid_lots}@{requested.bid_ticks}"
+            f"x{requested.ask_lots}@{requested.ask_ticks}"
         )
         if isinstance(result, ProposalRefused):
-            self.log.info("%s refused rule=%s %s", said, result.code, result.detail)
+            self.log.info("%s refused rule=%s %s", attempt, result.code, result.detail)
         else:
             self.log.info(
                 "%s %s quote=%s lots=%dx%d expires_ms=%d",
-                said,
+                attempt,
                 result.outcome,
                 result.quote_id,
                 result.bid_lots,

@@ -23,7 +23,7 @@ from mm.host import (
     find_binary,
 )
 from mm.market import Config
-from mm.store import Scripts, create_system
+from mm.store import Scripts, Snapshot, create_system, stream_id_order
 from mm.terminal import LiveView, RunStatus, SnapshotSource, audit_table, positions_table
 
 #: Longest wait at the end of a run until all orders and fills are processed.
@@ -98,7 +98,7 @@ class Up:
     def _say(self, text: str) -> None:
         self._supervisor.note(text)
         if not self._full_screen:
-            self.console.print(text, highlight=False)
+            self.console.print(text, highlight=False, markup=False)
 
     def _tick(self) -> None:
         self._supervisor.tick()
@@ -171,8 +171,20 @@ def drain(source: SnapshotSource, tick: Callable[[], None], longest_s: float = D
     deadline = time.monotonic() + longest_s
     while time.monotonic() < deadline:
         found = source.snapshot(recent=0)
-        if found is not None and not any(found.lag_ms.values()):
+        if found is not None and is_drained(found):
             return True
         tick()
         time.sleep(0.05)
     return False
+
+
+def is_drained(found: Snapshot) -> bool:
+    """Whether the exchange and the state service have read their streams to the end.
+
+    The lag does not show it: it is 0 for an entry of the same millisecond.
+    """
+    consumers = ((found.cursors.exchange_id, "orders"), (found.cursors.state_id, "fills"))
+    return all(
+        stream_id_order(cursor) >= stream_id_order(found.streams[stream].last_id)
+        for cursor, stream in consumers
+    )

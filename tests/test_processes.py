@@ -510,8 +510,9 @@ class TestRunning:
         thread.join()
         assert exchange.count == 1
 
-    def test_reconnects(self, live: World) -> None:
-        """Failing connections are retried with backoff until one stands."""
+    def test_reconnects(self, live: World, caplog: pytest.LogCaptureFixture) -> None:
+        """Failing connections are retried until one stands; the log names each attempt."""
+        caplog.set_level("INFO", "mm.state-1")
         failures = iter([redis.exceptions.ConnectionError("no"), OSError("no"), None])
 
         def connect() -> redis.Redis:
@@ -530,6 +531,10 @@ class TestRunning:
         stop.set()
         thread.join()
         assert next(failures, "none left") == "none left"
+        retries = [line for line in caplog.messages if line.startswith("retry action=connect")]
+        assert ["attempt=1 " in retries[0], "attempt=2 " in retries[1]] == [True, True]
+        assert all(", for ever: " in line for line in retries)
+        assert "recovered after 2 retries" in caplog.messages
 
     def test_survives_script_flush(self, live: World) -> None:
         """A server that has forgotten the scripts is taught them again, mid-stream."""

@@ -68,7 +68,7 @@ class LiveView:
         line = self._source.unavailable_text().plain
         if found is not None:
             line = status_line(found, self._history, self._run_status())
-        self._console.print(line, highlight=False, soft_wrap=True)
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def run_watch(source: SnapshotSource, console: Console, stop: threading.Event) -> None:

@@ -1,0 +1,84 @@
+"""The loop that shows a running system: frames or status lines, and when it ends."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+
+import pytest
+from rich.console import Console
+
+from mm.errors import Unavailable
+from mm.store import Keys, Snapshot, take_snapshot
+from mm.terminal import LiveView, RunStatus, SnapshotSource, run_watch
+from tests.kit import World
+
+STATUS = RunStatus("valkey 9.1.2", "always", notes=("12:00:00 maker-1 died",))
+
+
+class StubSource(SnapshotSource):
+    """A source whose snapshots are given; None stands for a server that does not answer."""
+
+    def __init__(self, found: list[Snapshot | None]) -> None:
+        super().__init__("unix:///nowhere/redis.sock", Keys())
+        self.trouble = "no server answers"
+        self._found: Iterator[Snapshot | None] = iter(found)
+
+    def snapshot(self, recent: int = 0, max_symbols: int = 0) -> Snapshot | None:
+        """The next given one; AssertionError after the last."""
+        return next(self._found)
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mm.terminal.live.FRAME_S", 0.0)
+
+
+def shown(source: StubSource, frames: int, full_screen: bool) -> str:
+    """What the view writes in so many frames."""
+    left = [True] * frames
+    console = Console(file=io.StringIO(), force_terminal=full_screen, width=120, height=40)
+    view = LiveView(source, console, full_screen, lambda: STATUS)
+    view.run(threading.Event(), lambda: not left or not left.pop())
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_status_lines_are_printed_now_and_then(
+    fake_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several frames in a row one is a line; each is one when the interval is 0."""
+    found = take_snapshot(fake_world.scripts)
+    assert shown(StubSource([found] * 3), 3, False).count("lag") == 1
+    monkeypatch.setattr("mm.terminal.live.STATUS_S", 0.0)
+    assert shown(StubSource([found] * 3), 3, False).count("lag") == 3
+
+
+def test_each_frame_is_drawn_with_what_stands_beside_it(fake_world: World) -> None:
+    """The full screen shows the symbols, the server and the notes."""
+    text = shown(StubSource([take_snapshot(fake_world.scripts)]), 1, True)
+    for word in ("AAA", "valkey 9.1.2", "maker-1 died"):
+        assert word in text
+
+
+@pytest.mark.parametrize("full_screen", [True, False])
+def test_a_silent_server_is_shown_and_asked_again(fake_world: World, full_screen: bool) -> None:
+    """Without a snapshot the reason is shown, and the next frame is tried."""
+    text = shown(StubSource([None, take_snapshot(fake_world.scripts)]), 2, full_screen)
+    assert "no server answers" in text
+    assert full_screen is ("AAA" in text)
+
+
+def test_a_set_stop_shows_nothing_more() -> None:
+    """Once ``stop`` is set no snapshot is taken, and ``over`` is not called."""
+    stop = threading.Event()
+    stop.set()
+    view = LiveView(StubSource([]), Console(file=io.StringIO()), False, lambda: STATUS)
+    view.run(stop, lambda: pytest.fail("a frame began"))
+
+
+def test_watch_needs_something_to_show() -> None:
+    """``mm watch`` on a server that does not answer says so instead of an empty screen."""
+    with pytest.raises(Unavailable, match="no server answers"):
+        run_watch(StubSource([None]), Console(file=io.StringIO()), threading.Event())
