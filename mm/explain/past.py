@@ -1,4 +1,4 @@
-"""A symbol's past as records, read backwards from the ends of the streams, within bounds."""
+"""The records of a symbol's past, read backwards from the ends of the streams, within bounds."""
 
 from __future__ import annotations
 
@@ -35,18 +35,24 @@ class Commit:
     last_price_ticks: int
     ts_ms: int
 
+    @classmethod
+    def parse(cls, line: str) -> Commit:
+        """Read a record of the positions stream; ValueError when it is not one."""
+        net, cash, version, price, ts_ms = map(int, line.split(" "))
+        return cls(version, net, cash, price, ts_ms)
+
 
 @dataclass
 class Past:
     """The records of one symbol, back to the placement before the first one of the story.
 
-    Call the ``read`` methods in their order. ``quotes`` are oldest first, ``commits`` newest first,
-    ``fills`` by sequence number, ``orders`` by (client_id, order_id). ``all_commits`` is whether
-    all commits since the first placement are there. ``notes`` say what could not be read.
+    ``quotes`` are oldest first, ``commits`` newest first, ``fills`` by sequence number, ``orders``
+    by (client_id, order_id). ``all_commits`` is whether all commits since the first placement are
+    there. ``notes`` say what could not be read.
     """
 
     reader: StreamReader
-    found: Snapshot
+    snapshot: Snapshot
     state: SymbolState
     notes: list[str] = field(default_factory=list)
     quotes: list[QuoteEvent] = field(default_factory=list)
@@ -55,19 +61,29 @@ class Past:
     all_commits: bool = False
     orders: dict[tuple[str, str], SentOrder] = field(default_factory=dict)
 
+    @classmethod
+    def read(cls, reader: StreamReader, snapshot: Snapshot, symbol: str, last: int) -> Past:
+        """The past of a symbol back to its last ``last`` placements and one before them."""
+        past = cls(reader, snapshot, snapshot.symbols[symbol])
+        past._read_quotes(last)
+        past._read_fills()
+        past._read_commits()
+        past._read_orders()
+        return past
+
     @property
     def symbol(self) -> Symbol:
         """The symbol's parameters."""
         return self.state.symbol
 
-    def entries(
+    def _entries(
         self, name: str, last_id: str | None = None, max_entries: int | None = None
     ) -> Iterator[tuple[str, list[bytes]]]:
         """The entries of a stream, newest first: up to ``max_entries``, else up to LOOK_BACK.
 
         Stopping at LOOK_BACK adds a note.
         """
-        key, end = self.reader.keys.named(name), last_id or self.found.streams[name].last_id
+        key, end = self.reader.keys.named(name), last_id or self.snapshot.streams[name].last_id
         seen, count, bound = 0, 50, max_entries or LOOK_BACK
         while end != "0-0" and seen < bound:
             count = min(count, bound - seen)
@@ -81,12 +97,12 @@ class Past:
         if seen >= bound and max_entries is None:
             self.notes.append(f"Looked back over {bound} entries of {key} only.")
 
-    def read_quotes(self, last: int) -> None:
+    def _read_quotes(self, last: int) -> None:
         """The last placements and ends, and one placement before them."""
-        found: list[QuoteEvent] = []
-        wanted, placed = self.symbol.name.encode(), 0
-        for entry, flat in self.entries("quotes"):
-            if wanted not in flat:
+        newest_first: list[QuoteEvent] = []
+        name, placed = self.symbol.name.encode(), 0
+        for entry, flat in self._entries("quotes"):
+            if name not in flat:
                 continue
             try:
                 quote = QuoteEvent.parse(entry, pairs(flat))
@@ -94,65 +110,66 @@ class Past:
                 continue  # the entry of a foreign program
             if quote.symbol != self.symbol.name or not quote.outcome:
                 continue  # also an end whose placement is trimmed: its values are lost
-            found.append(quote)
+            newest_first.append(quote)
             placed += quote.is_placement
             if placed > last:
                 break
-        self.quotes = found[::-1]
-        if placed <= last and found and self.quotes[0].quote_version > 1:
-            self.notes.append(f"Quotes before {self.quotes[0].quote_id} are no longer at hand.")
+        self.quotes = newest_first[::-1]
+        if placed <= last and self.quotes and self.quotes[0].quote_version > 1:
+            self.notes.append(f"Quotes before {self.quotes[0].quote_id} could not be read.")
 
-    def read_fills(self) -> None:
+    def _read_fills(self) -> None:
         """The fills since the first placement that was read."""
         if not self.quotes:
             return
         first = self.quotes[0]
-        for entry, flat in self.entries("fills"):
+        for entry, flat in self._entries("fills"):
             if len(self.fills) >= MAX_FILLS:
-                self.notes.append(f"Only the last {MAX_FILLS} fills are told.")
+                self.notes.append(f"Only the last {MAX_FILLS} fills are shown.")
                 return
             for fill_id, line in reversed(pairs(flat).items()):
                 if fill_id.rpartition("-")[0] == self.symbol.name:
                     try:
                         fill = Fill.parse(fill_id, line)
                     except ValueError:
-                        continue
+                        continue  # the record of a foreign program
                     if first.fill_seq < fill.seq <= self.state.fill_seq:
                         self.fills[fill.seq] = fill
             if first.fill_seq + 1 in self.fills or _ms(entry) < first.entry_ms:
                 return
 
-    def read_commits(self) -> None:
+    def _read_commits(self) -> None:
         """The committed updates since the first placement that was read."""
         if not self.fills:
             return
         first = self.quotes[0]
-        for entry, flat in self.entries("positions"):
+        for entry, flat in self._entries("positions"):
             line = pairs(flat).get(self.symbol.name)
             if line is not None:
                 try:
-                    net, cash, version, price, ts_ms = map(int, line.split(" "))
+                    commit = Commit.parse(line)
                 except ValueError:
-                    continue  # a foreign record
-                if version > first.fill_seq:
-                    self.commits.append(Commit(version, net, cash, price, ts_ms))
-            self.all_commits = _ms(entry) < first.entry_ms
-            if self.all_commits or (line is not None and version <= first.fill_seq):
+                    continue  # the record of a foreign program
+                if commit.version <= first.fill_seq:
+                    self.all_commits = True
+                    return
+                self.commits.append(commit)
+            if _ms(entry) < first.entry_ms:
                 self.all_commits = True
                 return
         self.all_commits = first.fill_seq == 0
 
-    def read_orders(self) -> None:
+    def _read_orders(self) -> None:
         """The orders of the fills, each searched among the entries just before its fill."""
-        oldest = _ms(self.found.streams["orders"].first_id)
+        oldest = _ms(self.snapshot.streams["orders"].first_id)
         for fill in sorted(self.fills.values(), key=lambda fill: -fill.seq):
-            wanted = (fill.client_id, fill.order_id)
-            if wanted in self.orders or fill.ts_ms < oldest:
+            order = (fill.client_id, fill.order_id)
+            if order in self.orders or fill.ts_ms < oldest:
                 continue
             last_id = f"{fill.ts_ms}-{2**63}"
-            for entry, flat in self.entries("orders", last_id, NEAR):
+            for entry, flat in self._entries("orders", last_id, NEAR):
                 self._keep_orders(_ms(entry), pairs(flat))
-                if wanted in self.orders:
+                if order in self.orders:
                     break
 
     def _keep_orders(self, sent_ms: int, records: dict[str, str]) -> None:
@@ -168,18 +185,18 @@ class Past:
     def nets(self) -> dict[int, int]:
         """The net position at each version, counted back from the committed one."""
         version, net = self.state.position.position_version, self.state.position.net_lots
-        found = {version: net}
+        nets = {version: net}
         while version in self.fills:
             net -= self.fills[version].signed_lots
             version -= 1
-            found[version] = net
-        return found
+            nets[version] = net
+        return nets
 
     def filled(self, quote: QuoteEvent) -> tuple[int, int]:
-        """Lots filled of the two sides of a quote: bid, ask."""
-        own = [fill for fill in self.fills.values() if fill.quote_id == quote.quote_id]
-        bid = sum(fill.qty_lots for fill in own if fill.side == "sell")
-        return bid, sum(fill.qty_lots for fill in own) - bid
+        """The lots filled of the bid and of the ask of a quote."""
+        fills = [fill for fill in self.fills.values() if fill.quote_id == quote.quote_id]
+        bid = sum(fill.qty_lots for fill in fills if fill.side == "sell")
+        return bid, sum(fill.qty_lots for fill in fills) - bid
 
 
 def _ms(entry_id: str) -> int:

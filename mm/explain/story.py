@@ -14,9 +14,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mm.explain.past import Past
-from mm.explain.words import Step, commit_step, end_step, fill_step, placement_step, seconds, signed
+from mm.explain.words import (
+    Step,
+    commit_step,
+    end_step,
+    fill_step,
+    now_step,
+    placement_step,
+    seconds,
+)
 from mm.market import Fill, Symbol
 from mm.store import QuoteEvent, Scripts, StreamReader, take_snapshot
+
+#: Where a step stands in the story: version of the active quote, time, fill, kind. The order of
+#: quotes, fills and position versions needs no clock. Time only sorts the steps of one quote.
+Place = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -77,100 +89,68 @@ def explain(scripts: Scripts, symbol: str, last: int = 10) -> Story:
 
     ValueRefused when the symbol is not configured, SystemRefused when the keys hold no system.
     """
-    found = take_snapshot(scripts)
-    if symbol not in found.symbols:
-        found.config.symbol(symbol)
-    past = Past(StreamReader(scripts), found, found.symbols[symbol])
-    past.read_quotes(last)
-    past.read_fills()
-    past.read_commits()
-    past.read_orders()
+    snapshot = take_snapshot(scripts)
+    if symbol not in snapshot.symbols:
+        snapshot.config.symbol(symbol)  # raises ValueRefused
+    past = Past.read(StreamReader(scripts), snapshot, symbol, last)
     placed = sum(quote.is_placement for quote in past.quotes)
-    steps = _steps(past, skip_first=placed > last)
-    return Story(past.symbol, found.now_ms, steps, _now(past), tuple(past.notes))
+    sequenced = [*_quote_steps(past, placed > last), *_fill_steps(past), *_commit_steps(past)]
+    steps = tuple(step for _, step in sorted(sequenced, key=lambda pair: pair[0]))
+    waits_for = [
+        side
+        for side, waiting in (("bid", snapshot.waiting_bid), ("ask", snapshot.waiting_ask))
+        if symbol in waiting
+    ]
+    now = now_step(past.state, snapshot.now_ms, waits_for)
+    return Story(past.symbol, snapshot.now_ms, steps, now, tuple(past.notes))
 
 
-def _steps(past: Past, skip_first: bool) -> tuple[Step, ...]:
-    """All steps in causal order: by the quote that was active, then by time.
+def _quote_steps(past: Past, skip_first: bool) -> Iterator[tuple[Place, Step]]:
+    """The placements and ends. A placement's facts say how its quote ended.
 
-    The order of quotes, fills and versions needs no clock. Time only sorts the steps of one quote.
+    ``skip_first`` leaves out the first placement, which is there because it says from where on the
+    fills are known.
     """
-    symbol, config, nets = past.symbol, past.found.config, past.nets()
-    keyed: list[tuple[tuple[int, int, int, int], Step]] = []
-    standing: QuoteEvent | None = None
-    ended: dict[str, Any] = {}
-    for quote in past.quotes:
-        end = {"how": quote.event, "by": None, "ts_ms": quote.ts_ms}
-        if quote.is_placement:
-            if standing is not None and quote.event == "active":
-                end["how"] = "replaced"
-            if standing is not None:
-                ended["end"] = end | {"by": quote.quote_id}
-            replaced = (standing, past.filled(standing)) if standing else None
-            step = placement_step(config, symbol, quote, nets.get(quote.fill_seq), replaced)
-            ended = step.facts
-            # The first placement only says from where on the fills are known.
-            if not (skip_first and quote is past.quotes[0]):
-                keyed.append(((quote.quote_version, -1, 0, 0), step))
-            standing = quote if quote.event == "active" else None
-        else:
-            ended["end"] = end
-            placed_ms = standing.ts_ms if standing else None
-            step = end_step(symbol, quote, placed_ms, past.filled(quote))
-            keyed.append(((quote.quote_version, quote.ts_ms, quote.fill_seq, 2), step))
-            standing = None
+    symbol, config, nets = past.symbol, past.snapshot.config, past.nets()
+    active: QuoteEvent | None = None
+    facts: dict[str, Any] = {}  # of the newest placement
+    for event in past.quotes:
+        end = {"how": event.event, "by": None, "ts_ms": event.ts_ms}
+        if not event.is_placement:
+            facts["end"] = end
+            placed_ms = active.ts_ms if active else None
+            step = end_step(symbol, event, placed_ms, past.filled(event))
+            yield (event.quote_version, event.ts_ms, event.fill_seq, 2), step
+            active = None
+            continue
+        replaced = None
+        if active is not None:
+            how = "replaced" if event.event == "active" else event.event
+            facts["end"] = end | {"how": how, "by": event.quote_id}
+            replaced = (active, past.filled(active))
+        step = placement_step(config, symbol, event, nets.get(event.fill_seq), replaced)
+        facts = step.facts
+        if not (skip_first and event is past.quotes[0]):
+            yield (event.quote_version, -1, 0, 0), step
+        active = event if event.event == "active" else None
+
+
+def _fill_steps(past: Past) -> Iterator[tuple[Place, Step]]:
     for seq, fill in past.fills.items():
         order = past.orders.get((fill.client_id, fill.order_id))
-        keyed.append(((_version(fill), fill.ts_ms, seq, 0), fill_step(symbol, fill, order)))
+        yield (_quote_version(fill), fill.ts_ms, seq, 0), fill_step(past.symbol, fill, order)
+
+
+def _commit_steps(past: Past) -> Iterator[tuple[Place, Step]]:
     before = past.quotes[0].fill_seq if past.all_commits else None
     for commit in reversed(past.commits):
-        last = past.fills.get(commit.version)
-        if last is not None:
-            step = commit_step(symbol, commit, before)
-            keyed.append(((_version(last), commit.ts_ms, commit.version, 1), step))
+        last_fill = past.fills.get(commit.version)
+        if last_fill is not None:
+            place = (_quote_version(last_fill), commit.ts_ms, commit.version, 1)
+            yield place, commit_step(past.symbol, commit, before)
         before = commit.version
-    return tuple(step for _, step in sorted(keyed, key=lambda one: one[0]))
 
 
-def _version(fill: Fill) -> int:
+def _quote_version(fill: Fill) -> int:
     number = fill.quote_id.rpartition("-")[2]
     return int(number) if number.isdigit() else 0
-
-
-def _now(past: Past) -> Step:
-    """The state of the symbol at the instant of the snapshot."""
-    symbol, state, now_ms = past.symbol, past.state, past.found.now_ms
-    position, quote = state.position, state.quote
-    waiting = {
-        "bid": symbol.name in past.found.waiting_bid,
-        "ask": symbol.name in past.found.waiting_ask,
-    }
-    facts: dict[str, Any] = {
-        "quote_id": quote.quote_id if quote else None,
-        "position_version": position.position_version,
-        "net": symbol.quantity(position.net_lots),
-        "uncommitted_fills": state.fill_seq - position.position_version,
-        "halted": state.halted or None,
-        "waits_for": [side for side, waits in waiting.items() if waits],
-    }
-    said = f"Now: position version {position.position_version}, net "
-    said += signed(symbol, position.net_lots) + "; "
-    if quote:
-        sides = [
-            f"{name} {symbol.price(side.ticks)} with {symbol.quantity(side.lots)} of"
-            f" {symbol.quantity(side.size_lots)} left"
-            for name, side in (("bid", quote.bid), ("ask", quote.ask))
-        ]
-        left = quote.expires_ms - now_ms
-        facts["expires_in_ms"] = left
-        said += f"{quote.quote_id} stands, {sides[0]} and {sides[1]}, for {seconds(left)} more"
-    else:
-        said += "no quote stands"
-    if facts["waits_for"]:
-        said += f"; it waits for exposure to quote more of its {' and '.join(facts['waits_for'])}"
-    if facts["uncommitted_fills"]:
-        count = facts["uncommitted_fills"]
-        said += f"; {count} fill{' is' if count == 1 else 's are'} not committed yet"
-    if state.halted:
-        said += f"; the symbol is HALTED: {state.halted}"
-    return Step("now", now_ms, said + ".", facts)

@@ -7,7 +7,7 @@ from typing import Any
 
 from mm.explain.past import Commit, SentOrder
 from mm.market import Config, Fill, Symbol
-from mm.store import EventSide, QuoteEvent
+from mm.store import EventSide, QuoteEvent, SymbolState
 
 _TRIGGERS = {
     "position": "position version {version} was committed",
@@ -65,11 +65,11 @@ def fill_step(symbol: Symbol, fill: Fill, order: SentOrder | None) -> Step:
     }
     done = f"{did} {quantity} at {price} against {fill.quote_id}: fill {fill.fill_id}"
     if order is None:
-        said = (
-            f"Order {fill.order_id} of {fill.client_id} {done}. (Told from the fill: the order"
-            " is trimmed, or further back than was looked.)"
+        text = (
+            f"Order {fill.order_id} of {fill.client_id} {done}. (Only the fill is known: its order"
+            " is trimmed, or too far back to be read.)"
         )
-        return Step("fill", fill.ts_ms, said, facts)
+        return Step("fill", fill.ts_ms, text, facts)
     before = max(0, fill.ts_ms - order.sent_ms)
     facts["order"] = {
         "quantity": symbol.quantity(order.qty_lots),
@@ -78,13 +78,13 @@ def fill_step(symbol: Symbol, fill: Fill, order: SentOrder | None) -> Step:
     }
     rest = order.qty_lots - fill.qty_lots
     ordered, limit = symbol.quantity(order.qty_lots), symbol.price(order.limit_ticks)
-    said = (
+    text = (
         f"{fill.client_id} sent order {fill.order_id}, {fill.side} {ordered} at {limit} or better;"
     )
-    said += f" {seconds(before)} later it {done}."
+    text += f" {seconds(before)} later it {done}."
     if rest > 0:
-        said += f" The remaining {symbol.quantity(rest)} found nothing and were canceled."
-    return Step("fill", fill.ts_ms, said, facts)
+        text += f" The remaining {symbol.quantity(rest)} found nothing and were canceled."
+    return Step("fill", fill.ts_ms, text, facts)
 
 
 def commit_step(symbol: Symbol, commit: Commit, before: int | None) -> Step:
@@ -96,7 +96,7 @@ def commit_step(symbol: Symbol, commit: Commit, before: int | None) -> Step:
         names = f"Fills {symbol.name}-{before + 1} to {symbol.name}-{last} were"
     else:
         names = f"Fill {symbol.name}-{last} was"
-    said = (
+    text = (
         f"{names} committed: position version {commit.version}, net"
         f" {signed(symbol, commit.net_lots)}, last price {symbol.price(commit.last_price_ticks)}."
     )
@@ -107,7 +107,7 @@ def commit_step(symbol: Symbol, commit: Commit, before: int | None) -> Step:
         "cash": symbol.money(commit.cash_ticks),
         "last_price": symbol.price(commit.last_price_ticks),
     }
-    return Step("commit", commit.ts_ms, said, facts)
+    return Step("commit", commit.ts_ms, text, facts)
 
 
 def size_reasons(
@@ -186,11 +186,11 @@ def placement_step(
     net = "" if net_lots is None else f", net {signed(symbol, net_lots)}"
     based = f"based on position version {quote.fill_seq}{net}"
     if quote.outcome == "omitted":
-        said = f"{quote.quote_id} was omitted, nothing could be quoted ({sides}): {quote.maker_id}"
-        said += f" asked because {cause}, {based}."
+        text = f"{quote.quote_id} was omitted, nothing could be quoted ({sides}): {quote.maker_id}"
+        text += f" asked because {cause}, {based}."
     else:
-        said = f"{quote.quote_id} {quote.outcome} to {quote.maker_id}: {sides}, because {cause}"
-        said += f", {based}."
+        text = f"{quote.quote_id} {quote.outcome} to {quote.maker_id}: {sides}, because {cause}"
+        text += f", {based}."
     facts: dict[str, Any] = {
         "quote_id": quote.quote_id,
         "outcome": quote.outcome,
@@ -206,14 +206,14 @@ def placement_step(
         reasons = size_reasons(config, symbol, side, net_lots)
         facts[side.name] = _side_facts(symbol, side, reasons)
         if reasons:
-            said += f" Why the {side.name}: " + "; ".join(sentence for _, sentence in reasons) + "."
+            text += f" Why the {side.name}: " + "; ".join(sentence for _, sentence in reasons) + "."
     if replaced is not None:
         before, filled = replaced
         did = "withdrew" if quote.outcome == "omitted" else "replaced"
-        said += f" It {did} {before.quote_id} after {seconds(quote.ts_ms - before.ts_ms)},"
-        said += f" with {left_text(symbol, before, filled)} left."
+        text += f" It {did} {before.quote_id} after {seconds(quote.ts_ms - before.ts_ms)},"
+        text += f" with {left_text(symbol, before, filled)} left."
         facts["replaces"] = before.quote_id
-    return Step("omitted" if quote.outcome == "omitted" else "quote", quote.ts_ms, said, facts)
+    return Step("omitted" if quote.outcome == "omitted" else "quote", quote.ts_ms, text, facts)
 
 
 def end_step(
@@ -222,10 +222,44 @@ def end_step(
     """The end of a quote that no other replaced: its expiry, or its withdrawal at a halt."""
     why = "expired" if end.event == "expired" else "was withdrawn, the symbol being halted,"
     lived = "" if placed_ms is None else f" {seconds(end.ts_ms - placed_ms)} after it was placed"
-    said = f"{end.quote_id} {why}{lived}, with {left_text(symbol, end, filled)} left."
+    text = f"{end.quote_id} {why}{lived}, with {left_text(symbol, end, filled)} left."
     facts = {
         "quote_id": end.quote_id,
         "bid_left": symbol.quantity(end.bid.lots - filled[0]),
         "ask_left": symbol.quantity(end.ask.lots - filled[1]),
     }
-    return Step(end.event, end.ts_ms, said, facts)
+    return Step(end.event, end.ts_ms, text, facts)
+
+
+def now_step(state: SymbolState, now_ms: int, waits_for: list[str]) -> Step:
+    """The state of the symbol at ``now_ms``; ``waits_for`` are the sides that wait for exposure."""
+    symbol, position, quote = state.symbol, state.position, state.quote
+    uncommitted = state.fill_seq - position.position_version
+    facts: dict[str, Any] = {
+        "quote_id": quote.quote_id if quote else None,
+        "position_version": position.position_version,
+        "net": symbol.quantity(position.net_lots),
+        "uncommitted_fills": uncommitted,
+        "halted": state.halted or None,
+        "waits_for": waits_for,
+    }
+    text = f"Now: position version {position.position_version}, net "
+    text += signed(symbol, position.net_lots) + "; "
+    if quote:
+        sides = " and ".join(
+            f"{name} {symbol.price(side.ticks)} with {symbol.quantity(side.lots)} of"
+            f" {symbol.quantity(side.size_lots)} left"
+            for name, side in (("bid", quote.bid), ("ask", quote.ask))
+        )
+        left_ms = quote.expires_ms - now_ms
+        facts["expires_in_ms"] = left_ms
+        text += f"{quote.quote_id} is active, {sides}, for {seconds(left_ms)} more"
+    else:
+        text += "no quote is active"
+    if waits_for:
+        text += f"; it waits for exposure to quote more of its {' and '.join(waits_for)}"
+    if uncommitted:
+        text += f"; {uncommitted} fill{' is' if uncommitted == 1 else 's are'} not committed yet"
+    if state.halted:
+        text += f"; the symbol is HALTED: {state.halted}"
+    return Step("now", now_ms, text + ".", facts)

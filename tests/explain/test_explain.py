@@ -36,7 +36,7 @@ def traded(world: World, *orders: Order, match_ms: int = 2, commit_ms: int = 3) 
 
 
 @pytest.fixture
-def told(fake: Fake) -> World:
+def market(fake: Fake) -> World:
     """Three symbols of 10 lots, a limit of 25 units, a position limit of 12 lots."""
     return World(fake, small_config(3, limit=25, of_symbol={"position_limit_lots": 12}))
 
@@ -46,12 +46,12 @@ def kinds(story: Story) -> list[str]:
     return [step.kind for step in story.steps]
 
 
-def test_story_of_a_fill(told: World) -> None:
-    """Order, fill, committed version, the quote it led to and why its size, in this order."""
-    placed(told)
-    traded(told, told.order("sell", qty=4, limit=98, order_id="o7"))
-    placed(told, trigger="position")
-    story = explain(told.scripts, "AAA")
+def test_story_of_a_fill(market: World) -> None:
+    """The story has the order, its fill, the commit, the quote that followed and why its size."""
+    placed(market)
+    traded(market, market.order("sell", qty=4, limit=98, order_id="o7"))
+    placed(market, trigger="position")
+    story = explain(market.scripts, "AAA")
     assert kinds(story) == ["quote", "fill", "commit", "quote"]
     facts = story.facts()
     first, fill, commit, second = facts["steps"]
@@ -75,11 +75,11 @@ def test_story_of_a_fill(told: World) -> None:
     assert "because position version 1 was committed" in lines
     assert "with net +4 the position limit of 12 leaves room for 8" in lines
     assert "replaced AAA-1 after 0.006 s, with 6 of 10 bid and 10 of 10 ask left" in lines
-    assert "AAA-2 stands, bid 0.99 with 8 of 8 left" in lines
+    assert "AAA-2 is active, bid 0.99 with 8 of 8 left" in lines
 
 
 def test_story_on_every_server(world: World) -> None:
-    """The streams read backwards alike on each server."""
+    """The story is the same on each server."""
     world.propose("AAA")
     world.trade(world.order("sell", qty=4))
     world.drain()
@@ -88,13 +88,13 @@ def test_story_on_every_server(world: World) -> None:
     assert kinds(explain(world.scripts, "AAA", last=1)) == ["fill", "commit", "quote"]
 
 
-def test_story_of_an_expiry(told: World) -> None:
-    """A quote that nobody renewed expires, and the next one says that this is why it came."""
-    placed(told)
-    told.advance(TTL)
-    told.scripts.expire()
-    placed(told, trigger="expired")
-    story = explain(told.scripts, "AAA")
+def test_story_of_an_expiry(market: World) -> None:
+    """A quote that nobody renewed expires, and that is the next quote's reason."""
+    placed(market)
+    market.advance(TTL)
+    market.scripts.expire()
+    placed(market, trigger="expired")
+    story = explain(market.scripts, "AAA")
     assert kinds(story) == ["quote", "expired", "quote"]
     first, end, second = story.facts()["steps"]
     assert first["end"] == {"how": "expired", "by": None, "ts_ms": end["ts_ms"]}
@@ -105,12 +105,12 @@ def test_story_of_an_expiry(told: World) -> None:
     assert "because the quote before it had expired" in lines
 
 
-def test_story_of_reduction_omission_and_capacity(told: World) -> None:
-    """Exposure that others hold reduces a quote, then none is left, then some becomes free."""
-    told.propose("AAA")
-    told.propose("BBB")
-    placed(told, "CCC")
-    story = explain(told.scripts, "CCC")
+def test_story_of_a_reduction(market: World) -> None:
+    """Exposure that other quotes hold reduces a quote on both sides, and the symbol waits."""
+    market.propose("AAA")
+    market.propose("BBB")
+    placed(market, "CCC")
+    story = explain(market.scripts, "CCC")
     [reduced] = story.facts()["steps"]
     assert reduced["outcome"] == "reduced"
     assert reduced["bid"]["quantity"] == reduced["ask"]["quantity"] == "5"
@@ -120,7 +120,7 @@ def test_story_of_reduction_omission_and_capacity(told: World) -> None:
 
 
 def test_story_of_an_omission(fake: Fake) -> None:
-    """A symbol for which nothing is free is omitted, loses its quote, and is told to wait."""
+    """A symbol for which nothing is free is omitted, loses its quote, and waits."""
     world = World(fake, small_config(2, limit=10))
     world.propose("AAA")
     placed(world, "BBB")
@@ -128,7 +128,7 @@ def test_story_of_an_omission(fake: Fake) -> None:
     [omitted] = story.facts()["steps"]
     assert (omitted["kind"], omitted["outcome"]) == ("omitted", "omitted")
     assert "nothing could be quoted" in story.lines()[1]
-    assert "no quote stands; it waits for exposure" in story.lines()[-1]
+    assert "no quote is active; it waits for exposure" in story.lines()[-1]
     world.advance(TTL)
     world.scripts.expire()
     placed(world, "BBB", trigger="capacity")
@@ -138,7 +138,7 @@ def test_story_of_an_omission(fake: Fake) -> None:
 
 
 def test_story_of_a_withdrawal_by_omission(fake: Fake) -> None:
-    """A quote that is replaced by nothing is told as withdrawn, with what was left of it."""
+    """A quote that an omission replaces was withdrawn, and the story says what was left of it."""
     world = World(fake, small_config(1, of_symbol={"position_limit_lots": 4}))
     placed(world)
     traded(world, world.order("sell", qty=4))
@@ -152,19 +152,19 @@ def test_story_of_a_withdrawal_by_omission(fake: Fake) -> None:
     assert "leaves room for 0" in story.steps[-1].text
 
 
-def test_story_of_a_halt(told: World) -> None:
-    """A halted symbol's withdrawal is told, and the story ends with why it stands still."""
-    placed(told)
-    execute(told.client, "XADD", told.keys.named("fills"), "*", "AAA-7", "buy 1 1 c o AAA-1 1")
-    told.advance(5)
-    told.scripts.commit(100)
-    story = explain(told.scripts, "AAA")
+def test_story_of_a_halt(market: World) -> None:
+    """A halt withdraws the quote, and the story ends with the cause of the halt."""
+    placed(market)
+    execute(market.client, "XADD", market.keys.named("fills"), "*", "AAA-7", "buy 1 1 c o AAA-1 1")
+    market.advance(5)
+    market.scripts.commit(100)
+    story = explain(market.scripts, "AAA")
     assert kinds(story) == ["quote", "withdrawn"]
     assert "HALTED: sequence: expected 1 got 7" in story.lines()[-1]
 
 
 def test_notional_units_explain_the_whole_limit(fake: Fake) -> None:
-    """Where even the whole limit holds less than was asked for, the story says that."""
+    """The story says that even the whole limit holds less than was requested."""
     world = World(fake, small_config(1, limit=505, mode="notional"))
     placed(world)
     [step] = explain(world.scripts, "AAA").steps
@@ -172,32 +172,32 @@ def test_notional_units_explain_the_whole_limit(fake: Fake) -> None:
     assert "the whole limit of 505 short units holds no more than 5" in step.text
 
 
-def test_several_fills_in_one_commit(told: World) -> None:
-    """Fills that were committed together are told one by one, and then as one version."""
-    placed(told)
-    traded(told, *(told.order("buy", qty=2) for _ in range(3)), told.order("buy", qty=9))
-    story = explain(told.scripts, "AAA")
+def test_several_fills_in_one_commit(market: World) -> None:
+    """Fills that were committed together are a step each, followed by one commit."""
+    placed(market)
+    traded(market, *(market.order("buy", qty=2) for _ in range(3)), market.order("buy", qty=9))
+    story = explain(market.scripts, "AAA")
     assert kinds(story) == ["quote", "fill", "fill", "fill", "fill", "commit"]
     assert "The remaining 5 found nothing and were canceled" in story.steps[4].text
     assert "Fills AAA-1 to AAA-4 were committed: position version 4, net -10" in story.steps[5].text
 
 
-def test_uncommitted_fills_are_told(told: World) -> None:
-    """A fill that waits for its commit is there, and the last line says that it waits."""
-    placed(told)
-    told.trade(told.order())
-    story = explain(told.scripts, "AAA")
+def test_uncommitted_fills_are_shown(market: World) -> None:
+    """The story has a fill that is not committed yet, and its last line says so."""
+    placed(market)
+    market.trade(market.order())
+    story = explain(market.scripts, "AAA")
     assert kinds(story) == ["quote", "fill"]
     assert "1 fill is not committed yet" in story.lines()[-1]
 
 
-def test_last_bounds_the_story_and_other_symbols_stay_out(told: World) -> None:
-    """Only the last placements are told, with the fills that led to the first of them."""
+def test_last_bounds_the_story_and_other_symbols_stay_out(market: World) -> None:
+    """The story has the last placements, and the fills that led to the first of them."""
     for _ in range(6):
-        placed(told, trigger="position")
-        placed(told, "BBB", trigger="position")
-        traded(told, told.order("sell"), told.order("buy"), told.order(symbol="BBB"))
-    story = explain(told.scripts, "AAA", last=2)
+        placed(market, trigger="position")
+        placed(market, "BBB", trigger="position")
+        traded(market, market.order("sell"), market.order("buy"), market.order(symbol="BBB"))
+    story = explain(market.scripts, "AAA", last=2)
     traded_on = ["fill", "fill", "commit"]
     assert kinds(story) == [*traded_on, "quote", *traded_on, "quote", *traded_on]
     quotes = [step.facts["quote_id"] for step in story.steps if step.kind == "quote"]
@@ -206,57 +206,57 @@ def test_last_bounds_the_story_and_other_symbols_stay_out(told: World) -> None:
     assert "BBB" not in "\n".join(story.lines())
 
 
-def test_what_retention_took_is_said(told: World) -> None:
-    """Where orders, updates and quotes have been trimmed, the rest is told, and so is the gap."""
+def test_what_retention_took_is_noted(market: World) -> None:
+    """Without trimmed orders, updates and quotes, the story shows the rest and notes the gap."""
     for _ in range(4):
-        placed(told, trigger="position")
-        traded(told, told.order("sell"), told.order("buy"))
+        placed(market, trigger="position")
+        traded(market, market.order("sell"), market.order("buy"))
     for name, keep in (("orders", 0), ("positions", 1), ("quotes", 2)):
-        execute(told.client, "XTRIM", told.keys.named(name), "MAXLEN", "=", keep)
-    story = explain(told.scripts, "AAA")
+        execute(market.client, "XTRIM", market.keys.named(name), "MAXLEN", "=", keep)
+    story = explain(market.scripts, "AAA")
     assert kinds(story) == ["quote", "fill", "fill", "quote", "fill", "fill", "commit"]
-    assert story.notes == ("Quotes before AAA-3 are no longer at hand.",)
+    assert story.notes == ("Quotes before AAA-3 could not be read.",)
     assert all(step.facts["order"] is None for step in story.steps if step.kind == "fill")
     assert "All fills up to AAA-8 were committed" in story.steps[-1].text
     net = [step.facts["net"] for step in story.steps if step.kind == "quote"]
     assert net == ["0", "0"], "the net comes from the fills, not from the trimmed updates"
 
 
-def test_look_back_is_bounded_and_said(told: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A story that lies too far back is not read for ever, and says where it stopped."""
-    placed(told)
+def test_look_back_is_bounded_and_noted(market: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading stops after a bound, and a note says so."""
+    placed(market)
     for _ in range(10):
-        placed(told, "BBB", trigger="refresh")
+        placed(market, "BBB", trigger="refresh")
     monkeypatch.setattr("mm.explain.past.LOOK_BACK", 5)
-    story = explain(told.scripts, "AAA")
+    story = explain(market.scripts, "AAA")
     assert not story.steps
     assert "Looked back over 5 entries" in story.notes[0]
 
 
-def test_unknown_symbol_and_missing_system_are_refused(told: World, fake: Fake) -> None:
-    """A wrong symbol names the right ones; keys without a system are said to be so."""
+def test_unknown_symbol_and_missing_system_are_refused(market: World, fake: Fake) -> None:
+    """For a wrong symbol the error names the right ones; without a system it says that."""
     with pytest.raises(ValueRefused, match="AAA BBB CCC"):
-        explain(told.scripts, "ZZZ")
-    told.client.flushall()
+        explain(market.scripts, "ZZZ")
+    market.client.flushall()
     with pytest.raises(SystemRefused, match="no system runs"):
-        explain(told.scripts, "AAA")
+        explain(market.scripts, "AAA")
 
 
-def test_foreign_entries_do_not_stop_the_story(told: World) -> None:
-    """Rubbish on the streams is passed over."""
-    placed(told)
-    traded(told, told.order("sell"))
+def test_foreign_entries_do_not_stop_the_story(market: World) -> None:
+    """Entries of foreign programs on the streams are left out."""
+    placed(market)
+    traded(market, market.order("sell"))
     for name in ("quotes", "positions", "orders"):
         for words in (("x", "y"), ("symbol", "AAA"), ("AAA", "1 2"), ("o", "c AAA buy x y")):
-            execute(told.client, "XADD", told.keys.named(name), "*", *words)
-    assert kinds(explain(told.scripts, "AAA")) == ["quote", "fill", "commit"]
+            execute(market.client, "XADD", market.keys.named(name), "*", *words)
+    assert kinds(explain(market.scripts, "AAA")) == ["quote", "fill", "commit"]
 
 
-def test_facts_are_json_and_the_story_renders(told: World) -> None:
+def test_facts_are_json_and_the_story_renders(market: World) -> None:
     """Facts survive JSON; the console shows each line of the story."""
-    placed(told)
-    traded(told, told.order("sell"))
-    story = explain(told.scripts, "AAA")
+    placed(market)
+    traded(market, market.order("sell"))
+    story = explain(market.scripts, "AAA")
     assert json.loads(json.dumps(story.facts())) == story.facts()
     console = Console(width=80, record=True)
     console.print(story_table(story))
