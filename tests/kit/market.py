@@ -81,7 +81,7 @@ class Market:
         return audit(self._scripts())
 
     def status(self) -> dict[str, Any]:
-        """What `mm status --json` says, read directly; empty while no server answers."""
+        """The facts of `mm status --json`, read directly; empty while no server answers."""
         try:
             facts: dict[str, Any] = status_facts(take_snapshot(self._scripts()))
         except (redis.exceptions.ConnectionError, SystemRefused):
@@ -92,7 +92,7 @@ class Market:
         return Scripts(open_client(DataDir(self.data_dir).url), Keys())
 
     def pids(self) -> dict[str, int]:
-        """The pids of the children by name, as they tell them in their heartbeats."""
+        """The pids of the children by name, as their heartbeats have them."""
         return {row["name"]: int(row["pid"]) for row in self.status().get("processes", [])}
 
     def server_pid(self) -> int:
@@ -112,21 +112,21 @@ class Market:
         )
 
     def stop(self) -> tuple[int, str]:
-        """Interrupt `mm up` as Ctrl-C does; its exit status and all it said."""
+        """Interrupt `mm up` as Ctrl-C does; its exit status and its whole output."""
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
-        said, _ = self.process.communicate(timeout=60)
+        output, _ = self.process.communicate(timeout=60)
         code = self.process.returncode
         self.process = None
-        return code, said
+        return code, output
 
     def wait(self) -> tuple[int, str]:
-        """Wait for `mm up` to end by itself; its exit status and all it said."""
+        """Wait for `mm up` to end by itself; its exit status and its whole output."""
         assert self.process is not None
-        said, _ = self.process.communicate(timeout=120)
+        output, _ = self.process.communicate(timeout=120)
         code = self.process.returncode
         self.process = None
-        return code, said
+        return code, output
 
     def kill(self) -> None:
         """Kill `mm up` itself with -9."""
