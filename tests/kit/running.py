@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -20,28 +19,11 @@ from mm.facts import status_facts
 from mm.host import DataDir
 from mm.store import Keys, Scripts, open_client, take_snapshot
 from tests.kit.backends import wait_for
-
-MM = [sys.executable, "-m", "mm"]
-
-
-def run_mm(*arguments: str, data_dir: Path | None = None, timeout_s: float = 60) -> Any:
-    """Run a command to its end; its CompletedProcess with text output."""
-    where = [] if data_dir is None else ["--data-dir", str(data_dir)]
-    return subprocess.run(
-        [*MM, *arguments, *where], capture_output=True, text=True, timeout=timeout_s, check=False
-    )
+from tests.kit.commands import MM
 
 
-def alive(pid: int) -> bool:
-    """Whether the process exists and is not a zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-class Market:
-    """One data directory, and the `mm up` that runs on it now."""
+class RunningSystem:
+    """A data directory of its own, and the `mm up` that runs on it now."""
 
     def __init__(self) -> None:
         self.data_dir = Path(tempfile.mkdtemp(prefix="mm-"))
@@ -136,7 +118,7 @@ class Market:
         self.process = None
 
     def close(self) -> None:
-        """End whatever runs and remove the data."""
+        """Stop `mm up` if it runs, and remove the data."""
         if self.process is not None:
             self.stop()
         os.close(self._hold)
