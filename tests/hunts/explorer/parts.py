@@ -19,7 +19,7 @@ _KEYS = {name: Keys().named(name) for name in CATALOGUE}
 
 
 class Violation(AssertionError):
-    """An invariant does not hold, or the system does not come to rest; the text has the details."""
+    """An invariant does not hold, or the system does not settle; the text says what."""
 
 
 @dataclass(frozen=True)
