@@ -39,7 +39,7 @@ class Market:
             self.others[-1].step()
 
     def make_publisher(self, **changes: Any) -> Publisher:
-        """A publisher of the same name, attached."""
+        """Another publisher with the same name and a connection."""
         world = self.world
         options = PublisherOptions(**(vars(self.options) | changes))
         made = Publisher(world.backend.client, world.keys, durability="relaxed", options=options)
@@ -63,7 +63,7 @@ class Market:
 
 
 def total(summary: Summary) -> int:
-    """Orders counted in a summary, by outcome."""
+    """The number of orders that a summary counts."""
     done = summary.filled + summary.partially_filled + summary.canceled + summary.rejected
     return done + summary.unanswered
 
@@ -89,7 +89,7 @@ class TestPublisher:
         assert_sound(market.world)
 
     def test_in_flight(self, fake: Fake) -> None:
-        """Never more orders without a report than allowed."""
+        """The orders without a report never exceed the bound."""
         market = Market(fake, orders=50, in_flight=3)
         for _ in range(4):
             market.publisher.step()
@@ -97,7 +97,7 @@ class TestPublisher:
         assert market.run().sent == 50
 
     def test_bulk(self, fake: Fake) -> None:
-        """Several orders an entry when asked to, and each is answered."""
+        """With ``bulk`` several orders share an entry, and each gets its report."""
         market = Market(fake, orders=23, in_flight=100, bulk=10)
         market.publisher.step()
         assert [len(entry) for _, entry in market.world.stream("orders")] == [10, 10, 3]
@@ -115,14 +115,14 @@ class TestPublisher:
         assert all(len(name.partition("-")[0]) == 8 for name in names)
 
     def test_unanswered_at_the_end(self, fake: Fake) -> None:
-        """Without an exchange it stops waiting at last and says what has no answer."""
+        """Without an exchange it ends after a bounded wait, and counts the unanswered orders."""
         market = Market(fake, orders=5, drain_s=0.0)
         market.publisher.step()
         assert market.publisher.over.is_set()
         assert (market.publisher.summary.sent, market.publisher.summary.unanswered) == (5, 5)
 
     def test_waits_for_the_missing(self, fake: Fake) -> None:
-        """At its end it sends no more but is not over before the missing reports are there."""
+        """After the last order it waits for the missing reports before it ends."""
         market = Market(fake, duration_s=0.0, drain_s=1e6)
         market.publisher.step()
         assert market.publisher.over.is_set()
@@ -134,7 +134,7 @@ class TestPublisher:
         assert len(market.world.records("orders")) == 3
 
     def test_bounded_end(self, fake: Fake) -> None:
-        """The time for missing reports is bounded from the moment when sending ends."""
+        """The wait for missing reports is counted from the end of sending."""
         market = Market(fake, orders=1, drain_s=0.01)
         market.publisher.step()
         assert not market.publisher.over.is_set()
@@ -149,7 +149,7 @@ class TestPublisher:
     def test_goes_on_over_a_new_connection(
         self, fake: Fake, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """After a reconnection it uses the old connection no more, and keeps what is unanswered."""
+        """After a reconnection it uses only the new connection, and keeps unanswered orders."""
         market = Market(fake, orders=5, in_flight=2)
         market.publisher.step()
         old = market.publisher.scripts.client
@@ -158,7 +158,7 @@ class TestPublisher:
         assert market.run().unanswered == 0
 
     def test_leaves_exposure_alone(self, fake: Fake) -> None:
-        """Its heartbeat does not release what has expired: that is not a publisher's business."""
+        """Its heartbeat releases no expired exposure."""
         market = Market(fake)
         reserved = market.world.reserved()
         market.world.advance(market.world.config.quote_ttl_ms)
@@ -166,7 +166,7 @@ class TestPublisher:
         assert market.world.reserved() == reserved != (0, 0)
 
     def test_stop(self, fake: Fake) -> None:
-        """run() ends soon after its stop event is set, though no server can be reached."""
+        """run() ends soon after its stop event is set, even without a server."""
         market = Market(fake, drain_s=0.0)
         fake.server.connected = False
         stop = threading.Event()
@@ -176,7 +176,7 @@ class TestPublisher:
 
     @pytest.mark.parametrize("seed", SEEDS)
     def test_lost_connections(self, fake: Fake, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Requests and replies lost at random: every order is answered once and executed once."""
+        """Though requests and replies are lost at random, each order counts and executes once."""
         market = Market(fake, orders=150, in_flight=10, resend_after_s=0.001)
         rng = random.Random(seed)
         lost = 0
@@ -240,7 +240,7 @@ class TestPublisher:
         assert seen == configuration | {"{mm}:orders", "{mm}:reports:publisher-1"}
 
     def test_tape(self, fake: Fake, tmp_path: Path) -> None:
-        """A tape's trades go out in order as its orders, and end with it."""
+        """It sends the trades of a tape in their order, and ends with the tape."""
         lines = ["1,AAA,buy,1.02,3", "5,BBB,sell,0.90,2", "5,AAA,sell,0.99,20"]
         (tmp_path / "t").write_text("\n".join(["ts_ms,symbol,side,price,qty", *lines]))
         market = Market(fake, tape=read_tape(tmp_path / "t"), speed=0)
@@ -282,7 +282,7 @@ class TestPublisher:
 
 @pytest.mark.server
 def test_over_a_real_server(valkey: Real, tmp_path: Path) -> None:
-    """All processes in threads over Valkey, connections killed meanwhile: all is answered."""
+    """Over Valkey, with connections killed all the time, every order is answered."""
     config = default_config()
     world = World(valkey, config)
     options = PublisherOptions(

@@ -33,7 +33,7 @@ def check_drained(keys: Keys, raw: Raw, tally: Tally, quiescent: bool) -> None:
             else:
                 tally.note(text)
     if not quiescent:
-        tally.note("not judged: the system was not said to be at rest")
+        tally.note("not judged: this check needs a system at rest")
     halted = [name for name, stored in raw.symbols.items() if stored.state.get("halted")]
     if halted:
         tally.note(f"halted: {listed(halted)}")

@@ -83,7 +83,7 @@ def fill_step(symbol: Symbol, fill: Fill, order: SentOrder | None) -> Step:
     )
     text += f" {seconds(before)} later it {done}."
     if rest > 0:
-        text += f" The remaining {symbol.quantity(rest)} found nothing and were canceled."
+        text += f" The remaining {symbol.quantity(rest)} did not fill and were canceled."
     return Step("fill", fill.ts_ms, text, facts)
 
 

@@ -178,7 +178,7 @@ def test_several_fills_in_one_commit(market: World) -> None:
     traded(market, *(market.order("buy", qty=2) for _ in range(3)), market.order("buy", qty=9))
     story = explain(market.scripts, "AAA")
     assert kinds(story) == ["quote", "fill", "fill", "fill", "fill", "commit"]
-    assert "The remaining 5 found nothing and were canceled" in story.steps[4].text
+    assert "The remaining 5 did not fill and were canceled" in story.steps[4].text
     assert "Fills AAA-1 to AAA-4 were committed: position version 4, net -10" in story.steps[5].text
 
 

@@ -1,4 +1,4 @@
-"""The order client: what is sent stays unanswered until its report is read, and counts once."""
+"""The order client: an order stays unanswered until its report is read, and counts once."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def lose_replies(client: OrderClient, monkeypatch: pytest.MonkeyPatch) -> None:
 
 class TestSending:
     def test_one_entry_an_order(self, world: World, client: OrderClient) -> None:
-        """send() appends each order as an entry of its own, in the contract's form."""
+        """send() appends each order as its own entry, in the form of the order API."""
         client.send([world.order("buy", 3, 101), world.order("sell", 2, 99)])
         entries = [entry for _, entry in world.stream("orders")]
         assert entries == [[("o1", "c1 AAA buy 3 101")], [("o2", "c1 AAA sell 2 99")]]
@@ -98,7 +98,7 @@ class TestSending:
             client.send([world.order(qty=2, order_id="x")])
 
     def test_bad_parameters(self, world: World) -> None:
-        """A client id off its rule and a timeout of nothing are refused."""
+        """A client id that breaks its rule and a timeout of 0 are refused."""
         with pytest.raises(ValueRefused, match="client_id 'a b'"):
             OrderClient(world.client, world.keys, "a b")
         with pytest.raises(ValueRefused, match="resend_after_s 0"):
@@ -109,7 +109,7 @@ class TestSending:
 
 class TestReports:
     def test_each_report_once(self, world: World, client: OrderClient) -> None:
-        """A poll returns what is new since the last one."""
+        """A poll returns the reports that arrived since the last one."""
         client.send([world.order("buy", 4, 101)])
         assert client.poll() == []
         world.scripts.match(10)
@@ -119,7 +119,7 @@ class TestReports:
         assert not client.unanswered
 
     def test_starts_at_the_end_of_the_stream(self, world: World, client: OrderClient) -> None:
-        """Reports of an earlier run are not read; one that comes before the first poll is."""
+        """Reports of an earlier run are not read. A report before the first poll is read."""
         world.trade(world.order(order_id="old"))
         client.send([world.order(order_id="new")])
         world.scripts.match(10)
@@ -181,7 +181,7 @@ class TestResending:
         assert client.poll() == []
 
     def test_patience(self, world: World, client: OrderClient, clock: Clock) -> None:
-        """The timeout doubles with each sending up to its bound, so that an outage piles up few."""
+        """The timeout doubles with each sending, up to its bound."""
         client.send([world.order()])
         waits = []
         for _ in range(6):
@@ -194,7 +194,7 @@ class TestResending:
     def test_reply_lost(
         self, world: World, client: OrderClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A reply lost after the order arrived: the next poll sends it again; executed once."""
+        """If only the reply was lost, the next poll sends the order again; it executes once."""
         client.poll()
         lose_replies(client, monkeypatch)
         with pytest.raises(Unavailable, match="reply lost"):
@@ -230,7 +230,7 @@ class TestResending:
         assert client.resent == 0
 
     def test_reports_gone(self, world: World, client: OrderClient, clock: Clock) -> None:
-        """When the stream has expired or lost the report, the duplicate is the answer."""
+        """When the stream no longer has the report, the duplicate answers the order."""
         client.send([world.order("buy", 4, 101)])
         world.scripts.match(10)
         world.client.delete(world.keys.member("reports:*", "c1"))
@@ -291,7 +291,7 @@ class TestSubmit:
         assert len(world.fills()) == 1
 
     def test_timed_out(self, world: World, client: OrderClient) -> None:
-        """Without an exchange submit() says so; the order stays and a later poll answers it."""
+        """Without an exchange submit() times out; a later poll still answers the order."""
         with pytest.raises(TimedOut, match=r"order o1: no report within 0 s.*same order_id"):
             client.submit(world.order(), timeout_s=0)
         assert list(client.unanswered) == ["o1"]
@@ -299,7 +299,7 @@ class TestSubmit:
         assert ids(client.poll()) == ["o1"]
 
     def test_no_server(self, world: World, client: OrderClient, fake: Fake) -> None:
-        """Without a server submit() ends in time too, and names the trouble."""
+        """Without a server submit() times out too, and names the cause."""
         fake.server.connected = False
         with pytest.raises(TimedOut, match="no answer from the server"):
             client.submit(world.order(), timeout_s=0)
@@ -317,7 +317,7 @@ class TestSubmit:
 
 @pytest.mark.server
 def test_on_a_real_server(valkey: Real) -> None:
-    """Over Valkey: a blocking poll is woken by the report; killed connections lose no order."""
+    """Over Valkey a report wakes a blocking poll, and killed connections lose no order."""
     world = World(valkey, small_config(of_symbol={"position_limit_lots": 1000}))
     world.propose("AAA")
     client = OrderClient.connect(valkey.server.url, "c1", resend_after_s=0.2)
@@ -342,7 +342,7 @@ def test_on_a_real_server(valkey: Real) -> None:
 
 @pytest.mark.server
 def test_out_of_memory(valkey: Real) -> None:
-    """An order that the server has no memory for stays unanswered until it has."""
+    """An order that the server cannot take, for lack of memory, stays unanswered until it can."""
     world = World(valkey, small_config())
     client = OrderClient(valkey.client(), world.keys, "c1")
     client.poll()

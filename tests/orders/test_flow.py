@@ -1,4 +1,4 @@
-"""The synthetic flow: the same on any machine, and one that a market maker can live with."""
+"""The synthetic flow: the same on any machine, and fit for a market maker to trade with."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ def take(count: int, **changes: Any) -> list[Intent]:
 
 
 def words(intents: list[Intent]) -> list[tuple[Any, ...]]:
-    """What orders are, without their times."""
+    """The fields of orders, without their times."""
     return [(one.symbol, one.side, one.qty_lots, one.limit_ticks) for one in intents]
 
 
 class TestFlow:
     def test_same_seed_same_flow(self) -> None:
-        """A seed gives one flow, another seed another, and nothing else has a say in it."""
+        """The same seed gives the same flow, and another seed another one."""
         assert take(200, seed=7) == take(200, seed=7)
         assert words(take(200, seed=7)) != words(take(200, seed=8))
 
     def test_rate_changes_times_only(self) -> None:
-        """The same orders come at any rate; at rate 0 all at once."""
+        """The rate does not change the orders; at rate 0 all come at once."""
         slow, fast, at_once = (take(200, rate_per_s=rate) for rate in (10.0, 1000.0, 0.0))
         assert words(slow) == words(fast) == words(at_once)
         assert slow[-1].at_s == pytest.approx(100 * fast[-1].at_s)
         assert {one.at_s for one in at_once} == {0.0}
 
     def test_poisson_arrivals(self) -> None:
-        """Arrivals never go back, come at the rate on average, and are spread as Poisson's are."""
+        """Arrivals are in order, have the rate on average, and spread like a Poisson process."""
         times = [one.at_s for one in take(4000, rate_per_s=100.0)]
         gaps = [b - a for a, b in pairwise(times)]
         assert min(gaps) >= 0
@@ -63,7 +63,7 @@ class TestFlow:
         assert sum(lots) / len(lots) == pytest.approx(mean, rel=0.15)
 
     def test_weights(self) -> None:
-        """Weights give symbols their share; those that they do not name get none."""
+        """Weights give symbols their shares; a symbol without a weight gets none."""
         counts = Counter(one.symbol for one in take(4000, weights={"AAPL": 3, "SPY": 1}))
         assert set(counts) == {"AAPL", "SPY"}
         assert counts["AAPL"] == pytest.approx(3000, rel=0.1)
@@ -84,7 +84,7 @@ class TestFlow:
         ids=str,
     )
     def test_refused(self, options: dict[str, Any]) -> None:
-        """Options that make no flow are refused before the first order."""
+        """Bad options are refused before the first order."""
         with pytest.raises(ValueRefused):
             take(1, **options)
 

@@ -1,4 +1,4 @@
-"""The journal: each outcome that was read stands in the file, and a cut line does no harm."""
+"""The journal: each written outcome is read again, and a cut line does no harm."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def append(path: Path, *answers: Answer) -> None:
 
 class TestJournal:
     def test_there_and_back(self, tmp_path: Path) -> None:
-        """What is written reads back equal, a report without a fill too, over several openings."""
+        """Written outcomes read back equal, over several openings; also one without a fill."""
         path = tmp_path / "journal"
         canceled = Report("o2", "canceled", "no_quote", 0, 0, "", "", True, 8)
         written = [answer(1), Answer(answer(2).order, canceled), answer(3)]
@@ -53,14 +53,14 @@ class TestJournal:
         assert list(read_journal(path)) == [answer(1), answer(2)]
 
     def test_only_a_cut_line(self, tmp_path: Path) -> None:
-        """A file that holds nothing but a cut line begins anew."""
+        """A file with only a cut line becomes an empty journal."""
         path = tmp_path / "journal"
         path.write_bytes(b"o1 c1")
         append(path, answer(2))
         assert list(read_journal(path)) == [answer(2)]
 
     def test_not_a_journal(self, tmp_path: Path) -> None:
-        """A line that is no outcome is refused by its number; so is a file that cannot be made."""
+        """A bad line is refused with its number; so is a file that cannot be opened."""
         path = tmp_path / "journal"
         for line in ("hello\n", "o1 c1 AAA up 5 101 filled - 5 101 A-1 A-1 0 7\n", "\xff\n"):
             path.write_text(line, encoding="latin-1")
@@ -70,7 +70,7 @@ class TestJournal:
             Journal(tmp_path)
 
     def test_disk_full(self, tmp_path: Path) -> None:
-        """What could not be written is written before the next outcome."""
+        """Bytes that could not be written are written before the next outcome."""
         book = Journal(tmp_path / "journal")
         real = book._file
         book._file = _Full(real)  # type: ignore[assignment]  # stands in for a file

@@ -1,4 +1,4 @@
-"""Tapes: what is read and refused, the symbols a tape defines, and a real tape run through."""
+"""Tapes: what is read or refused, the symbols that a tape defines, and a run of a real tape."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def trades(directory: Path, *lines: str) -> Tape:
 
 @pytest.fixture
 def real() -> Tape:
-    """The real tape, where it is there."""
+    """The real tape; skips the test without it."""
     if not REAL.exists():
         pytest.skip(f"no tape at ../shared/data/{REAL.name}")
     return read_tape(REAL)
@@ -66,7 +66,7 @@ class TestReading:
         ids=["byte-order-mark", "crlf", "blank-lines", "no-last-newline", "quoted"],
     )
     def test_forms_of_csv(self, tmp_path: Path, text: str | bytes) -> None:
-        """What spreadsheets make of a CSV file reads the same."""
+        """A CSV file as spreadsheets write it reads the same."""
         prices = [trade.price for trade in read(tmp_path, text).trades]
         assert prices == [Decimal("10.5"), Decimal("10.25"), Decimal(11)]
 
@@ -101,7 +101,7 @@ class TestReading:
         ],
     )
     def test_refused_lines(self, tmp_path: Path, line: str, why: str) -> None:
-        """A line off its rules is refused with file, line, value and rule, in a short text."""
+        """A bad line is refused with file, line, value and rule, in a short text."""
         with pytest.raises(ValueRefused, match=f"tape.csv line 3: .*({why})") as refused:
             trades(tmp_path, "1000,XY,sell,1,1", line, "1000,XY,sell,1,1")
         assert len(str(refused.value)) < 400
@@ -119,7 +119,7 @@ class TestReading:
         ],
     )
     def test_refused_files(self, tmp_path: Path, text: str | bytes, why: str) -> None:
-        """A file that is no tape is refused with the reason."""
+        """A file that is not a tape is refused with the reason."""
         with pytest.raises(ValueRefused, match=why):
             read(tmp_path, text)
 
@@ -130,7 +130,7 @@ class TestReading:
                 read_tape(path)
 
     def test_limits(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """More trades or bytes than fit in memory are refused, at the limit not yet."""
+        """More trades or bytes than the limits are refused; the limits themselves are accepted."""
         monkeypatch.setattr("mm.orders.tape.MAX_TRADES", 3)
         assert len(read(tmp_path, GOOD).trades) == 3
         with pytest.raises(ValueRefused, match="line 5: a tape may have 3 trades at most"):
@@ -142,7 +142,7 @@ class TestReading:
 
     @pytest.mark.parametrize("seed", SEEDS)
     def test_rubbish(self, tmp_path: Path, seed: int) -> None:
-        """Whatever bytes a tape holds, it is read and usable, or refused with its name."""
+        """A tape of random bytes is usable, or refused with its name."""
         rng = random.Random(seed)
         used = 0
         for _ in range(300):
@@ -171,7 +171,7 @@ class TestSymbols:
         assert symbol.skew_ticks == 2 * symbol.spread_ticks
 
     def test_zeros_behind_are_no_decimals(self, tmp_path: Path) -> None:
-        """Trailing zeros make no finer tick, and whole numbers a tick of 1."""
+        """Trailing zeros do not change the tick; whole numbers have a tick of 1."""
         found = trades(tmp_path, "1,A,buy,100.00,5.000", "1,B,buy,0.50000000,20")
         first, second = tape_symbols(found)
         assert (first.tick, first.lot) == (Decimal(1), Decimal(1))
@@ -213,7 +213,7 @@ class TestSymbols:
 
 class TestConfig:
     def test_tape_defines_the_symbols(self, tmp_path: Path) -> None:
-        """A configuration that names none of them gets the tape's, and room for all quotes."""
+        """A configuration that names none gets the tape's symbols, and a limit for all quotes."""
         found = trades(tmp_path, "1,A,buy,7,10", "1,B,sell,9,300")
         config = config_for_tape(found, default_config())
         assert [symbol.name for symbol in config.symbols] == ["A", "B"]
@@ -233,7 +233,7 @@ class TestConfig:
         assert config_for_tape(found, base) is base
 
     def test_configuration_names_some(self, tmp_path: Path) -> None:
-        """A configuration that names some only is refused."""
+        """A configuration that names only some is refused."""
         found = trades(tmp_path, "1,AAA,buy,1.07,10", "1,ZZZ,buy,1.07,10")
         with pytest.raises(ConfigError, match=r"tape.csv: symbol 'ZZZ': .* all .* or none"):
             config_for_tape(found, small_config())
@@ -255,7 +255,7 @@ class TestOrders:
         assert [one.at_s for one in tape_orders(found, config, 0)] == [0, 0, 0]
 
     def test_off_the_grid(self, tmp_path: Path) -> None:
-        """A price or quantity off the configuration's tick or lot is refused with its line."""
+        """A trade that is not in whole ticks and lots is refused with its line."""
         config = small_config()
         for line, why in (("1,AAA,buy,1.075,10", "price 1.075"), ("1,AAA,buy,1.07,1.5", "qty 1.5")):
             found = trades(tmp_path, "1,AAA,buy,1.07,10", line)
@@ -269,12 +269,12 @@ class TestOrders:
 
     @pytest.mark.parametrize("speed", [-1.0, float("nan"), float("inf"), 1e9])
     def test_bad_speed(self, tmp_path: Path, speed: float) -> None:
-        """A speed that is no speed is refused."""
+        """A speed that is negative, too large or not a number is refused."""
         with pytest.raises(ValueRefused, match="speed"):
             tape_orders(read(tmp_path, GOOD), small_config(), speed)
 
     def test_another_lot(self, tmp_path: Path) -> None:
-        """A configuration's own tick and lot count, not the tape's decimals."""
+        """The configuration decides tick and lot, not the decimals of the tape."""
         symbol = make_symbol("XY", tick=Decimal("0.05"), lot=Decimal("0.125"))
         config = replace(small_config(), symbols=(symbol,))
         first, second, third = tape_orders(read(tmp_path, GOOD), config)
@@ -283,7 +283,7 @@ class TestOrders:
 
 
 def run_through(found: Tape, backend: Backend) -> None:
-    """Run the tape, one order after the other, by the shipped steps alone, and check its end."""
+    """Run the tape one order at a time through all processes, and check the end."""
     config = config_for_tape(found, default_config())
     world = World(backend, config)
     options = PublisherOptions(tape=found, speed=0, in_flight=1)
@@ -314,12 +314,12 @@ def run_through(found: Tape, backend: Backend) -> None:
 
 @pytest.mark.slow
 def test_real_tape_begins(real: Tape, fake: Fake) -> None:
-    """The first trades of the real tape: all answered, fills on both sides, the price followed."""
+    """On the first trades of the real tape all orders are answered, with fills on both sides."""
     run_through(Tape(real.path, real.trades[:300]), fake)
 
 
 @pytest.mark.server
 @pytest.mark.slow
 def test_real_tape(real: Tape, valkey: Real) -> None:
-    """The whole tape over Valkey: the same, and the position stays within its limit."""
+    """The same holds for the whole tape over Valkey."""
     run_through(real, valkey)
