@@ -1,4 +1,4 @@
-"""``mm bench``: how fast it is, on a throwaway system, with everything that makes it safe on."""
+"""``mm bench``: speed and cost, measured on throwaway systems with every safeguard on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from mm.cli.options import Positive
-from mm.host import find_binary
+from mm.host import find_binary, interrupted_by_signals
 from mm.lab.bench import (
     QUICK,
     SECTIONS,
@@ -26,7 +26,11 @@ USUAL = [name for name in SECTIONS if name != "sustained"]
 
 
 @click.command("bench")
-@click.option("--quick", is_flag=True, help="Small and short: for its form, not for its figures.")
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Small and short: it checks that all runs; its figures mean nothing.",
+)
 @click.option(
     "--repeats",
     type=click.IntRange(1, 1_000),
@@ -70,16 +74,14 @@ def bench_command(
 ) -> None:
     """Measure throughput, latency and cost; exit status 1 when an invariant did not hold.
 
-    Every figure but those named relaxed is taken with appendfsync always, and all of them with
-    full validation, deduplication, a report for each order and the gate; every system is audited
-    at its end. Shares and multiples are of what the same server did in the same minutes, and can
-    be compared between machines.
+    Every figure is taken with full validation, deduplication, a report for each order and the
+    gate, and with appendfsync always unless it is named relaxed. Every system is audited at its
+    end. Shares and multiples compare with the same server in the same minutes, so they can be
+    compared between machines.
     """
     if picture is not None:
         check_picture(picture)
-    chosen = list(sections or USUAL)
-    if minutes is not None or "sustained" in chosen:
-        chosen.append("sustained")
+    chosen = [*(sections or USUAL), *(["sustained"] if minutes is not None else [])]
     progress = Console(stderr=True)
     options = BenchOptions(
         binary=find_binary(server),
@@ -90,11 +92,12 @@ def bench_command(
         minutes=minutes or (0.1 if quick else 10.0),
         say=lambda name: progress.print(f"measuring: {name}", style="dim"),
     )
-    result = run_bench(options)
+    with interrupted_by_signals():
+        result = run_bench(options)
     if as_json:
         click.echo(json.dumps(result.as_dict(), indent=2))
     else:
-        # In a file, a table as wide as it needs to be.
+        # In a file the table has the width that it needs.
         Console(width=None if sys.stdout.isatty() else 120).print(bench_table(result))
     if picture is not None:
         draw_picture(result, picture)

@@ -1,4 +1,4 @@
-"""``mm chaos``: real crashes under real load, on a throwaway system."""
+"""``mm chaos``: real crashes under real load, on throwaway systems."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from mm.process import stop_on_signals
 def chaos_command(rounds: int, seed: int | None, server: str | None) -> None:
     """Crash a throwaway system under load in every way; exit status 1 on any violation.
 
-    Each round kills, stops, cuts off or delays processes or the server, waits until the system
-    has converged, audits every invariant, and compares the publishers' journals with the ledger.
-    Data and logs are kept when something is wrong, and removed otherwise.
+    Each round kills, stops, cuts off or delays processes or the server, and waits until the system
+    has converged. Then it audits every invariant and compares the publishers' journals with the
+    ledger. Data and logs are kept when something is wrong, and removed otherwise.
     """
     options = ChaosOptions(find_binary(server), rounds, new_seed() if seed is None else seed)
     sys.exit(Chaos(options, Console(), stop_on_signals()).run())

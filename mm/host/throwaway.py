@@ -12,6 +12,8 @@ from types import FrameType, TracebackType
 from typing import Generic, Self, TypeVar
 
 from mm.host.datadir import DataDir, Lock
+from mm.host.locate import System
+from mm.host.plan import ChildPlan
 from mm.host.server import ManagedServer
 from mm.host.supervise import Supervisor
 from mm.market import Config
@@ -52,6 +54,11 @@ class ThrowawaySystem(Generic[ServerT]):
         self.server.start()
         if config is not None:
             create_system(self.scripts, config)
+
+    def start_children(self, plan: ChildPlan) -> None:
+        """Start the children of the plan."""
+        for child in plan.children(System(self.data_dir, None, self.keys, None)):
+            self.supervisor.add(child.name, *child.arguments)
 
     def kill_server(self) -> None:
         """Kill the server as a crash would; nothing when it does not run."""

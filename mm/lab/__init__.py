@@ -1,1 +1,1 @@
-"""What measures and breaks a throwaway system. Nothing but the command line imports it."""
+"""Benchmark, chaos and demonstration on throwaway systems. Only the command line imports them."""

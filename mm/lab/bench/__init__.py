@@ -1,4 +1,4 @@
-"""Throughput, latency and cost of a throwaway system."""
+"""Throughput, latency and cost of throwaway systems."""
 
 from mm.lab.bench.options import QUICK, BenchOptions, Size
 from mm.lab.bench.run import SECTIONS, run_bench

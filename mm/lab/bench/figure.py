@@ -1,4 +1,4 @@
-"""What a benchmark finds: figures with their spread, and what they are held against."""
+"""The result of a benchmark: figures with their spread and their targets."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured quantity: ``values`` has one item a repeat, in ``unit``.
+    """One measured quantity: ``values`` has one item per repeat, in ``unit``.
 
-    ``target`` is what the median should reach: at least, or at most if ``at_most``.
+    The median should be at least ``target``, or at most if ``at_most`` is set.
     """
 
     section: str
@@ -55,10 +55,11 @@ class Figure:
 
 @dataclass
 class Result:
-    """Everything one run of ``mm bench`` found.
+    """Everything that one run of ``mm bench`` found.
 
-    ``machine`` says where, ``notes`` what was left out and why, ``problems`` what must not be:
-    violated invariants, failed checks. ``series`` are the points of the sustained run.
+    ``machine`` describes the machine. ``notes`` say what was left out and why. ``problems`` are
+    violated invariants, failed checks and sections that failed. ``audits`` counts the systems that
+    were audited. ``series`` are the samples of section sustained.
     """
 
     machine: dict[str, str] = field(default_factory=dict)
@@ -81,7 +82,7 @@ class Result:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The nearest-rank percentile of the values, which need not be sorted; at least one."""
+    """The nearest-rank percentile of one or more values in any order."""
     ordered = sorted(values)
     rank = math.ceil(percent / 100 * len(ordered))
     return ordered[max(rank, 1) - 1]

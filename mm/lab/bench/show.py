@@ -1,4 +1,4 @@
-"""How a benchmark's result looks: a table, and a picture for a report."""
+"""Shows the result of a benchmark: a table, and a picture for a report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PICTURE_KINDS = (".png", ".svg", ".pdf")
 
 
 def number(value: float) -> str:
-    """A number with three significant digits, or with thousands set apart."""
+    """A number with three significant digits, or as a whole number with thousands set apart."""
     if value == 0:
         return "0"
     if abs(value) >= 1_000:
@@ -29,12 +29,12 @@ def _target(figure: Figure) -> Text:
     if figure.target is None:
         return Text("")
     sign = "≤" if figure.at_most else "≥"
-    said = f"{sign} {number(figure.target)} {'met' if figure.met else 'missed'}"
-    return Text(said, style="green" if figure.met else "yellow")
+    shown = f"{sign} {number(figure.target)} {'met' if figure.met else 'missed'}"
+    return Text(shown, style="green" if figure.met else "yellow")
 
 
 def bench_table(result: Result) -> RenderableType:
-    """Everything that was found, by section; notes and problems below."""
+    """All figures by section, then notes, problems and the verdict."""
     shown = Table(title="mm bench", title_justify="left", pad_edge=False)
     shown.add_column("section", style="dim")
     shown.add_column("figure")
@@ -72,13 +72,13 @@ def _verdict(result: Result) -> str:
 
 
 def check_picture(path: Path) -> None:
-    """Refuse a picture that cannot be made, before anything is measured; UsageError."""
+    """Raise UsageError for a picture that cannot be made; called before anything is measured."""
     if path.suffix not in PICTURE_KINDS:
         raise UsageError(f"picture {str(path)!r}: it must end in {' '.join(PICTURE_KINDS)}")
     if not path.resolve().parent.is_dir():
         raise UsageError(f"picture {str(path)!r}: there is no directory {path.resolve().parent}")
     try:
-        import matplotlib  # noqa: F401  # asked for only where a picture is
+        import matplotlib  # noqa: F401  # an extra: only a picture needs it
     except ImportError as error:
         raise UsageError(
             "a picture needs matplotlib: install the package with its extra `bench`"
@@ -86,7 +86,7 @@ def check_picture(path: Path) -> None:
 
 
 def draw_picture(result: Result, path: Path) -> None:
-    """Draw what has a target, each as a share of it, and the sustained run if there was one."""
+    """Draw each figure with a target as a share of it, and the sustained run if there was one."""
     import matplotlib as mpl
 
     mpl.use("agg")

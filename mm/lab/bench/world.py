@@ -16,7 +16,7 @@ from typing import Self
 
 from mm.audit import audit
 from mm.exchange import Exchange
-from mm.host import ManagedServer, Supervisor, ThrowawaySystem
+from mm.host import ChildPlan, ManagedServer, ThrowawaySystem
 from mm.lab.bench.figure import Result
 from mm.market import Config, Durability, Prices, Proposal, Symbol
 from mm.process import Process
@@ -157,16 +157,10 @@ class World(ThrowawaySystem[ManagedServer]):
                 ]
             )
 
-    def start_processes(self, makers: int = 2) -> Supervisor:
-        """Start exchange, state service and makers as ``mm up`` does, and wait for all quotes."""
-        if not self.supervisor.children:
-            where = ["--data-dir", str(self.data_dir.path)]
-            self.supervisor.add("exchange-1", "exchange", "--id", "1", *where)
-            self.supervisor.add("state-1", "state", "--id", "1", *where)
-            for number in range(1, makers + 1):
-                self.supervisor.add(f"maker-{number}", "maker", "--id", str(number), *where)
+    def start_processes(self) -> None:
+        """Start the children of ``mm up`` without a publisher, and wait for all quotes."""
+        self.start_children(ChildPlan(publishers=0))
         self.wait(self.all_quoted, "every symbol to be quoted")
-        return self.supervisor
 
     def all_quoted(self) -> bool:
         """Whether each symbol has an active quote."""

@@ -1,4 +1,4 @@
-"""Crashes of a throwaway system under load, and their judgement."""
+"""Crashes of throwaway systems under load, and the checks after each."""
 
 from mm.lab.chaos.plan import new_seed
 from mm.lab.chaos.run import Chaos, ChaosOptions

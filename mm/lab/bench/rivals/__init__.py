@@ -1,1 +1,1 @@
-"""The ordinary alternatives: programs that do the same work, each run by itself."""
+"""Rivals: programs that do the same work in ordinary ways. Each runs by itself."""

@@ -1,11 +1,11 @@
-"""What the alternatives share: their orders, their workers, and the line that they print.
+"""What the rivals share: their orders, their workers, and the line that they print.
 
-Each program does for every order what this project's exchange and state service do: remember it by
-client and id, match it against the symbol's one quote, write a fill with a dense number, keep the
-position and what the quote has reserved, and write one report, all in one durable transaction.
-After every REQUOTE fills of a symbol the quote is replaced under the global limit, about as often
-as makers do it here under full load. No queue lies before the workers: they have their orders in
-memory, which is in the alternatives' favour.
+For every order a rival does what this project's exchange and state service do, in one durable
+transaction. It remembers the order by client and id, matches it against the symbol's one quote,
+writes a fill with a dense number, updates the position and the quote's reservation, and writes one
+report. After every REQUOTE fills of a symbol it replaces the quote under the global limit, about as
+often as makers do here under full load. The workers have their orders in memory instead of a
+stream, which favours the rivals.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Order:
 
 
 def arguments(text: str | None, *, url: bool) -> argparse.Namespace:
-    """The command line of an alternative."""
+    """Parse the command line of a rival; ``url`` adds the option of a server."""
     parser = argparse.ArgumentParser(description=text)
     parser.add_argument("--orders", type=int, default=2_000)
     parser.add_argument("--symbols", type=int, default=20)
@@ -80,13 +80,13 @@ def _worker(start: Any, connect: Callable[[], Any], work: Work, mine: list[Order
         work(connection, mine)
         start.wait()
     except BaseException:
-        # The others and the parent wait no longer.
+        # Release the other workers and the parent, which wait at the barrier.
         start.abort()
         raise
 
 
 def run(options: argparse.Namespace, connect: Callable[[], Any], work: Work) -> float:
-    """Let the workers do all orders; the orders a second. RuntimeError if one of them died."""
+    """Let the workers do all orders; returns orders per second. RuntimeError if a worker failed."""
     names = symbols(options.symbols)
     share = options.orders // options.workers
     start = multiprocessing.Barrier(options.workers + 1)
@@ -114,7 +114,7 @@ def run(options: argparse.Namespace, connect: Callable[[], Any], work: Work) -> 
     return float(share * options.workers / took)
 
 
-def tell(result: dict[str, Any]) -> None:
-    """Print the one line, and end: exit status 1 when a check failed."""
+def print_result(result: dict[str, Any]) -> None:
+    """Print the result as one JSON line and exit, with status 1 when a check failed."""
     sys.stdout.write(json.dumps(result) + "\n")
     sys.exit(1 if any(not good for good in result.get("checks", {}).values()) else 0)

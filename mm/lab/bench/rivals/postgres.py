@@ -1,9 +1,9 @@
 """The ordinary way with a database: PostgreSQL, one transaction an order, durable when it returns.
 
-The transaction is a function in the server, so that an order costs one round trip and its locks
-are held for as short a time as can be. A symbol's quote, reservation and position are one row:
-the global exposure is the sum over the rows and is needed only when a quote is placed, so that
-orders on different symbols never wait for each other and share their flushes.
+The transaction is a function in the server: an order costs one round trip, and its locks are held
+as short as possible. A symbol's quote, reservation and position are one row. The global exposure is
+the sum over the rows and is needed only when a quote is placed. So orders on different symbols
+never wait for each other, and share their flushes.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ create table fills (symbol text, seq bigint, side text not null, lots int not nu
 create table reports (client text, number bigserial, order_id text not null, outcome text not null,
   duplicate boolean not null, primary key (client, number));
 
-create function requote(name text, most int) returns void language plpgsql as $$
+create function requote(name text, max_lots int) returns void language plpgsql as $$
 declare
   free_bid int; free_ask int; lean int;
 begin
-  -- Who places a quote is alone: the sum may not change between its check and the new quote.
+  -- One requote at a time: the sum may not change between its check and the new quote.
   perform pg_advisory_xact_lock(1);
-  select most - sum(bid_lots), most - sum(ask_lots) into free_bid, free_ask
+  select max_lots - sum(bid_lots), max_lots - sum(ask_lots) into free_bid, free_ask
     from market where symbol <> name;
   update market set quote_version = quote_version + 1,
     bid = {common.REFERENCE - common.SPREAD // 2} - net / 10000,
@@ -86,8 +86,8 @@ end $$;
 """
 
 
-def programs() -> Path | None:
-    """The directory of initdb and postgres, or None."""
+def find_programs() -> Path | None:
+    """The directory of initdb and postgres, or None when they are not installed."""
     found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres")]
     on_path = shutil.which("postgres")
     if on_path:
@@ -97,12 +97,12 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def server(where: Path) -> Iterator[Path]:
+def server(programs: Path) -> Iterator[Path]:
     """A PostgreSQL with its usual durable settings, on a Unix socket only; yields its directory."""
     home = Path(tempfile.mkdtemp(prefix="mm-bench-pg-"))
     user: dict[str, Any] = {}
     if os.geteuid() == 0:
-        # It refuses to run as root.
+        # PostgreSQL refuses to run as root.
         account = pwd.getpwnam("nobody")
         os.chown(home, account.pw_uid, account.pw_gid)
         user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
@@ -111,7 +111,7 @@ def server(where: Path) -> Iterator[Path]:
     process = None
     try:
         subprocess.run(
-            [where / "initdb", "-D", data, "-U", "bench", "--auth=trust", "-E", "UTF8"],
+            [programs / "initdb", "-D", data, "-U", "bench", "--auth=trust", "-E", "UTF8"],
             check=True,
             stdout=subprocess.DEVNULL,
             env=environment,
@@ -120,7 +120,7 @@ def server(where: Path) -> Iterator[Path]:
         )
         settings = ["listen_addresses=", f"unix_socket_directories={home}", "shared_buffers=256MB"]
         settings += ["max_wal_size=4GB", "log_min_messages=fatal"]
-        command = [str(where / "postgres"), "-D", str(data)]
+        command = [str(programs / "postgres"), "-D", str(data)]
         for setting in settings:
             command += ["-c", setting]
         process = subprocess.Popen(
@@ -129,26 +129,26 @@ def server(where: Path) -> Iterator[Path]:
         yield home
     finally:
         if process is not None:
-            # The "fast" way: connections that are still open are dropped.
+            # SIGINT is its fast shutdown: open connections are dropped.
             process.send_signal(signal.SIGINT)
             process.wait(30)
         shutil.rmtree(home, ignore_errors=True)
 
 
 def main() -> None:
-    """Start a server, run, check, tell; a word when something for it is missing."""
+    """Start a server, run, check and print the result; ``skipped`` says what is missing."""
     options = common.arguments(__doc__, url=False)
-    where = programs()
-    if where is None:
-        common.tell({"skipped": "no PostgreSQL server is installed"})
+    programs = find_programs()
+    if programs is None:
+        common.print_result({"skipped": "no PostgreSQL server is installed"})
         return
     try:
         import psycopg
     except ImportError:
-        common.tell({"skipped": "psycopg is not installed"})
+        common.print_result({"skipped": "psycopg is not installed"})
         return
-    with server(where) as home:
-        common.tell(_measured(psycopg, home, options))
+    with server(programs) as home:
+        common.print_result(_measured(psycopg, home, options))
 
 
 def _connected(psycopg: Any, home: Path) -> Any:
@@ -198,13 +198,13 @@ def _checks(control: Any, done: int, limit: int) -> dict[str, bool]:
         coalesce(sum(case when side = 'buy' then -lots else lots end), 0) as net
         from fills f where f.symbol = m.symbol) as f
       where m.net <> f.net or m.fill_seq <> f.made"""
-    most = one("select greatest(sum(bid_lots), sum(ask_lots)) from market")
+    reserved = one("select greatest(sum(bid_lots), sum(ask_lots)) from market")
     first = one("select count(*) from reports where not duplicate")
     again = one("select count(*) from reports where duplicate")
     return {
         "each order has one outcome": first == done and again == 1,
         "positions are the sums of their fills": one(wrong) == 0,
-        "exposure is within its limit": most <= limit,
+        "exposure is within its limit": reserved <= limit,
         "every order filled": one("select count(*) from fills") == done,
     }
 

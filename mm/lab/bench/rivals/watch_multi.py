@@ -1,7 +1,7 @@
-"""The ordinary way with redis-py: WATCH, read, MULTI, write, EXEC, and again when it was in vain.
+"""The ordinary way with redis-py: WATCH, read, MULTI, write, EXEC, repeated until EXEC succeeds.
 
-Two round trips an order: one watches and reads, one writes. The exposure totals are counters, which
-need no WATCH when they only fall; a replacement of a quote, which makes them rise, watches them.
+An order takes two round trips: one watches and reads, one writes. The exposure totals are counters.
+They need no WATCH where they only fall; a replacement of a quote raises them and watches them.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ class Trader:
     """One worker's connection."""
 
     def __init__(self, url: str, limit: int) -> None:
-        # One connection for good, since it is the connection that watches; and below a pipeline,
-        # which would send WATCH and the reads one after the other.
+        # One fixed connection, because WATCH belongs to a connection. And a raw one, because a
+        # pipeline of redis-py would send WATCH and each read one after the other.
         self._connection: Any = redis.Redis.from_url(url).connection_pool.get_connection()
         self._limit = limit
 
-    def _go(self, *commands: tuple[Any, ...]) -> list[Any]:
+    def _send(self, *commands: tuple[Any, ...]) -> list[Any]:
         self._connection.send_packed_command(self._connection.pack_commands(commands))
         return [self._connection.read_response() for _ in commands]
 
     def trade(self, order: Order) -> None:
-        """One order, until its transaction goes through."""
+        """Trade one order: repeat its transaction until it succeeds."""
         quote, position = f"{{w}}:quote:{order.symbol}", f"{{w}}:position:{order.symbol}"
         seen, name = f"{{w}}:seen:{order.client}", order.order_id
         for _ in itertools.count():
-            _, first, market, held = self._go(
+            _, first, market, held = self._send(
                 ("WATCH", quote, position, seen),
                 ("HGET", seen, name),
                 ("HMGET", quote, *QUOTE),
@@ -49,7 +49,7 @@ class Trader:
             else:
                 outcome, writes = self._match(order, market, held, quote, position)
                 writes += [("HSET", seen, name, outcome), self._report(order, outcome, 0)]
-            if self._go(("MULTI",), *writes, ("EXEC",))[-1] is None:
+            if self._send(("MULTI",), *writes, ("EXEC",))[-1] is None:
                 continue
             if outcome.startswith("filled") and (int(market[5]) + 1) % common.REQUOTE == 0:
                 self._requote(order.symbol)
@@ -88,7 +88,7 @@ class Trader:
     def _requote(self, symbol: str) -> None:
         quote, position = f"{{w}}:quote:{symbol}", f"{{w}}:position:{symbol}"
         while True:
-            _, market, held, totals = self._go(
+            _, market, held, totals = self._send(
                 ("WATCH", quote, position, TOTALS),
                 ("HMGET", quote, *QUOTE),
                 ("HMGET", position, *POSITION),
@@ -108,12 +108,12 @@ class Trader:
                 ("HINCRBY", TOTALS, "bid_units", lots[0][0] - lots[0][1]),
                 ("HINCRBY", TOTALS, "ask_units", lots[1][0] - lots[1][1]),
             ]
-            if self._go(("MULTI",), *writes, ("EXEC",))[-1] is not None:
+            if self._send(("MULTI",), *writes, ("EXEC",))[-1] is not None:
                 return
 
 
 def set_up(client: Any, names: list[str]) -> None:
-    """The quotes and positions that all begin with."""
+    """Write the first quotes, positions and exposure totals."""
     for name in names:
         market = (10_000 - 5, 10_000 + 5, common.SIZE, common.SIZE, 1, 0)
         client.hset(f"{{w}}:quote:{name}", mapping=dict(zip(QUOTE, market, strict=True)))
@@ -123,7 +123,7 @@ def set_up(client: Any, names: list[str]) -> None:
 
 
 def checks(client: Any, names: list[str], done: int, workers: int) -> dict[str, bool]:
-    """What must be true at the end."""
+    """The checks at the end: what each one shows -> whether it holds."""
     fills = [
         (name.decode(), line.decode().split())
         for _, entry in client.xrange("{w}:fills")
@@ -149,7 +149,7 @@ def checks(client: Any, names: list[str], done: int, workers: int) -> dict[str, 
 
 
 def main() -> None:
-    """Run, check, tell."""
+    """Run, check and print the result."""
     options = common.arguments(__doc__, url=True)
     names, limit = common.symbols(options.symbols), common.limit_lots(options.symbols)
     client: Any = redis.Redis.from_url(options.url)
@@ -162,7 +162,9 @@ def main() -> None:
     rate = common.run(options, lambda: Trader(options.url, limit), work)
     done = options.orders // options.workers * options.workers
     Trader(options.url, limit).trade(common.orders(1, names, 0, options.seed)[0])
-    common.tell({"orders_per_s": rate, "checks": checks(client, names, done, options.workers)})
+    common.print_result(
+        {"orders_per_s": rate, "checks": checks(client, names, done, options.workers)}
+    )
 
 
 if __name__ == "__main__":

@@ -37,16 +37,16 @@ def measure_cpu(run: BenchRun) -> list[Figure]:
     found: dict[str, list[float]] = {}
     rates = []
     with run.world("load") as world:
-        supervisor = world.start_processes()
+        world.start_processes()
         where = ("--data-dir", str(world.data_dir.path), "--id", "1")
-        supervisor.add("publisher-1", "publisher", "--rate", str(RATE), *where)
+        world.supervisor.add("publisher-1", "publisher", "--rate", str(RATE), *where)
         time.sleep(WARM_S)
         for _ in range(run.repeats):
             rate, percents = _window(world, run.size.cpu_s)
             rates.append(rate)
             for name, percent in percents.items():
                 found.setdefault(name, []).append(percent)
-        supervisor.stop("publisher")
+        world.supervisor.stop("publisher")
     total = tuple(map(sum, zip(*found.values(), strict=True)))
     about = f"at {RATE} orders/s"
     return [
