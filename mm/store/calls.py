@@ -80,7 +80,8 @@ class WaitingCalls:
         """The reply of the first call, and with a second call that of the run before its wait.
 
         An error reply is an exception object. The list is empty when no reply comes within
-        ``timeout_s`` seconds; None waits without a limit. Raises ConnectionError and TimeoutError.
+        ``timeout_s`` seconds; None waits as long as the socket does. Raises ConnectionError and
+        TimeoutError.
         """
         assert self.pending
         if timeout_s is not None and not self._connection.can_read(timeout=timeout_s):

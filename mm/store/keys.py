@@ -23,8 +23,8 @@ CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType(
         "fills": ("stream", "the ledger: fill_id -> what was filled; never trimmed"),
         "positions": ("stream", "committed position updates; bounded"),
         "quotes": ("stream", "quote events: active, withdrawn, expired; bounded"),
-        "deadletter": ("stream", "what could not be an order or a fill, verbatim; bounded"),
-        "quote:*": ("hash", "the symbol's active quote; carries a real expiry"),
+        "deadletter": ("stream", "malformed orders and fills, as received; bounded"),
+        "quote:*": ("hash", "the symbol's active quote; expires by itself"),
         "reservation:*": (
             "hash",
             "the exposure reserved for the symbol's quote, and what it waits for",
@@ -35,16 +35,19 @@ CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType(
         "waiting:ask": ("zset", "symbols waiting for short exposure, scored by when they began"),
         "position:*": ("hash", "the symbol's committed position"),
         "symbol:*": ("hash", "fill_seq, quote_version, state and parameters of a symbol"),
-        "cursors": ("hash", "per consumer the last stream id processed, and how many records"),
-        "seen:*": ("hash", "first outcomes by client_id/order_id, one bucket a window; expires"),
+        "cursors": ("hash", "of each consumer the last stream id processed, and how many records"),
+        "seen:*": (
+            "hash",
+            "first outcomes by client_id/order_id, a bucket for each window; expires",
+        ),
         "config": ("hash", "what all processes must agree on"),
         "processes": ("zset", "process names, scored by their last heartbeat"),
-        "process:*": ("hash", "what a process says of itself; expires"),
+        "process:*": ("hash", "what a process reports of itself; expires"),
     }
 )
 
-#: The packed streams: name -> (what a field is named after, the words of its value in order).
-#: An entry is one atomic step, each of its fields one record; ``-`` stands for none.
+#: The packed streams: name -> (the name of a field, the words of its value in order). An entry is
+#: one atomic step, and each of its fields is one record; the word ``-`` means no value.
 RECORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "orders": ("order_id", "client_id symbol side qty_lots limit_ticks"),

@@ -1,4 +1,4 @@
-"""The Lua scripts as texts: each file of ``mm/lua`` with its includes put in place."""
+"""The text of the Lua scripts: each file of ``mm/lua`` with its includes in place."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class RawSymbol:
-    """One symbol's hashes as stored; empty where the key does not exist."""
+    """The hashes of one symbol, unparsed; a hash is empty when its key does not exist."""
 
     state: dict[str, str]
     position: dict[str, str]
@@ -41,9 +41,9 @@ class RawSymbol:
 
 @dataclass(frozen=True)
 class Raw:
-    """Everything at one instant as stored: hashes as text, sorted sets as member -> score text.
+    """Everything at one instant, unparsed: hashes as text, sorted sets as member -> score text.
 
-    ``pending`` maps a consumer to the ms of the oldest entry after its cursor, 0 for none;
+    ``pending`` maps a consumer to the time in ms of the oldest entry after its cursor, or to 0.
     ``fills`` and ``events`` are stream entries, newest first.
     """
 
@@ -109,7 +109,7 @@ def _typed(scripts: Scripts, name: str) -> bool:
 
 
 def read_raw(scripts: Scripts, recent: int = 0, max_symbols: int = 0) -> Raw:
-    """Everything as stored, in one script call; arguments as those of ``take_snapshot``.
+    """Read everything in one script call; the arguments are those of ``take_snapshot``.
 
     SystemRefused when the keys hold no system, or naming the key that holds a wrong type.
     """

@@ -170,7 +170,7 @@ class Cursors:
 
 @dataclass(frozen=True)
 class ProcessInfo:
-    """What a process said of itself at its last heartbeat.
+    """What a process reported of itself at its last heartbeat.
 
     ``heartbeat_ms`` is 0 when there was none. ``count`` is the number of things it has done,
     ``rate_per_s`` the rate between its last two heartbeats. ``pid`` is None when unknown.

@@ -35,7 +35,7 @@ ROOMY = 50
 def processes_pane(
     snapshot: Snapshot, restarts: Mapping[str, int], width: int, height: int
 ) -> list[Text]:
-    """The processes, one a line, under a line of titles; silent ones first where not all fit."""
+    """The processes, one on each line, under titles; silent ones first where not all fit."""
     shown = rows = process_rows(snapshot, restarts)
     if len(rows) > height - 1:
         shown = sorted(rows, key=lambda row: row.state != "silent")[: max(height - 2, 0)]

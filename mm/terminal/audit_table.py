@@ -1,4 +1,4 @@
-"""The audit for people."""
+"""The table that shows an audit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mm.audit import Audit
 
 
 def audit_table(audit: Audit) -> Table:
-    """One row an invariant: its verdict, what was checked, and what was found."""
+    """One row for each invariant: its verdict, what was checked, and what was found."""
     failed = sum(not check.ok for check in audit.checks)
     title = f"audit: {failed} of {len(audit.checks)} invariants violated" if failed else "audit: ok"
     shown = Table(title=title, title_justify="left", title_style="bold red" if failed else "bold")
@@ -18,12 +18,12 @@ def audit_table(audit: Audit) -> Table:
     shown.add_column("checked, and what was found", overflow="fold")
     for check in audit.checks:
         verdict = Text("ok", "green") if check.ok else Text(f"{check.total} violated", "bold red")
-        said = Text(", ".join(f"{number:,} {what}" for what, number in check.checked.items()))
+        findings = Text(", ".join(f"{number:,} {what}" for what, number in check.checked.items()))
         for line in check.violations:
-            said.append(f"\n{line}", "red")
+            findings.append(f"\n{line}", "red")
         if check.total > len(check.violations):
-            said.append(f"\nand {check.total - len(check.violations):,} more", "red")
+            findings.append(f"\nand {check.total - len(check.violations):,} more", "red")
         for line in check.notes:
-            said.append(f"\n{line}", "dim")
-        shown.add_row(check.name, verdict, said)
+            findings.append(f"\n{line}", "dim")
+        shown.add_row(check.name, verdict, findings)
     return shown

@@ -59,7 +59,7 @@ def duration(ms: int) -> str:
 
 
 def trimmed(amount: str) -> str:
-    """The same decimal without zeros at its end, but with up to two of its decimals."""
+    """The same decimal without the zeros at its end that follow its second decimal."""
     whole, point, decimals = amount.partition(".")
     kept = decimals.rstrip("0")
     return whole + point + kept.ljust(min(2, len(decimals)), "0")
@@ -118,7 +118,7 @@ def cut(line: Text, width: int) -> Text:
 
 @dataclass(frozen=True)
 class Column:
-    """A column with its cells; where not all fit, low ``rank`` goes first, and 0 always stays."""
+    """A column with its cells. Where not all fit, lower ranks come first; rank 0 always stays."""
 
     title: str
     cells: Sequence[Text]

@@ -162,7 +162,7 @@ def symbols_lines(snapshot: Snapshot) -> int:
 
 
 def symbols_pane(snapshot: Snapshot, width: int, height: int) -> list[Text]:
-    """The first symbols that fit, one a line, under titles; how many more there are.
+    """The first symbols that fit, one on each line, under titles, and how many more there are.
 
     ``height`` must be 3 at least; below 7 the pane has no rule.
     """

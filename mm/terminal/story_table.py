@@ -1,4 +1,4 @@
-"""The story of a symbol for people."""
+"""The table that shows the story of a symbol."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STYLES = {
 
 
 def story_table(story: Story) -> Table:
-    """One row a step, each with its time since the one before."""
+    """One row for each step, with the time since the step before."""
     shown = Table.grid(padding=(0, 2))
     shown.title = f"{story.symbol.name}, oldest first; times since the line before"
     shown.title_justify, shown.title_style = "left", "bold"

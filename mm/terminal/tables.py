@@ -37,7 +37,7 @@ def names(found: Sequence[str], max_names: int) -> str:
 
 
 def none() -> Text:
-    """The mark for a value that does not exist."""
+    """A dash, for a value that does not exist."""
     return Text(NONE, QUIET)
 
 

@@ -1,4 +1,4 @@
-"""The live view: what it says at any size, on pathological systems too."""
+"""The live view at any size, also of extreme systems."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def many(fake: Fake) -> World:
 
 @pytest.mark.parametrize("make", [empty, troubled, huge, many])
 def test_no_line_is_wider_and_no_screen_higher_than_the_terminal(fake: Fake, make: Any) -> None:
-    """At every size the screen fits, whatever the system is like."""
+    """At every size the screen fits, for each kind of system."""
     world = make(fake)
     notes = tuple(f"note {number} {'x' * 300}" for number in range(9))
     status = replace(RELAXED, notes=notes, restarts={"exchange-1": 3, "publisher-1": 0})
@@ -143,20 +143,20 @@ def test_relaxed_durability_stands_out_everywhere(fake_world: World, height: int
 
 
 def test_strong_durability_is_said_and_status_keeps_silent(fake_world: World) -> None:
-    """With everything as it must be the screen names it and the status line has no warning."""
+    """Strong durability is shown on the screen, and the status line has no warning."""
     assert "durability always" in shown(fake_world)
     line = status_line(take(fake_world), History(), STATUS)
     assert "RELAXED" not in line and "durability" not in line
 
 
 def test_unknown_durability_is_a_warning(fake_world: World) -> None:
-    """A durability that could not be read is not passed off as the strong one."""
+    """A durability that could not be read is not shown as the strong one."""
     unknown = replace(STATUS, durability="unknown")
     assert "durability UNKNOWN" in shown(fake_world, status=unknown)
 
 
 def test_empty_system(fake_world: World) -> None:
-    """Before the first quote and process the screen says so and shows no numbers that are none."""
+    """Before the first quote and process the screen has dashes in place of numbers."""
     text = shown(fake_world, height=30)
     assert row(text, "AAA")[:8] == ["AAA", "-", "-", "-", "-", "-", "-", "0"]
     assert "0+" not in text and "HALTED" not in text
@@ -168,7 +168,7 @@ def test_empty_system(fake_world: World) -> None:
 
 @pytest.mark.parametrize("width", [80, 200])
 def test_a_symbol_in_one_line(fake_world: World, width: int) -> None:
-    """A line has prices, remaining lots, position, profit at the mark and both versions."""
+    """A symbol's line has prices, remaining lots, position, profit and both versions."""
     fake_world.propose("AAA", bid=98, ask=101)
     fake_world.trade(fake_world.order("sell", 4), fake_world.order("buy", 2))
     fake_world.scripts.commit(10)
@@ -183,7 +183,7 @@ def test_a_symbol_in_one_line(fake_world: World, width: int) -> None:
 
 
 def test_uncommitted_fills_show_beside_the_position_version(fake_world: World) -> None:
-    """Fills that are emitted but not committed stand as +n behind the committed version."""
+    """Fills that are emitted but not committed are shown as +n after the committed version."""
     fake_world.propose("AAA")
     fake_world.trade(fake_world.order("sell", 1), fake_world.order("sell", 1))
     assert "0+2" in row(shown(fake_world), "AAA")
@@ -203,7 +203,7 @@ def test_reduced_and_omitted(fake: Fake) -> None:
 
 
 def test_one_sided_quote_is_marked_by_the_last_price(fake_world: World) -> None:
-    """A side that is not quoted has no price, and its quote has no middle to value lots at."""
+    """A side that is not quoted has no price, and the last price is the mark."""
     fake_world.propose("AAA", bid=98, ask=105, ask_lots=0)
     fake_world.trade(fake_world.order("sell", 4))
     fake_world.scripts.commit(10)
@@ -265,7 +265,7 @@ def test_symbols_that_do_not_fit_are_counted(fake: Fake) -> None:
 
 
 def test_processes(fake: Fake) -> None:
-    """A process is live while heard of in the last 2 s; the supervisor's restarts count."""
+    """A process is live for 2 s after a heartbeat; the supervisor's restarts count."""
     world = World(fake, small_config())
     beat(world, "exchange-1", "4711")
     fake.advance(2_000)
@@ -279,7 +279,7 @@ def test_processes(fake: Fake) -> None:
 
 
 def test_lag_is_shown_where_work_waits(fake_world: World) -> None:
-    """An order that nobody matches and a fill that nobody commits show as lag."""
+    """An order that waits for matching and a fill that waits for its commit show as lag."""
     fake_world.propose("AAA")
     fake_world.trade(fake_world.order("sell", 1))
     fake_world.advance(1_500)
@@ -289,7 +289,7 @@ def test_lag_is_shown_where_work_waits(fake_world: World) -> None:
 
 
 def test_fills_and_notes(fake_world: World) -> None:
-    """The latest fills are told from the maker's side, and the newest supervisor notes first."""
+    """Fills are shown from the maker's side, and the newest supervisor notes come first."""
     fake_world.propose("AAA")
     fake_world.trade(fake_world.order("sell", 2), fake_world.order("buy", 1, order_id="mine"))
     notes = ("00:00:01 maker-1 died [signal 9]", "00:00:02 server restarted\nby hand")
@@ -301,7 +301,7 @@ def test_fills_and_notes(fake_world: World) -> None:
 
 
 def test_small_screens_keep_what_matters(fake: Fake) -> None:
-    """At 24 lines everything has its place; at 12 the symbols stay and the rest goes."""
+    """At 24 lines every pane is there; at 12 only the symbols are left."""
     world = troubled(fake)
     high, low = shown(world, 80, 24), shown(world, 80, 12)
     for name in world.names:
@@ -330,7 +330,7 @@ def test_history_rates(fake: Fake) -> None:
 
 
 def test_history_series(fake: Fake) -> None:
-    """The series has an entry for each whole second, whatever the instants of the snapshots."""
+    """The series has an entry for each whole second, independent of the snapshots' instants."""
     made = history(fake, (500, 0), (1_500, 10), (2_500, 30), (4_500, 30), (5_200, 100))
     assert made.series(10) == [15, 10, 0, 50]
     assert made.series(2) == [0, 50]
@@ -338,7 +338,7 @@ def test_history_series(fake: Fake) -> None:
     assert sum(history(fake, *((250 * i, 7 * i) for i in range(5_000))).series(10_000)) == 7 * 996
 
 
-def test_history_is_bounded_and_starts_afresh(fake: Fake) -> None:
+def test_history_is_bounded_and_starts_again(fake: Fake) -> None:
     """A clock or a count that goes back empties the history; its length is limited."""
     assert history(fake, (0, 0), (1_000, 10), (900, 20), (1_900, 25)).orders_per_s == 5
     assert history(fake, (0, 0), (1_000, 10), (2_000, 3), (3_000, 4)).orders_per_s == 1
@@ -347,7 +347,7 @@ def test_history_is_bounded_and_starts_afresh(fake: Fake) -> None:
 
 
 def test_sparkline_and_rate_on_the_screen(fake: Fake) -> None:
-    """The short history is drawn beside the present rate, with its peak."""
+    """A sparkline of the last seconds is drawn beside the present rate, with its peak."""
     found = take(empty(fake))
     made = history(fake, (0, 0), (1_000, 80), (2_000, 80), (3_000, 100))
     text = "\n".join(drawn(market_screen(found, made, STATUS, 80, 24)))
@@ -369,8 +369,8 @@ def test_command_tables(fake: Fake, width: int) -> None:
     assert max(map(cell_len, lines)) <= width
 
 
-def test_spoiled_number_is_refused_in_words(fake_world: World) -> None:
-    """A hash that a foreign program has spoiled is a refusal that names the field, no traceback."""
+def test_damaged_number_is_refused_in_words(fake_world: World) -> None:
+    """A hash that a foreign program has damaged is refused, and the error names the field."""
     fake_world.client.hset(fake_world.keys.named("exposure"), "bid_units", "lots")
     with pytest.raises(SystemRefused, match="bid_units 'lots': it must be an integer"):
         shown(fake_world)
