@@ -23,6 +23,7 @@ from tests.kit import (
     small_config,
     stop_all_when_interrupted,
 )
+from tests.kit.running import RunningSystem
 
 
 def pytest_configure() -> None:
@@ -104,6 +105,14 @@ def world(make_world: MakeWorld) -> World:
 def fake_world(fake: Fake) -> World:
     """Two symbols of 10 lots, a limit of 20 units, on fakeredis with a frozen clock."""
     return World(fake, small_config())
+
+
+@pytest.fixture
+def system() -> Iterator[RunningSystem]:
+    """A data directory for one `mm up` after the other; nothing is left of it afterwards."""
+    made = RunningSystem()
+    yield made
+    made.close()
 
 
 #: Files that search, as all of ``hunts`` does, rather than check a case each: not of the unit run.

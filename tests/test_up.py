@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +13,9 @@ import pytest
 
 from mm.host import DataDir, ManagedServer, allocator
 from mm.store import Keys, execute, open_client
-from tests.kit.backends import server_binary, wait_for
-from tests.kit.market import Market, alive, run_mm
+from tests.kit import binary_or_skip, server_binary, wait_for
+from tests.kit.commands import alive, run_mm
+from tests.kit.running import RunningSystem
 
 pytestmark = pytest.mark.server
 
@@ -33,24 +33,11 @@ INVARIANTS = (
 )
 
 
-@pytest.fixture
-def market() -> Iterator[Market]:
-    """A data directory of its own, and nothing left of it afterwards."""
-    made = Market()
-    yield made
-    made.close()
-
-
 @pytest.fixture(params=["valkey", "redis"])
 def server(request: pytest.FixtureRequest) -> list[str]:
     """The options of `mm up` that choose each server in turn."""
-    binary = server_binary(request.param)
-    if binary is None:
-        text = f"no {request.param} server on this machine"
-        if os.environ.get("CI"):
-            pytest.fail(text)
-        pytest.skip(text)
-    return [] if request.param == "valkey" else ["--server", binary]
+    binary = binary_or_skip(request.param)
+    return [] if request.param == "valkey" else ["--server", str(binary)]
 
 
 def audited(said: str) -> None:
@@ -60,88 +47,88 @@ def audited(said: str) -> None:
         assert re.search(rf"{name} +│ ok", said), f"{name} not ok in:\n{said}"
 
 
-def test_runs_trades_audits_stops_and_continues(market: Market, server: list[str]) -> None:
+def test_runs_trades_audits_stops_and_continues(system: RunningSystem, server: list[str]) -> None:
     """A run ends with a clean audit, and the next one on the same data goes on from it."""
-    market.start("--duration", "4", *server)
-    code, said = market.wait()
+    system.start("--duration", "4", *server)
+    code, said = system.wait()
     assert code == 0, said
     audited(said)
     first = re.search(r"publisher-1: sent (\d+)", said)
     assert first is not None and int(first[1]) > 0, said
-    market.start(*server)
-    status = market.status()
+    system.start(*server)
+    status = system.status()
     assert status["orders"] > int(first[1])
-    code, said = market.stop()
+    code, said = system.stop()
     assert code == 0, said
     audited(said)
 
 
-def restarted(market: Market, name: str, pid: int) -> bool:
+def restarted(system: RunningSystem, name: str, pid: int) -> bool:
     """Whether the child lives under another pid."""
-    return market.pids().get(name) not in (pid, None)
+    return system.pids().get(name) not in (pid, None)
 
 
-def test_killed_children_come_back(market: Market) -> None:
+def test_killed_children_come_back(system: RunningSystem) -> None:
     """Every child killed with -9, one after the other and then all at once, is restarted."""
-    market.start()
-    for name, pid in market.pids().items():
+    system.start()
+    for name, pid in system.pids().items():
         os.kill(pid, signal.SIGKILL)
-        wait_for(f"{name} restarted", partial(restarted, market, name, pid), 20)
-    for pid in market.pids().values():
+        wait_for(f"{name} restarted", partial(restarted, system, name, pid), 20)
+    for pid in system.pids().values():
         os.kill(pid, signal.SIGKILL)
-    market.trades_on()
-    assert market.audit().ok
-    code, said = market.stop()
+    system.trades_on()
+    assert system.audit().ok
+    code, said = system.stop()
     assert code == 0, said
     audited(said)
     assert "exchange-1 died (signal 9)" in said
 
 
-def test_a_killed_server_comes_back(market: Market, server: list[str]) -> None:
+def test_a_killed_server_comes_back(system: RunningSystem, server: list[str]) -> None:
     """The server killed with -9 twice is restarted on its data, and trading goes on."""
-    market.start(*server)
+    system.start(*server)
     for _ in range(2):
-        os.kill(market.server_pid(), signal.SIGKILL)
-        wait_for("the server back", market.status, 20)
-        market.trades_on()
-    code, said = market.stop()
+        os.kill(system.server_pid(), signal.SIGKILL)
+        wait_for("the server back", system.status, 20)
+        system.trades_on()
+    code, said = system.stop()
     assert code == 0, said
     audited(said)
     assert "the server died, restarting it" in said
 
 
-def test_nothing_outlives_a_killed_up(market: Market, server: list[str]) -> None:
+def test_nothing_outlives_a_killed_up(system: RunningSystem, server: list[str]) -> None:
     """When `mm up` itself is killed with -9 no child lives on, and the next one starts cleanly."""
-    market.start(*server)
-    pids = [*market.pids().values(), market.server_pid()]
-    market.kill()
+    system.start(*server)
+    pids = [*system.pids().values(), system.server_pid()]
+    system.kill()
     wait_for("the end of all children", lambda: not any(map(alive, pids)), 5)
-    market.start(*server)
-    code, said = market.stop()
+    system.start(*server)
+    code, said = system.stop()
     assert code == 0, said
     audited(said)
 
 
-def test_an_orphaned_server_is_taken_over(market: Market) -> None:
+def test_an_orphaned_server_is_taken_over(system: RunningSystem) -> None:
     """A server that still serves a directory whose owner is gone is stopped by the next owner."""
-    market.start("--duration", "3")
-    market.wait()
+    system.start("--duration", "3")
+    system.wait()
     binary = server_binary("valkey")
     assert binary is not None
-    orphan = os.spawnv(os.P_NOWAIT, binary, [binary, str(market.data_dir / "server.conf")])
+    orphan = os.spawnv(os.P_NOWAIT, binary, [binary, str(system.data_dir / "server.conf")])
     reaper = threading.Thread(target=os.waitpid, args=(orphan, 0))
     reaper.start()
-    wait_for("the orphan to serve", (market.data_dir / "redis.sock").exists, 10)
-    market.start()
+    wait_for("the orphan to serve", (system.data_dir / "redis.sock").exists, 10)
+    system.start()
     reaper.join(10)
     assert not alive(orphan)
-    code, said = market.stop()
+    code, said = system.stop()
     assert code == 0, said
 
 
-def crash(market: Market, server: list[str], *write: str) -> None:
+def crash(system: RunningSystem, server: list[str], *write: str) -> None:
     """The directory's server, started by hand, writes this and is killed."""
-    managed = ManagedServer(DataDir(market.data_dir), Path(server[1]) if server else None)
+    managed = ManagedServer(DataDir(system.data_dir), Path(server[1]) if server else None)
     managed.start()
     client = open_client(managed.url)
     execute(client, *write)
@@ -151,68 +138,70 @@ def crash(market: Market, server: list[str], *write: str) -> None:
     managed.process.wait()
 
 
-def test_what_a_crash_left_is_audited(market: Market, server: list[str]) -> None:
+def test_what_a_crash_left_is_audited(system: RunningSystem, server: list[str]) -> None:
     """After an unclean stop `mm up` audits what was loaded, and starts nothing on a violation."""
-    market.start("--duration", "2", *server)
-    market.wait()
-    log = market.data_dir / "logs" / "exchange-1.log"
+    system.start("--duration", "2", *server)
+    system.wait()
+    log = system.data_dir / "logs" / "exchange-1.log"
     before, totals = log.read_text(), Keys().named("exposure")
-    crash(market, server, "HINCRBY", totals, "bid_units", "-1")
-    done = run_mm("up", "--headless", *server, "--duration", "1", data_dir=market.data_dir)
+    crash(system, server, "HINCRBY", totals, "bid_units", "-1")
+    done = run_mm("up", "--headless", *server, "--duration", "1", data_dir=system.data_dir)
     assert done.returncode == 1
     assert "the audit finds exposure-exact" in done.stderr
     assert "Traceback" not in done.stderr
     assert log.read_text() == before, "an exchange was started"
     # Set right, it goes on and says that it has looked; after an orderly stop it does not look.
-    crash(market, server, "HINCRBY", totals, "bid_units", "1")
+    crash(system, server, "HINCRBY", totals, "bid_units", "1")
     for looked in (True, False):
-        done = run_mm("up", "--headless", *server, "--duration", "2", data_dir=market.data_dir)
+        done = run_mm("up", "--headless", *server, "--duration", "2", data_dir=system.data_dir)
         assert done.returncode == 0, done.stdout
         assert ("the audit is clean" in done.stdout) is looked
 
 
-def test_a_second_up_refuses(market: Market) -> None:
+def test_a_second_up_refuses(system: RunningSystem) -> None:
     """A data directory has one owner: a second `mm up` says who it is, and changes nothing."""
-    market.start()
-    done = run_mm("up", "--headless", "--duration", "1", data_dir=market.data_dir)
+    system.start()
+    done = run_mm("up", "--headless", "--duration", "1", data_dir=system.data_dir)
     assert done.returncode == 1
     assert "in use by another `mm up`" in done.stderr
-    assert market.process is not None and str(market.process.pid) in done.stderr
+    assert system.process is not None and str(system.process.pid) in done.stderr
     assert "Traceback" not in done.stderr
-    market.trades_on()
+    system.trades_on()
 
 
-def test_another_configuration_on_the_same_data_is_refused(market: Market) -> None:
+def test_another_configuration_on_the_same_data_is_refused(system: RunningSystem) -> None:
     """The keys hold the configuration: another one is refused, naming the field and both values."""
-    market.start("--duration", "3")
-    market.wait()
-    changed = market.data_dir / "other.toml"
+    system.start("--duration", "3")
+    system.wait()
+    changed = system.data_dir / "other.toml"
     run_mm("config", "init", str(changed))
     changed.write_text(changed.read_text().replace("limit_units = 100", "limit_units = 90"))
-    done = run_mm("up", "--headless", "--config", str(changed), data_dir=market.data_dir)
+    done = run_mm("up", "--headless", "--config", str(changed), data_dir=system.data_dir)
     assert done.returncode == 1
     assert "limit_units stored 100 given 90" in done.stderr
 
 
-def test_two_of_each_change_nothing(market: Market) -> None:
+def test_two_of_each_change_nothing(system: RunningSystem) -> None:
     """A second exchange and state service started by hand share the work, with a clean audit."""
-    market.start()
-    extra = market.start_beside("exchange", "state")
+    system.start()
+    extra = system.start_beside("exchange", "state")
     try:
-        wait_for("four of them", lambda: len(market.pids()) >= 7, 20)
-        market.trades_on()
+        wait_for("four of them", lambda: len(system.pids()) >= 7, 20)
+        system.trades_on()
     finally:
         for process in extra:
             process.terminate()
             assert process.wait(20) == 0
-    code, said = market.stop()
+    code, said = system.stop()
     assert code == 0, said
     audited(said)
 
 
-def test_the_server_has_the_best_allocator(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_has_the_best_allocator(
+    system: RunningSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The server runs with jemalloc where the machine has it, and else with a larger cache."""
-    directory = DataDir(market.data_dir)
+    directory = DataDir(system.data_dir)
     directory.prepare()
     managed = ManagedServer(directory)
     managed.start()

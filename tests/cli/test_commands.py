@@ -21,7 +21,7 @@ from mm.market import default_config
 from mm.orders import FlowOptions
 from mm.publisher import PublisherOptions
 from mm.up import Up, UpOptions
-from tests.cli.test_face import loaded_after
+from tests.kit.commands import loaded_after
 
 SHARED = {"data_dir", "redis_url", "prefix", "durability"}
 

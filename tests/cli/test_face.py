@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -14,27 +12,9 @@ import mm
 from mm.market import default_config
 from mm.store import SOCKET_NAME, Keys, server_url
 from tests.kit import Real, World
+from tests.kit.commands import loaded_after, run_python
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-
-
-def run_python(code: str, directory: Path | None = None) -> str:
-    """What Python code prints in an interpreter of its own."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def loaded_after(code: str) -> set[str]:
-    """The modules that an interpreter has loaded after running the code."""
-    return set(run_python(f"{code}\nimport sys\nprint(*sys.modules)").split())
 
 
 def test_each_name_is_the_one_of_its_package() -> None:

@@ -14,7 +14,7 @@ from mm.host import ChildPlan, Lock, ManagedServer, ThrowawaySystem, interrupted
 from mm.store import take_snapshot
 from tests.kit import small_config
 from tests.kit.backends import SERVERS, binary_or_skip
-from tests.kit.market import alive
+from tests.kit.commands import alive
 
 
 def make_system(server: str) -> ThrowawaySystem[ManagedServer]:

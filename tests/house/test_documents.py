@@ -32,7 +32,7 @@ def documents() -> list[Path]:
 
 
 def market_fields() -> list[str]:
-    """The configuration's fields, symbols aside."""
+    """The configuration's fields, without the symbols."""
     return [field.name for field in fields(Config) if field.name != "symbols"]
 
 

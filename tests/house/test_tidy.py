@@ -74,7 +74,7 @@ def test_sizes() -> None:
 
 
 def constants(path: Path) -> Iterator[tuple[int, str]]:
-    """The string constants of a Python file, docstrings aside, with their lines."""
+    """The string constants of a Python file with their lines, without docstrings."""
     parsed = tree(path)
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
     docs = {
@@ -172,7 +172,7 @@ def clocks_and_chance(path: Path) -> set[tuple[str, str]]:
 
 
 def test_no_stray_clocks_or_chance() -> None:
-    """No process clock and no random number, a short list with reasons aside."""
+    """No module uses a process clock or random numbers, except those of a list with reasons."""
     found = set[tuple[str, str]]().union(*map(clocks_and_chance, MODULES))
     assert found == set(CLOCKS_AND_CHANCE)
 
@@ -180,8 +180,8 @@ def test_no_stray_clocks_or_chance() -> None:
 # --- texts
 
 
-def test_exceptions_from_the_checkers_are_single_and_explained() -> None:
-    """Each exception granted to a checker names one rule; its line or the one above says why."""
+def test_silenced_checkers_are_explained() -> None:
+    """Each comment that silences a checker names one rule and has a reason beside or above it."""
     mark = "|".join(("type: " + "ignore", "no" + "qa"))
     for path in [*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "scripts").glob("*.py")]:
         lines = path.read_text(encoding="utf-8").splitlines()

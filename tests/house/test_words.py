@@ -19,10 +19,10 @@ from mm.market import REASONS, REFUSALS, Config, Symbol
 from mm.store import script_names
 from mm.store.keys import CATALOGUE, FIELDS, RECORDS
 from tests.house.imports import tree
-from tests.house.plan import ROOT
-from tests.house.test_documents import prose
-from tests.house.test_tidy import LUA, MODULES
+from tests.house.plan import HOUSE, ROOT
 
+MODULES = list(HOUSE.paths.values())
+LUA = sorted((ROOT / "mm" / "lua").rglob("*.lua"))
 GLOSSARY = ROOT / "docs" / "glossary.md"
 #: Phrases that a reader has to decode, and what to write in their place.
 BANNED_PHRASES = {
@@ -137,7 +137,7 @@ def lua_texts(path: Path) -> Iterator[Text]:
 
 def document_texts() -> Iterator[Text]:
     """The documents, each as one; the glossary and the history of changes aside."""
-    for path in prose():
+    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
         if path != GLOSSARY and path.name != "CHANGELOG.md":
             yield Text(place(path), 1, path.read_text(encoding="utf-8"))
 

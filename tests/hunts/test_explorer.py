@@ -11,12 +11,12 @@ from mm.audit import audit
 from mm.store import script_names
 from mm.store.lua import assembled
 from tests.hunts.explorer.parts import Spec, Violation, broken
-from tests.hunts.explorer.replay import ServerHost, bare, compare, play, random_walk, tell
+from tests.hunts.explorer.replay import ServerHost, bare, compare, explained, play, random_walk
 from tests.hunts.explorer.search import explore
 from tests.hunts.explorer.worlds import BUY, FULL, QUICK, WORLDS, tiny
 from tests.kit import SEEDS, Backend
 
-#: Broken on purpose: script, its piece, what stands there instead, the world, what is then said.
+#: Scripts broken on purpose: script, its piece, the replacement, the world, the violation found.
 BREAKS = {
     "a fill uncommitted": (
         *("place", "current.fill_seq ~= current.position_version", "false"),
@@ -92,7 +92,7 @@ def test_the_normal_run_explores_ten_thousand_states() -> None:
 def test_every_interleaving(name: str) -> None:
     """Every invariant holds in each state that is reached, and from each the system drains."""
     found = explore(WORLDS[name], QUICK[name])
-    assert not found.violation, "\n".join([found.violation, *tell(found.spec, found.trace)])
+    assert not found.violation, "\n".join([found.violation, *explained(found.spec, found.trace)])
     assert found.states >= QUICK[name] or found.complete
     assert found.transitions > found.states
     for script in script_names():
@@ -104,7 +104,7 @@ def test_a_world_is_explored_to_its_end() -> None:
     """A world without time, deaths or a second maker is finite, and is seen whole."""
     spec = Spec("end", tiny(), orders=(BUY,), makers=1, zombie=False, crashes=False, ticks=False)
     found = explore(spec, 100_000)
-    assert not found.violation, "\n".join([found.violation, *tell(spec, found.trace)])
+    assert not found.violation, "\n".join([found.violation, *explained(spec, found.trace)])
     assert found.complete
     assert explore(spec, 100_000).states == found.states > 90
 
@@ -116,22 +116,22 @@ def test_it_bites(what: str) -> None:
     spec = replace(WORLDS[world], scripts=broken(script, old, new))
     found = explore(spec, 5_000)
     assert said in found.violation, found.violation
-    told = tell(spec, found.trace)
-    assert bare(told) == found.trace
+    lines = explained(spec, found.trace)
+    assert bare(lines) == found.trace
     if said in SEEN_ON_THE_WAY:
         with pytest.raises(Violation, match=said):
-            play(spec, told)
+            play(spec, lines)
     else:
-        play(spec, told)
+        play(spec, lines)
 
 
 def test_the_shortest_trace_comes_first() -> None:
-    """A double execution is shown by the fewest moves that can show it, each told in words."""
+    """A double execution is shown by the fewest moves that can show it, each explained in words."""
     breaking = broken("match", "local outcome = key and seen[key]", "local outcome")
     spec = replace(WORLDS["cold"], scripts=breaking)
     found = explore(spec, 5_000)
     assert found.trace == ["send 0", "again 0", "step exchange-1"]
-    assert "a second time" in tell(spec, found.trace)[1]
+    assert "a second time" in explained(spec, found.trace)[1]
     play(WORLDS["cold"], found.trace)
 
 

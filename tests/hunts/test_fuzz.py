@@ -52,9 +52,9 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
 class TestOrders:
     @pytest.mark.parametrize("seed", SEEDS)
     def test_seeded(self, orders_world: World, seed: int) -> None:
-        """Damaged entries, alone and among good ones: all answered, none sticks."""
-        told = fuzz_orders(orders_world, seed, 600)
-        assert min(told["good"], told["bad"], told["unknown"]) > 20
+        """Damaged entries, alone and among good ones: all are answered, none stops the stream."""
+        counts = fuzz_orders(orders_world, seed, 600)
+        assert min(counts["good"], counts["bad"], counts["unknown"]) > 20
 
     def test_any_bytes(self, orders_world: World) -> None:
         """Entries that Hypothesis makes up."""
@@ -88,10 +88,10 @@ class TestOrders:
 class TestFiles:
     @pytest.mark.parametrize("kind", ["tape", "config"])
     def test_seeded(self, fake: Fake, kind: str) -> None:
-        """Each file is refused by its name, or it is usable: a configuration also runs."""
-        told = fuzz_files(kind, SEED, range(230), fake)
-        assert told["refused"] > 50
-        assert told["used"] + told["ran"] > 25
+        """Each file is refused with its name, or can be used; a sample of configurations runs."""
+        counts = fuzz_files(kind, SEED, range(230), fake)
+        assert counts["refused"] > 50
+        assert counts["used"] + counts["ran"] > 25
 
     def test_any_bytes(self) -> None:
         """Tapes and configurations that Hypothesis makes up."""
@@ -101,32 +101,32 @@ class TestFiles:
 @pytest.mark.server
 class TestCommands:
     def test_seeded(self, stage: Stage) -> None:
-        """Every command refuses wrong values with 2 and a reason, and right ones not."""
-        told = fuzz_commands(stage, SEED, range(120))
-        assert told["exit 2"] > 30
-        assert told["exit 0"] > 30
+        """Every command takes right values, and ends with 2 and a reason for a wrong one."""
+        counts = fuzz_commands(stage, SEED, range(120))
+        assert counts["exit 2"] > 30
+        assert counts["exit 0"] > 30
 
     def test_any_words(self, stage: Stage) -> None:
         """Command lines that Hypothesis makes up."""
         explore_commands(stage, SEED, 40)
 
     def test_as_processes(self, stage: Stage) -> None:
-        """The same as real processes, a sample."""
+        """A sample of the same commands ends as it should when run as real processes."""
         assert sum(fuzz_processes(stage, SEED, range(2)).values()) == 2
 
 
 class TestFound:
-    """What the long version has found, a test each."""
+    """Faults that the long version has found, one test each."""
 
     @pytest.mark.parametrize("line", ["limit_units = ", "refresh_ms = 0x", "durability = 0x"])
     def test_integer_of_thousands_of_digits(self, line: str) -> None:
-        """A number that Python refuses to read or to write out is refused as any other."""
+        """A number that Python itself refuses to convert is refused like any other wrong value."""
         with pytest.raises(ConfigError, match="digits"):
             parse_config("[market]\n" + line + "9" * 5000 + "\n")
 
     @pytest.mark.parametrize("path", ["/dev/zero", "directory", "pipe"])
     def test_configuration_that_never_ends(self, tmp_path: Path, path: str) -> None:
-        """A device, a directory or a pipe is no configuration file, and is not read."""
+        """A device, a directory or a pipe is refused, and is not read."""
         (tmp_path / "directory").mkdir()
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(ConfigError, match="regular file"):
@@ -145,7 +145,7 @@ class TestFound:
             load_config(path)
 
     def test_very_long_value(self) -> None:
-        """A text of an error shows the beginning of a long value and its length."""
+        """An error shows the beginning of a long value, and its length."""
         with pytest.raises(ConfigError) as caught:
             parse_config(f'[market]\nexposure_mode = "{"x" * 100_000}"')
         assert len(str(caught.value)) < 400
@@ -163,12 +163,12 @@ class TestFound:
         ],
     )
     def test_url_that_undoes_the_settings(self, url: str) -> None:
-        """A server URL sets where to connect and as whom, not how."""
+        """A server URL sets the address and the user, and no other setting."""
         with pytest.raises(ValueRefused, match="server URL"):
             open_client(url)
 
     def test_url_with_a_database(self) -> None:
-        """What a URL may set, it sets."""
+        """A server URL may choose the database and the user."""
         client = open_client("redis://localhost:1?db=3&username=me")
         assert client.connection_pool.connection_kwargs["db"] == 3
 
@@ -188,7 +188,7 @@ class TestFound:
     def test_up_refuses_what_its_publishers_would(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
     ) -> None:
-        """A value that only a child would refuse does not start children that die for ever."""
+        """`mm up` refuses a value that its publishers would refuse, and starts nothing."""
         monkeypatch.chdir(tmp_path)
         (tmp_path / "t.csv").write_text("ts_ms,symbol,side,price,qty\n1,XY,buy,1.00,1\n")
         monkeypatch.setattr("mm.up.Up.run", lambda *_: pytest.fail("it started"))

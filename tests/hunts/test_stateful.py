@@ -176,12 +176,12 @@ class Market(RuleBasedStateMachine):
         self.oracle.match(now, 500, reaped)
         self.oracle.expire(now)
 
-    @rule(most=st.integers(1, 4))
-    def match_few(self, most: int) -> None:
+    @rule(max_orders=st.integers(1, 4))
+    def match_few(self, max_orders: int) -> None:
         """A small batch, and the same call again after a lost reply only goes on from there."""
         reaped = self._reaped()
-        self.world.scripts.match(most)
-        self.oracle.match(self.world.now_ms(), most, reaped)
+        self.world.scripts.match(max_orders)
+        self.oracle.match(self.world.now_ms(), max_orders, reaped)
 
     def _reaped(self) -> Callable[[str], bool]:
         there = {name for name in NAMES if self.world.hash("quote:*", name)}
@@ -229,7 +229,7 @@ class Market(RuleBasedStateMachine):
     def place_any(
         self, symbol: str, trigger: Trigger, bid: int, spread: int, sizes: tuple[int, int]
     ) -> None:
-        """Whatever anybody may propose of the present versions."""
+        """Any proposal that names the present versions."""
         book = self.oracle.books[symbol]
         prices = Prices(bid, sizes[0], max(0, bid + spread), sizes[1])
         self._place(Proposal(symbol, "maker-1", trigger, book.committed, book.version, prices))
@@ -275,7 +275,7 @@ class Market(RuleBasedStateMachine):
     @precondition(lambda self: not self.forged and len(self.sent) > 6)
     @rule(symbol=names)
     def forge(self, symbol: str) -> None:
-        """A foreign hand appends a record to the ledger: that symbol halts, no other."""
+        """A foreign hand appends a record to the ledger: that symbol halts, and no other."""
         self.forged = True
         line = "buy 1 101 c9 o9 AAA-1 0"
         execute(self.world.client, "XADD", "{mm}:fills", "*", f"{symbol}-1000", line)
@@ -290,7 +290,7 @@ class Market(RuleBasedStateMachine):
 
     @invariant()
     def agree(self) -> None:
-        """Everything that can be seen is what the model says."""
+        """Everything that can be seen is as in the model."""
         for side in SIDES:
             queue = list(self.world.ranked(f"waiting:{side}"))
             assert queue == self.oracle.queues[side], f"waiting for {side}"
@@ -299,11 +299,11 @@ class Market(RuleBasedStateMachine):
         for name, book in self.oracle.books.items():
             self._agree_on(name, book)
         for client in CLIENTS:
-            told = [
+            reports = [
                 (name, line.rpartition(" ")[0])
                 for name, line in self.world.records("reports:*", client)
             ]
-            assert told == self.oracle.reports.get(client, []), f"reports of {client}"
+            assert reports == self.oracle.reports.get(client, []), f"reports of {client}"
 
     def _agree_on(self, name: str, book: Any) -> None:
         position, state = self.world.position(name), self.world.hash("symbol:*", name)

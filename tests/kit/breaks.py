@@ -126,8 +126,8 @@ def quote_that_never_expires(world: World) -> None:
 
 
 @breaks("one-quote")
-def end_told_twice(world: World) -> None:
-    """A quote's end is told a second time."""
+def end_recorded_twice(world: World) -> None:
+    """A quote's end is recorded a second time."""
     event = next(event for event in world.events() if event["event"] == "expired")
     words = [word for item in event.items() for word in item]
     execute(world.client, "XADD", world.keys.named("quotes"), "*", *words)
@@ -288,7 +288,7 @@ def outcome_forgotten(world: World) -> None:
 
 @breaks("order-once")
 def outcome_contradicts_itself(world: World) -> None:
-    """An outcome says canceled and has a fill."""
+    """An outcome is canceled and has a fill."""
     bucket, order, words = first_outcome(world)
     set_field(world, "seen:*", bucket, order, " ".join(["canceled", *words[1:]]))
 
@@ -323,7 +323,7 @@ def split_entries(entries: list[Entry]) -> list[Entry]:
 
 @breaks("order-once")
 def report_of_another_price(world: World) -> None:
-    """A report tells another price than the ledger."""
+    """A report has another price than the ledger."""
     edit_report(world, lambda line: line.startswith("filled"), lambda words: replace(words, 4, "7"))
 
 
@@ -374,7 +374,7 @@ def fill_uncommitted_when_placed(world: World) -> None:
 
 @breaks("gate-kept")
 def placed_at_another_version(world: World) -> None:
-    """Both numbers moved together: only the ledger can tell."""
+    """Both numbers moved together: only the ledger shows it."""
     for index, event in enumerate(world.events()):
         higher = int(event["fill_seq"]) + 1
         after = [one for one in world.events(event["symbol"]) if int(one["fill_seq"]) >= higher]

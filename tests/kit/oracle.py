@@ -1,8 +1,8 @@
-"""A plain model of the contract: matching, positions, exposure, waiting, expiry, first outcomes.
+"""A plain model of the rules: matching, positions, exposure, waiting, expiry, first outcomes.
 
-It shares nothing with the scripts: lists and plain loops, written from the contract's sentences,
-slow and obvious. What a server may do as it likes, reap an expired key at once or later, it is
-told.
+It shares nothing with the scripts. It is slow and obvious: lists and loops, written from the
+sentences of docs/RULES.md. A server may reap an expired key at once or later; the model's caller
+says which it was.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Book:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of an order, as its report says it, time aside."""
+    """The outcome of an order: its report without the time."""
 
     status: str
     reason: str = "-"
@@ -95,7 +95,7 @@ class Outcome:
     quote_id: str = "-"
 
     def words(self, duplicate: bool) -> str:
-        """The report's words, the time aside."""
+        """The report's words without the time."""
         again = "1" if duplicate else "0"
         return (
             f"{self.status} {self.reason} {self.lots} {self.price} {self.fill_id} {self.quote_id}"
@@ -104,7 +104,7 @@ class Outcome:
 
 
 class Oracle:
-    """The whole system as the contract describes it, at the instants that it is told."""
+    """The whole system as the rules describe it; its caller gives it each instant."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -122,10 +122,10 @@ class Oracle:
         """One entry of order records arrives."""
         self.unmatched.append(list(records))
 
-    def match(self, now: int, most: int, reaped: Callable[[str], bool]) -> None:
-        """Take whole entries while they hold at most ``most`` orders together, the first always."""
+    def match(self, now: int, max_orders: int, reaped: Callable[[str], bool]) -> None:
+        """Take whole entries, up to ``max_orders`` orders together; the first entry always."""
         taken = 0
-        while self.unmatched and (taken == 0 or taken + len(self.unmatched[0]) <= most):
+        while self.unmatched and (taken == 0 or taken + len(self.unmatched[0]) <= max_orders):
             entry = self.unmatched.pop(0)
             taken += len(entry)
             for order_id, line in entry:
@@ -152,8 +152,8 @@ class Oracle:
             if known:
                 self.first[key] = outcome
         name = order_id if known else "-"
-        told = outcome.words(first is not None)
-        self.reports.setdefault(client, []).append((name, told))
+        line = outcome.words(first is not None)
+        self.reports.setdefault(client, []).append((name, line))
 
     def _fault(self, known: bool, words: list[str]) -> str:
         if not known:
@@ -295,19 +295,19 @@ class Oracle:
         name, queue = book.symbol.name, self.queues[side]
         notional = self.config.exposure_mode == "notional"
         unit = ticks * book.symbol.multiplier if notional else 1
-        most = min(lots, self.config.limit_units // unit)
+        full = min(lots, self.config.limit_units // unit)
         own = book.held(side)
         free = self.config.limit_units - sum(
             other.held(side) for other in self.books.values() if other is not book
         )
-        # Those who began to wait before it come first.
+        # Symbols that began to wait earlier come first.
         for earlier in queue[: queue.index(name)] if name in queue else queue:
             claim = self.books[earlier].claims[side]
             free -= max(0, claim.lots * claim.unit - self.books[earlier].held(side))
-        given = min(most, max(0, free) // unit)
+        given = min(full, max(0, free) // unit)
         if trigger == "capacity":
-            given = max(given, min(most, own // unit))
-        if given == most:
+            given = max(given, min(full, own // unit))
+        if given == full:
             if name in queue:
                 queue.remove(name)
         elif name not in queue:
@@ -315,5 +315,5 @@ class Oracle:
         elif given * unit > own:
             queue.remove(name)
             queue.append(name)
-        book.claims[side] = Claim(most, unit)
+        book.claims[side] = Claim(full, unit)
         return Level(ticks, given, given, unit)

@@ -43,7 +43,7 @@ def symbol_names(count: int) -> list[str]:
 
 
 def make_symbol(name: str = "AAA", **changes: Any) -> Symbol:
-    """A symbol that quotes 10 lots at 99 x 101 with no lean, unless told otherwise."""
+    """A symbol that quotes 10 lots at 99 x 101 with no lean; ``changes`` are its parameters."""
     values: dict[str, Any] = {
         "tick": Decimal("0.01"),
         "lot": Decimal(1),

@@ -16,7 +16,7 @@ from mm.lab.bench.load import Orders, encode
 from mm.lab.bench.sections.hold import figures
 from mm.lab.bench.world import bench_symbols
 from mm.store import Keys
-from tests.kit.market import run_mm
+from tests.kit.commands import run_mm
 
 KEY = Keys().named("orders")
 

@@ -25,9 +25,8 @@ from mm.lab.chaos.show import Round, percentile
 from mm.market import Order
 from mm.orders import FlowOptions, Journal, OrderClient, read_journal
 from mm.store import execute, script_names, take_snapshot
-from tests.kit import Fake, World, small_config
-from tests.kit.backends import server_binary, wait_for
-from tests.kit.market import MM
+from tests.kit import Fake, World, server_binary, small_config, wait_for
+from tests.kit.commands import MM
 
 FLOW = FlowOptions(rate_per_s=0, seed=5)
 ORDERS = 30

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.backends import wait_for
-from tests.kit.market import alive
+from tests.kit import wait_for
+from tests.kit.commands import alive
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 

@@ -7,73 +7,17 @@ Every kind of malformed entry, then thousands of random ones. The seed stands in
 from __future__ import annotations
 
 import random
-import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Literal
 
 import pytest
 
-from mm.market import MAX_INT, REASONS
+from mm.market import REASONS
 from mm.store import execute
 from tests.kit import SEEDS, MakeWorld, World, assert_sound
-
-ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-SYMBOL = re.compile(rb"[A-Z0-9._-]{1,16}")
-NUMBER = re.compile(rb"[0-9]{1,16}")
+from tests.kit.rubbish import ID, NAMES, WORDS, judge, random_entry, state_of
 
 GOOD_ID, GOOD_LINE = b"o1", b"c1 AAA buy 1 101"
-
-NAMES = (b"", b" ", b"-", b"\x00", b"\xff\xfe", b"a b", b"a\nb", b"a/b", b"o" * 65, "ö".encode())
-WORDS = (
-    b"",
-    b" ",
-    b"-",
-    b"0",
-    b"-1",
-    b"+1",
-    b"01",
-    b"1.0",
-    b"1e3",
-    b"0x1",
-    b"nan",
-    b"-inf",
-    b"9" * 15,
-    b"9" * 16,
-    b"9" * 17,
-    b"9" * 400,
-    str(MAX_INT).encode(),
-    str(MAX_INT + 1).encode(),
-    b"\x00",
-    b"1\x00",
-    b"\xff",
-    b"buy",
-    b"BUY",
-    b"AAA",
-    b"aaa",
-    b"ZZZ",
-    b"%d",
-    b"%s%n",
-    b"'); DROP",
-    b"1\n",
-    b"\t",
-    "½".encode(),
-    "٣".encode(),
-    b"x" * 5000,
-)
-
-
-def judge(name: bytes, line: bytes) -> tuple[bytes | None, Literal["good", "unknown", "bad"]]:
-    """Who can be answered, and what the order is worth: the contract, in Python."""
-    words = line.split(b" ")
-    head = re.match(rb"[^ \t\n\v\f\r]+", line)
-    sender = head[0] if head and ID.fullmatch(head[0]) else None
-    if sender is None or not ID.fullmatch(name) or len(words) != 5 or words[0] != sender:
-        return sender, "bad"
-    numbers = [NUMBER.fullmatch(word) and 0 < int(word) <= MAX_INT for word in words[3:]]
-    if not (SYMBOL.fullmatch(words[1]) and words[2] in (b"buy", b"sell") and all(numbers)):
-        return sender, "bad"
-    return sender, "good" if words[1] in (b"AAA", b"BBB") else "unknown"
 
 
 def every_kind() -> Iterator[tuple[bytes, bytes]]:
@@ -95,27 +39,6 @@ def every_kind() -> Iterator[tuple[bytes, bytes]]:
     yield b"o1", b"\xff" * 100_000
 
 
-def random_entry(rng: random.Random) -> list[tuple[bytes, bytes]]:
-    """One to four records, most of them damaged somehow, none named twice."""
-    records = {}
-    for _ in range(rng.randint(1, 4)):
-        name = rng.choice((b"o%d" % rng.randrange(400), rng.choice(NAMES)))
-        words = [
-            b"c%d" % rng.randrange(5),
-            rng.choice((b"AAA", b"BBB", b"ZZZ")),
-            rng.choice((b"buy", b"sell")),
-            b"%d" % rng.randint(1, 3),
-            b"%d" % rng.randint(90, 110),
-        ]
-        if rng.random() < 0.6:
-            words[rng.randrange(5)] = rng.choice(WORDS[:-1])
-        line = b" ".join(words[: rng.choice((5, 5, 5, 5, rng.randrange(6)))])
-        if rng.random() < 0.2:
-            line = rng.randbytes(rng.randrange(40))
-        records[name] = line
-    return list(records.items())
-
-
 @pytest.fixture
 def market(make_world: MakeWorld) -> World:
     """Both symbols quoted with plenty of room."""
@@ -123,12 +46,6 @@ def market(make_world: MakeWorld) -> World:
     for name in world.names:
         world.propose(name)
     return world
-
-
-def state_of(world: World) -> object:
-    """All that only an order may change: quotes, totals, positions, ledger."""
-    quotes = [world.hash("quote:*", name) for name in world.names]
-    return quotes, world.reserved(), len(world.fills())
 
 
 class TestEveryKind:

@@ -2,7 +2,7 @@
 
 A step that misses a key that holds money, exposure or memory of orders writes nothing (R19) and
 says DAMAGED and the key. A symbol without its position halts (R15), and what has no quote is
-released (R9). The next steps build all other keys anew.
+released (R9). The next steps build all other keys again.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def names_of(world: World, pattern: str) -> list[str]:
     ],
 )
 def test_what_heals(traded: World, pattern: str) -> None:
-    """The next steps build it anew: all symbols quoted, all orders answered, a clean audit."""
+    """The next steps build it again: all symbols quoted, all orders answered, a clean audit."""
     world = traded
     world.send_raw("bad", "c1 AAA buy x 1")
     world.drain()
@@ -184,7 +184,7 @@ def test_what_the_audit_says(fake_traded: World, pattern: str) -> None:
 
 
 def test_reservation_of_a_quote_that_is_hit(fake_traded: World) -> None:
-    """A fill, an expiry and a sweep do not hide that a reservation is gone: placing says it."""
+    """After a fill, an expiry and a release the placing script still finds the reservation gone."""
     world = fake_traded
     world.client.delete(world.keys.member("reservation:*", "AAA"))
     world.trade(world.order("buy", 1, symbol="AAA"))
@@ -209,7 +209,7 @@ def test_position(fake_traded: World) -> None:
 
 
 def test_symbol(fake_traded: World) -> None:
-    """Its orders are rejected as of an unknown symbol, the audit says it, no process starts."""
+    """Its orders are rejected as of an unknown symbol, the audit fails, and no process starts."""
     world = fake_traded
     world.client.delete(world.keys.member("symbol:*", "AAA"))
     (report,) = world.trade(world.order("buy", 1, symbol="AAA"))

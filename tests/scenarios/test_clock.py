@@ -78,7 +78,7 @@ def test_clock_set_back_and_forward_while_running(clocked: tuple[KillableServer,
 
 
 def test_clock_set_back_revives_nothing_and_forgets_nothing(fake: Fake) -> None:
-    """A swept quote stays gone, an order sent again stays a duplicate, whatever the clock says."""
+    """At any clock reading an ended quote stays gone, and an order sent again is a duplicate."""
     world = World(fake, small_config())
     world.propose()
     order = world.order()

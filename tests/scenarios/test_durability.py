@@ -114,7 +114,7 @@ def test_disk_full(server: str, how: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 @SERVERS
 def test_log_damaged_in_its_middle(server: str) -> None:
-    """Many a flipped bit is refused at the start; none changes a committed number unseen.
+    """Many flipped bits are refused at the start; none changes a committed number unseen.
 
     What neither the server nor the audit can see is text that no invariant binds, such as a
     maker's name in an old quote event.

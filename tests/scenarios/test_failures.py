@@ -28,7 +28,7 @@ from tests.kit import (
     wait_for,
 )
 from tests.kit.crash import killable_server
-from tests.kit.market import Market
+from tests.kit.running import RunningSystem
 
 
 @pytest.fixture
@@ -210,11 +210,11 @@ def test_everything_restarts(quoted: World) -> None:
 @pytest.mark.slow
 def test_state_service_dies_under_a_connected_viewer() -> None:
     """The viewer stays connected and correct while the state service is killed and comes back."""
-    market = Market()
+    system = RunningSystem()
     try:
-        market.start()
-        reader = SnapshotSource(f"unix://{market.data_dir.resolve()}/redis.sock", Keys())
-        pid = market.pids()["state-1"]
+        system.start()
+        reader = SnapshotSource(f"unix://{system.data_dir.resolve()}/redis.sock", Keys())
+        pid = system.pids()["state-1"]
         os.kill(pid, signal.SIGKILL)
         seen = []
 
@@ -229,10 +229,10 @@ def test_state_service_dies_under_a_connected_viewer() -> None:
 
         wait_for("further commits", committed, 30)
         assert seen == sorted(seen)
-        code, said = market.stop()
+        code, said = system.stop()
         assert code == 0, said
     finally:
-        market.close()
+        system.close()
 
 
 def test_waits_for_exposure_are_served(make_world: MakeWorld) -> None:

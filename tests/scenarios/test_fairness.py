@@ -86,15 +86,15 @@ class Market:
     longest_ms: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     quoted_ms: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
-    def settle(self, most: int = 30) -> int:
+    def settle(self, max_rounds: int = 30) -> int:
         """Let the makers act until they change nothing; how many rounds that took."""
-        for rounds in range(most):
+        for rounds in range(max_rounds):
             before = self.trace()
             for maker in self.makers:
                 maker.step()
             if self.trace() == before:
                 return rounds
-        pytest.fail(f"the makers still change quotes after {most} rounds without any event")
+        pytest.fail(f"the makers still change quotes after {max_rounds} rounds without any event")
 
     def trace(self) -> tuple[int, dict[str, str]]:
         """What every placement that is not a silent omission changes: events, totals, places."""

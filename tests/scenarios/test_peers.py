@@ -35,7 +35,7 @@ def test_fills_sent_fire_and_forget_and_lost(quoted: World) -> None:
 
 
 def test_redelivered_fill_applied_twice(quoted: World) -> None:
-    """A ledger read again from its beginning applies nothing again, and says loudly why."""
+    """A ledger that is read again from its start is not applied again, and the symbol halts."""
     quoted.trade(quoted.order("buy", 4))
     quoted.drain()
     execute(quoted.client, "HSET", quoted.keys.named("cursors"), "state", "0-0")

@@ -181,15 +181,15 @@ def test_backlog(server: str) -> None:
         world = made.world(config, setup=True)
         trader = Trader(world, SEEDS[0])
         bulk_orders(world, count, SEEDS[0])
-        most = 0
+        largest = 0
         while not answered(world):
             before = trader.exchange.count
             trader.exchange.step()
-            most = max(most, trader.exchange.count - before)
+            largest = max(largest, trader.exchange.count - before)
             trader.state.step()
             trader.makers[0].step()
         assert trader.exchange.count == count
-        assert most <= BATCH
+        assert largest <= BATCH
         assert world.fills()
         assert world.client.xlen(world.keys.named("orders")) < count
         assert_audited(world, f"backlog of {count}", quiescent=True)

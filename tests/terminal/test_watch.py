@@ -10,13 +10,13 @@ import signal
 import struct
 import subprocess
 import termios
-from collections.abc import Iterator
 
 import pyte
 import pytest
 
-from tests.kit.backends import wait_for
-from tests.kit.market import MM, Market
+from tests.kit import wait_for
+from tests.kit.commands import MM
+from tests.kit.running import RunningSystem
 
 pytestmark = pytest.mark.server
 
@@ -82,22 +82,14 @@ class Terminal:
         os.close(self._master)
 
 
-@pytest.fixture
-def market() -> Iterator[Market]:
-    """A data directory of its own."""
-    made = Market()
-    yield made
-    made.close()
-
-
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (200, 50)])
-def test_up_on_a_terminal_shows_the_market(market: Market, columns: int, rows: int) -> None:
+def test_up_on_a_terminal_shows_the_market(system: RunningSystem, columns: int, rows: int) -> None:
     """`mm up` shows quotes, exposure, processes and durability at 80 and at 200 columns.
 
     Ctrl-C ends it with the audit on the ordinary screen.
     """
-    arguments = ["up", "--rate", "100", "--data-dir", str(market.data_dir)]
-    terminal = Terminal(columns, rows, arguments, market.leash)
+    arguments = ["up", "--rate", "100", "--data-dir", str(system.data_dir)]
+    terminal = Terminal(columns, rows, arguments, system.leash)
     try:
         text = terminal.shows("AAPL", "EURUSD", "durability always", "valkey", "long", "short")
         terminal.shows("granted")
@@ -112,16 +104,16 @@ def test_up_on_a_terminal_shows_the_market(market: Market, columns: int, rows: i
         terminal.close()
 
 
-def test_watch_shows_a_running_system_and_changes_nothing(market: Market) -> None:
-    """`mm watch` in another terminal shows the same market, and its end leaves it trading."""
-    market.start()
-    terminal = Terminal(100, 30, ["watch", "--data-dir", str(market.data_dir)], market.leash)
+def test_watch_shows_a_running_system_and_changes_nothing(system: RunningSystem) -> None:
+    """`mm watch` in another terminal shows the same system, and its end leaves it trading."""
+    system.start()
+    terminal = Terminal(100, 30, ["watch", "--data-dir", str(system.data_dir)], system.leash)
     try:
         terminal.shows("AAPL", "durability always", "maker-2", "live")
-        os.kill(market.server_pid(), signal.SIGKILL)
-        market.trades_on(30)
+        os.kill(system.server_pid(), signal.SIGKILL)
+        system.trades_on(30)
         terminal.shows("AAPL", "durability always", "maker-2", "live")
         assert terminal.interrupt() == 0
     finally:
         terminal.close()
-    market.trades_on()
+    system.trades_on()

@@ -45,10 +45,10 @@ def check_turn(spec: Spec, side: str, args: list[str], before: Db, after: Db) ->
     for other in queue:
         if int(queue[other]) < mine:
             held = after.get(spec.key("reservation:*", other), {})
-            most = int(held[f"{side}_wanted_lots"]) * int(held[f"{side}_lot_units"])
-            claims += max(0, most - int(held[f"{side}_units"]))
+            claimed = int(held[f"{side}_wanted_lots"]) * int(held[f"{side}_lot_units"])
+            claims += max(0, claimed - int(held[f"{side}_units"]))
     units = int(after.get(spec.key("reservation:*", symbol), {})[f"{side}_units"])
-    # A top-up may keep what the symbol has, whoever waits.
+    # A top-up may keep what the symbol has, even when others wait.
     kept = int(before.get(spec.key("reservation:*", symbol), {})[f"{side}_units"])
     free = spec.config.limit_units - int(after.get(spec.key("exposure"), {})[f"{side}_units"])
     demand(
@@ -89,7 +89,7 @@ def _sent(spec: Spec) -> list[tuple[str, str]]:
 
 
 def check_events(spec: Spec, before: Db, after: Db) -> None:
-    """Each new quote event says what happened, and its gate was kept."""
+    """Each new quote event is true, and its gate was kept."""
     key = spec.key("quotes")
     for _, words in after.get(key, ())[len(before.get(key, ())) :]:
         event = dict(zip(words[::2], words[1::2], strict=True))

@@ -14,7 +14,7 @@ from mm.audit import audit
 from mm.store import open_client
 from mm.store.lua import assembled
 from tests.hunts.explorer.parts import Violation
-from tests.hunts.explorer.replay import ServerHost, compare, tell
+from tests.hunts.explorer.replay import ServerHost, compare, explained
 from tests.hunts.explorer.search import Result, explore
 from tests.hunts.explorer.worlds import FULL, WORLDS
 from tests.kit.backends import Server, server_binary
@@ -42,7 +42,7 @@ def main(words: Sequence[str] | None = None) -> int:
             if result.violation:
                 pool.terminate()
                 _say(f"\nVIOLATION {result.violation}\nin the world {result.spec.name}, after:")
-                _say("\n".join(tell(result.spec, result.trace)))
+                _say("\n".join(explained(result.spec, result.trace)))
                 return 1
     seconds = time.perf_counter() - started
     try:
@@ -60,8 +60,8 @@ def _say(text: str) -> None:
 
 
 def _one(job: tuple[str, int, int, int]) -> Result:
-    name, most, samples, seed = job
-    return explore(WORLDS[name], most, samples, seed)
+    name, max_states, samples, seed = job
+    return explore(WORLDS[name], max_states, samples, seed)
 
 
 def _shipped(results: Sequence[Result]) -> None:

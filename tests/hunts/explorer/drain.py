@@ -1,7 +1,7 @@
-"""From every state the system comes to rest, and what it then looks like; and nobody starves.
+"""From every state the system comes to rest in a right state, and no symbol starves.
 
-The rounds use the explorer's own moves: each process finishes what it has begun, then works until
-it changes nothing. No new orders come, no time passes, what a dead maker left stays under way.
+The rounds use the explorer's own moves. Each process finishes what it has begun, then works until
+it changes nothing. No new orders come and no time passes. Calls of a dead maker do not arrive.
 """
 
 from __future__ import annotations
@@ -138,8 +138,8 @@ class Drain:
             if "halted" in db.get(self.spec.key("symbol:*", symbol.name), {}):
                 continue
             quote = db.get(self.spec.key("quote:*", symbol.name), {})
-            for side, most in wanted(self.spec, db, symbol).items():
-                if int(quote.get(f"{side}_lots", "0")) == most:
+            for side, full in wanted(self.spec, db, symbol).items():
+                if int(quote.get(f"{side}_lots", "0")) == full:
                     served.add((symbol.name, side))
                 elif (symbol.name, side) not in served:
                     left.add((symbol.name, side))
@@ -232,12 +232,12 @@ def _check_symbol(spec: Spec, db: Db, symbol: Symbol) -> None:
     fills = [fill for fill in ledger(spec, db) if fill.symbol == name]
     version = int(position["position_version"])
     demand(version == len(fills), f"drained: {name} at {version} of {len(fills)} fills")
-    most, prices = wanted(spec, db, symbol), asked(spec, db, symbol)
+    full, prices = wanted(spec, db, symbol), asked(spec, db, symbol)
     for side in SIDES:
         lots = int(quote.get(f"{side}_lots", "0"))
         demand(
-            lots == most[side] or (lots < most[side] and waits[side]),
-            f"at rest {name} {side} has {lots} lots of {most[side]} and does not wait",
+            lots == full[side] or (lots < full[side] and waits[side]),
+            f"at rest {name} {side} has {lots} lots of {full[side]} and does not wait",
         )
     if quote:
         shown = int(quote["bid_ticks"]), int(quote["ask_ticks"])

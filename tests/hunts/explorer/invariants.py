@@ -48,7 +48,7 @@ def records(db: Db, key: str, skip: int = 0) -> list[tuple[str, str]]:
 
 
 def ledger(spec: Spec, db: Db, skip: int = 0) -> list[Filled]:
-    """The fills of the ledger, the record of the foreign hand aside."""
+    """The fills of the ledger, without the record that a foreign hand has appended."""
     found = []
     for name, line in records(db, spec.key("fills"), skip):
         if (name, line) != spec.rogue:
@@ -140,7 +140,7 @@ def _check_position(spec: Spec, db: Db, name: str, fills: list[Filled]) -> None:
     applied = fills[:version]
     net, cash = sum(f.signed for f in applied), -sum(f.signed * f.price for f in applied)
     found = int(position["net_lots"]), int(position["cash_ticks"])
-    demand(found == (net, cash), f"position-exact: {name} {found}, its ledger says {(net, cash)}")
+    demand(found == (net, cash), f"position-exact: {name} {found}, its ledger has {(net, cash)}")
     last = applied[-1].price if applied else 0
     demand(int(position["last_price_ticks"]) == last, f"position-exact: {name} last price")
 

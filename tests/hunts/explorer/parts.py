@@ -19,7 +19,7 @@ _KEYS = {name: Keys().named(name) for name in CATALOGUE}
 
 
 class Violation(AssertionError):
-    """An invariant does not hold, or the system does not settle; the text says what."""
+    """An invariant does not hold, or the system does not come to rest; the text has the details."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The same moves on another server, and random walks to play there: the table is no illusion.
+"""The same moves on a real server, and random walks to play there: both must agree.
 
 A server's clock cannot be moved. So a trace in which time passes runs the shipped scripts behind
 four lines that answer ``TIME`` from a key, and what the server would have reaped by that clock is
@@ -43,7 +43,7 @@ def clocked(source: str, shebang: bool) -> str:
 class ServerHost:
     """A server as a host: every call is made there, and all keys are read after it.
 
-    ``clock``: time is what the key says, else the server's own.
+    With ``clock`` the time is that of a key, else it is the server's own.
     """
 
     def __init__(self, client: redis.Redis, clock: bool = True, shebang: bool = True) -> None:
@@ -54,7 +54,7 @@ class ServerHost:
         self._now = 0
 
     def source(self, shipped: str) -> str:
-        """What this server is given for a shipped script."""
+        """The text that this server gets for a shipped script."""
         if self._clock:
             return clocked(shipped, self._shebang)
         return shipped if self._shebang else shipped.partition("\n")[2]
@@ -95,7 +95,7 @@ class ServerHost:
         return reply, db if same else after
 
     def _next_id(self, db: Db, stream: str) -> str:
-        # The id of an order says when it came, by the clock that the scripts go by.
+        # An order's id has the instant when it came, by the clock that the scripts read.
         ms, sequence = db.ids.get(stream, (0, 0))
         return f"{self._now}-0" if self._now > ms else f"{ms}-{sequence + 1}"
 
@@ -152,12 +152,12 @@ class ServerHost:
 
 
 def bare(lines: Sequence[str]) -> list[str]:
-    """The moves of a told trace: what stands before each ``#``."""
+    """The moves of an explained trace: the words before each ``#``."""
     return [line.partition("#")[0].strip() for line in lines]
 
 
-def tell(spec: Spec, moves: Sequence[str]) -> list[str]:
-    """A trace with what each move does beside it; ``play`` takes it as it stands."""
+def explained(spec: Spec, moves: Sequence[str]) -> list[str]:
+    """A trace with the effect of each move beside it. ``play`` takes it unchanged."""
     walker = Moves(System(spec, TableHost()))
     system, at = walker.system, walker.system.root()
     lines = []
@@ -191,7 +191,7 @@ def _meaning(system: System, at: Position, name: str) -> str:
     if verb == "orphan":
         return f"it dies, and what it sent is still under way: {_call(system, proc.calls[0])}"
     if verb in ("go", "lose"):
-        lost = "; the reply is lost, it connects anew" if verb == "lose" else ""
+        lost = "; the reply is lost, it connects again" if verb == "lose" else ""
         return _call(system, proc.calls[0]) + lost
     start = system.resume(Proc(proc.name, proc.up, proc.now, proc.now, verb))
     return _call(system, start.calls[0])

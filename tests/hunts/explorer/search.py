@@ -61,8 +61,8 @@ class Search:
         self._before: list[str] = []
         self._known_names: list[str] = []
 
-    def run(self, most: int, progress: Callable[[Result], None] | None = None) -> Result:
-        """Explore up to ``most`` states; stops at the first violation."""
+    def run(self, max_states: int, progress: Callable[[Result], None] | None = None) -> Result:
+        """Explore up to ``max_states`` states; stops at the first violation."""
         started = time.perf_counter()
         root = self.system.root()
         try:
@@ -81,8 +81,8 @@ class Search:
         # Nothing here makes cycles, and the collector would walk a growing heap again and again.
         gc.disable()
         try:
-            while frontier and self.result.states < most and not self.result.violation:
-                frontier = self._level(frontier, most)
+            while frontier and self.result.states < max_states and not self.result.violation:
+                frontier = self._level(frontier, max_states)
                 self.result.depth += bool(frontier)
                 self.result.seconds = time.perf_counter() - started
                 if progress:
@@ -99,7 +99,7 @@ class Search:
         self.drain.settled.clear()
         return rest
 
-    def _level(self, frontier: list[Position], most: int) -> list[Position]:
+    def _level(self, frontier: list[Position], max_states: int) -> list[Position]:
         found: list[Position] = []
         frontier.reverse()
         while frontier:
@@ -119,7 +119,7 @@ class Search:
                 self.result.transitions += 1
                 if self._meet(after, number, name):
                     found.append(after)
-            if self.result.states >= most:
+            if self.result.states >= max_states:
                 break
         return found
 
@@ -149,10 +149,10 @@ class Search:
         return [*self._before, *found[::-1]]
 
 
-def explore(spec: Spec, most: int, samples: int = 0, seed: int = 0) -> Result:
+def explore(spec: Spec, max_states: int, samples: int = 0, seed: int = 0) -> Result:
     """Explore a world on the table; ``samples`` of the traces go into the result."""
     search = Search(spec)
-    result = search.run(most)
+    result = search.run(max_states)
     random = Random(seed)
     # Of the later half, since short traces say little.
     numbers = range(result.states // 2, result.states)

@@ -22,10 +22,9 @@ from tests.hunts.explorer.parts import START_MS, Host, Position, Proc, Spec, Vio
 from tests.hunts.explorer.table import Table
 from tests.hunts.explorer.wire import Call, Suspended, Wire
 
-#: What the processes say in a million futures is of no use.
+#: Nobody reads the log of a million futures.
 _SILENT = logging.getLogger("mm.explorer")
 _SILENT.disabled = True
-#: The two streams that a maker listens to.
 
 
 class TableHost(Table):
@@ -228,13 +227,13 @@ class System:
         return reply, after
 
     def _quiet(self, call: Call, reply: Any) -> bool:
-        # Nobody else can tell whether such a call has been made: the world need not turn there.
+        # Such a call has no effect that others could see, so nothing need happen before the next.
         if call[0] == "SCRIPT LOAD" or isinstance(reply, NoScriptError):
             return True
         return self.describe(call)[0] == "setup"
 
     def lose(self, db: Db, proc: Proc) -> tuple[Proc, Db]:
-        """The call is executed and its reply lost: what ``run()`` does then is to connect anew."""
+        """The call is executed and its reply is lost; then ``run()`` connects again."""
         _, after = self.run(db, proc.calls[0])
         lost = LostConnection("the reply is lost")
         try:
@@ -260,7 +259,7 @@ class System:
         return Proc(proc.name, True, memory, memory)
 
     def describe(self, call: Call) -> tuple[str, list[str]]:
-        """A call as a script's or command's name and its arguments, keys aside."""
+        """A call as the name of its script or command, and its arguments without keys."""
         if call[0] == "EVALSHA":
             return self.script_of[call[1]], [str(word) for word in call[3 + call[2] :]]
         return str(call[0]), [str(word) for word in call[1:]]

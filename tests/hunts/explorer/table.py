@@ -123,7 +123,7 @@ class Table:
     def load(self, source: str) -> str:
         """Compile a script as SCRIPT LOAD does, its ``#!lua`` line aside; its SHA-1.
 
-        Whether a server knows it is said by ``Db.loaded``.
+        ``Db.loaded`` has the scripts that a server knows.
         """
         digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
         shebang, _, rest = source.partition("\n")
@@ -278,8 +278,8 @@ class Table:
 
     def _zrangebyscore(self, key: str, low: str, high: str, *options: Any) -> tuple[str, ...]:
         least = -(2**60) if low == "-inf" else int(low)
-        most = 2**60 if high == "+inf" else int(high)
-        found = [member for score, member in self._ranked(key) if least <= score <= most]
+        greatest = 2**60 if high == "+inf" else int(high)
+        found = [member for score, member in self._ranked(key) if least <= score <= greatest]
         if options:
             assert options[:2] == ("LIMIT", 0), options
             found = found[: int(options[2])]

@@ -1,7 +1,7 @@
 """Command lines for the fuzzing: every command and option, values good and bad, and a stage.
 
-What a value is worth is judged here from the contract, not with the code under test. A case is a
-list of words and the exit statuses that it may end with, None for any of 0, 1 and 2.
+Whether a value is right is judged here from the rules, not by the code under test. A case is a list
+of words and the exit statuses that it may end with; None stands for any of 0, 1 and 2.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Judged = tuple[str, bool | None]
 
 #: Commands that would start a market of their own: only refused command lines are tried.
 STARTERS = ("mm bench", "mm chaos")
-#: Commands that run until they are told to end.
+#: Commands that run until a signal ends them.
 RUNNING = ("mm exchange", "mm state", "mm maker", "mm publisher", "mm up", "mm watch")
 #: A case that hangs this long ends the run, saying where it hangs.
 HANG_S = 60
@@ -179,7 +179,7 @@ class Stage:
         return sorted(options) + pool
 
     def environment(self) -> dict[str, str]:
-        """What tells the commands where the system is."""
+        """The variables by which the commands find the system."""
         return {"MM_REDIS_URL": self.url, "COLUMNS": "100", "TERM": "dumb"}
 
     def run(self, words: list[str]) -> int:
@@ -208,7 +208,7 @@ class Stage:
         return done.exit_code
 
     def spawn(self, words: list[str], patience_s: float = 4.0) -> int:
-        """Run a command line as a process; one that runs on is told to end."""
+        """Run a command line as a process; a command that runs on gets SIGTERM. Its exit status."""
         self._furnish()
         arguments = [os.fsencode(sys.executable), b"-m", b"mm"]
         for word in words:
@@ -234,18 +234,18 @@ class Stage:
         finally:
             process.kill()
             process.wait()
-        said = [one.decode("utf-8", "replace") for one in (out, err)]
-        self._judge(words, process.returncode, *said)
+        texts = [one.decode("utf-8", "replace") for one in (out, err)]
+        self._judge(words, process.returncode, *texts)
         return process.returncode
 
     def _judge(self, words: list[str], status: int, out: str, err: str) -> None:
-        said = f"mm {words!r} ended with {status}: {err[-2000:]}"
-        assert status in (0, 1, 2), said
-        assert "Traceback" not in out + err, said
+        case = f"mm {words!r} ended with {status}: {err[-2000:]}"
+        assert status in (0, 1, 2), case
+        assert "Traceback" not in out + err, case
         if status == 2:
-            assert re.search(r"^(Error|mm|Usage): ", err, re.MULTILINE), said
+            assert re.search(r"^(Error|mm|Usage): ", err, re.MULTILINE), case
         elif status == 1:
-            assert err.startswith("mm: ") or "HALTED" in out or err, said
+            assert err.startswith("mm: ") or "HALTED" in out or err, case
 
     def check(self) -> None:
         """The system has no lag and is sound."""
@@ -304,7 +304,7 @@ class Stage:
 
 
 def inside(word: str) -> bool:
-    """Whether the word, should it be a path, leads to nowhere outside the stage."""
+    """Whether the word, if it is a path, stays inside the stage's directory."""
     return not (word.startswith("/") or "=/" in word or ".." in word)
 
 

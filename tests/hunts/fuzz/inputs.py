@@ -10,11 +10,11 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from mm.market import default_config
-from tests.lua.test_rubbish import NAMES, WORDS, random_entry
+from tests.kit.rubbish import NAMES, WORDS, random_entry
 
 Records = list[tuple[bytes, bytes]]
 
-#: Decimals and integers, most of them near a rule's edge or off it.
+#: Decimals and integers, many of them at or past a limit of a rule.
 NUMBERS = (
     *("0", "1", "-1", "+1", "01", "1.0", "0.1", "1e3", "1E400", "1e308", "-0", "0x10", "1_000"),
     *("nan", "-inf", "inf", "Infinity", "", " ", " 1", "1 ", "1.", ".5", "1..2", "1,5", "½", "٣"),
@@ -53,10 +53,10 @@ def rng_for(seed: int, kind: str, number: int) -> random.Random:
     return random.Random(f"{seed}/{kind}/{number}")
 
 
-def damage(rng: random.Random, data: bytes, most: int = 4) -> bytes:
-    """Some bytes replaced, removed, doubled, swapped or inserted."""
+def damage(rng: random.Random, data: bytes, max_changes: int = 4) -> bytes:
+    """The data with 1 to ``max_changes`` pieces replaced, removed, doubled or inserted."""
     found = bytearray(data)
-    for _ in range(rng.randint(1, most)):
+    for _ in range(rng.randint(1, max_changes)):
         at = rng.randrange(len(found) + 1)
         size = rng.choice((0, 1, 1, 2, 5, 40))
         action = rng.randrange(5)
@@ -103,7 +103,7 @@ def order_record(rng: random.Random) -> tuple[bytes, bytes]:
 
 
 def bad_record(rng: random.Random) -> tuple[bytes, bytes]:
-    """A record that cannot be an order, whatever else it is."""
+    """A record that cannot be an order."""
     line = rng.choice((b"", b"c1", b"c1 AAA buy 1", b"c1 AAA hold 1 1", b"c2 aaa buy 1 1"))
     return b"x%d" % rng.randrange(1_000_000), rng.choice(
         (line, line + rng.choice(WORDS)[:9] + b"!")
@@ -111,7 +111,7 @@ def bad_record(rng: random.Random) -> tuple[bytes, bytes]:
 
 
 def order_entry(rng: random.Random) -> Records:
-    """One entry: a few records, now and then very many, and now and then one name twice."""
+    """One entry of a few records. Rarely it has very many records, or one name twice."""
     if rng.random() < 0.2:
         return random_entry(rng)
     count = 400 if rng.random() < 0.0005 else rng.choice((1, 1, 1, 2, 3))
@@ -125,7 +125,7 @@ def order_entry(rng: random.Random) -> Records:
 
 
 def tape_bytes(rng: random.Random) -> bytes:
-    """A tape file: a good one, most often damaged in its bytes, values, lines or encoding."""
+    """A tape file, usually damaged in its bytes, values, lines or encoding."""
     symbols = rng.choice((["XY"], ["XY", "AB.C"], ["XY"], ["AAPL", "XY"], ["X" * 16, "Y-1"]))
     ts, places = rng.randrange(10**12), rng.choice(((2, 0), (0, 3), (4, 2), (14, 0), (1, 1)))
     rows = [["ts_ms", "symbol", "side", "price", "qty"]]
@@ -218,7 +218,7 @@ def _symbol_lines(rng: random.Random) -> list[str]:
 
 
 def config_bytes(rng: random.Random) -> bytes:
-    """A configuration file: the default or a made-up one, most often with something wrong."""
+    """A configuration file, the default or a made-up one, usually with something wrong."""
     if rng.random() < 0.4:
         lines = default_config().to_toml().splitlines()
     else:

@@ -1,8 +1,8 @@
-"""Fuzzing: orders, tapes, configurations and command lines; nothing may crash, stick or change.
+"""Fuzzing of orders, tapes, configurations and command lines: nothing may crash or get stuck.
 
 ``scripts/fuzz`` runs the long version, ``test_fuzz`` a short one of the same. Every case has a
-number, and a generator seeded with seed, kind and number. A failure names the command that plays
-it again.
+number, and its generator is seeded with seed, kind and number. A failure names the command that
+plays it again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.hunts.fuzz.commands import STARTERS, Stage, command_case, inside
 from tests.hunts.fuzz.inputs import FILES, Records, bad_record, order_entry, rng_for
 from tests.kit import World, assert_sound, small_config
 from tests.kit.backends import Backend, Real, Server, server_binary
-from tests.lua.test_rubbish import ID, judge, state_of
+from tests.kit.rubbish import ID, judge, state_of
 
 #: Order entries between two looks at everything.
 BATCH = 100
@@ -40,7 +40,7 @@ CLIENTS = [f"c{number}" for number in range(5)]
 
 @contextmanager
 def replayable(kind: str, seed: int, number: int) -> Iterator[None]:
-    """Name the command that plays a failed case again."""
+    """Add the command that plays a failed case again to its error."""
     try:
         yield
     except Exception as error:
@@ -53,11 +53,14 @@ def replayable(kind: str, seed: int, number: int) -> Iterator[None]:
 
 @dataclass
 class Orders:
-    """An order stream under fuzz: what was sent, and what must have come of it."""
+    """An order stream under fuzz: what was sent, and what must follow.
+
+    ``counts`` has the records sent by what they are worth: good, unknown or bad.
+    """
 
     world: World
     sent: int = 0
-    told: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
     _first: dict[tuple[bytes, bytes], bool] = field(default_factory=dict)
     _cursors: dict[str, str] = field(default_factory=dict)
 
@@ -67,7 +70,7 @@ class Orders:
         self.maker.step()
 
     def play(self, entries: Iterable[Records]) -> None:
-        """Send the entries, let the exchange work, and check the cursor and every answer."""
+        """Send the entries, match them, and check the cursor and every answer."""
         world, expected = self.world, dict[str, list[tuple[str, bool, bool]]]()
         dead, harmless, end = 0, True, world.cursor("exchange")
         letters = execute(world.client, "XLEN", world.keys.named("deadletter"))
@@ -83,10 +86,10 @@ class Orders:
                 if key and not again:
                     self._first[key] = rejected
                 dead += worth == "bad" or (worth == "unknown" and not again)
-                self.told[worth] += 1
+                self.counts[worth] += 1
                 if sender:
-                    said = (name.decode() if key else "-", rejected, again)
-                    expected.setdefault(sender.decode(), []).append(said)
+                    answer = (name.decode() if key else "-", rejected, again)
+                    expected.setdefault(sender.decode(), []).append(answer)
             end = world.send_raw(*(word for record in records for word in record))
         while self.exchange.step():
             pass
@@ -144,7 +147,7 @@ def fuzz_orders(world: World, seed: int, entries: int) -> Counter[str]:
             if number % 200 == 199:
                 orders.finish()
     orders.finish()
-    return orders.told
+    return orders.counts
 
 
 # --- files
@@ -223,17 +226,17 @@ def fuzz_files(
     kind: str, seed: int, cases: Iterable[int], backend: Backend | None = None
 ) -> Counter[str]:
     """Play these cases of tapes or configurations."""
-    told = Counter[str]()
+    counts = Counter[str]()
     with scratch() as directory:
         for number in cases:
             data = FILES[kind](rng_for(seed, kind, number))
             with replayable(kind, seed, number):
                 if kind == "tape":
-                    told[judge_tape(data, directory)] += 1
+                    counts[judge_tape(data, directory)] += 1
                 else:
                     runs = backend if number % RUN_EVERY == 0 else None
-                    told[judge_config(data, directory, runs)] += 1
-    return told
+                    counts[judge_config(data, directory, runs)] += 1
+    return counts
 
 
 # --- Hypothesis: the same checks over inputs that shrink
@@ -279,7 +282,7 @@ TOML = st.one_of(
 
 
 def explore_orders(world: World, number: int, examples: int) -> None:
-    """Single entries of arbitrary bytes, each answered and none sticking."""
+    """Single entries of arbitrary bytes: each is answered, and none stops the stream."""
     orders = Orders(world)
 
     def one_entry(records: Records) -> None:
@@ -320,32 +323,32 @@ def explore_commands(stage: Stage, number: int, examples: int) -> None:
 
 def fuzz_commands(stage: Stage, seed: int, cases: Iterable[int]) -> Counter[str]:
     """Play these command lines in this process; the system that they meet stays sound."""
-    told = Counter[str]()
+    counts = Counter[str]()
     for number in cases:
         rng = rng_for(seed, "command", number)
         with replayable("command", seed, number):
             words, status = command_case(rng, stage)
             found = stage.run(words)
             assert status is None or found in status, f"exit {found}, not {status}: mm {words!r}"
-            told[f"exit {found}"] += 1
+            counts[f"exit {found}"] += 1
             if number % 1000 == 999:
                 stage.check()
     stage.check()
-    return told
+    return counts
 
 
 def fuzz_processes(stage: Stage, seed: int, cases: Iterable[int]) -> Counter[str]:
     """Play these command lines as processes of their own: bytes in the arguments, real pipes."""
-    told = Counter[str]()
+    counts = Counter[str]()
     for number in cases:
         with replayable("process", seed, number):
             rng = rng_for(seed, "process", number)
             words, status = command_case(rng, stage)
             found = stage.spawn(words)
             assert status is None or found in status, f"exit {found}, not {status}: mm {words!r}"
-            told[f"exit {found}"] += 1
+            counts[f"exit {found}"] += 1
     stage.check()
-    return told
+    return counts
 
 
 # --- the long version
@@ -354,7 +357,7 @@ KINDS = ("orders", "tape", "config", "command", "process")
 
 
 def main() -> None:
-    """Run what the options ask for, and say what came of it."""
+    """Run what the options ask for, and print the figures."""
     options = argparse.ArgumentParser(prog="scripts/fuzz", description=__doc__)
     options.add_argument("--kind", choices=KINDS, help="only this kind")
     options.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**31))
@@ -381,34 +384,34 @@ def main() -> None:
 def run_kind(kind: str, backend: Real, options: argparse.Namespace) -> None:
     """Run one kind at its full length, or its one case, and print the figures."""
     began, number = time.monotonic(), options.seed
-    counts = {"orders": options.orders, "process": options.processes}
-    cases: Iterable[int] = range(counts.get(kind, options.cases))
+    lengths = {"orders": options.orders, "process": options.processes}
+    cases: Iterable[int] = range(lengths.get(kind, options.cases))
     explored = options.examples if options.case is None else 0
     if options.case is not None:
         cases = [options.case]
     if kind == "orders":
         # A batch depends on those before it: all of them are played again up to that one.
         entries = options.orders if options.case is None else (options.case + 1) * BATCH
-        told = fuzz_orders(World(backend, fuzz_config()), number, entries)
+        counts = fuzz_orders(World(backend, fuzz_config()), number, entries)
         if explored:
             again = World(Real(backend.name, backend.server), fuzz_config())
             explore_orders(again, number, explored)
         count = entries
     elif kind in FILES:
-        told = fuzz_files(kind, number, cases, backend)
+        counts = fuzz_files(kind, number, cases, backend)
         if explored and kind == "config":
             explore_files(number, explored)
-        count = sum(told.values())
+        count = sum(counts.values())
     else:
         with Stage.on(backend) as stage:
             play = fuzz_commands if kind == "command" else fuzz_processes
-            told = play(stage, number, cases)
+            counts = play(stage, number, cases)
             if explored and kind == "command":
                 explore_commands(stage, number, explored)
-        count = sum(told.values())
-    said = ", ".join(f"{name} {count}" for name, count in sorted(told.items()))
+        count = sum(counts.values())
+    figures = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
     took = time.monotonic() - began
-    click.echo(f"{kind}: {count} on {backend.name} in {took:.0f} s: {said}")
+    click.echo(f"{kind}: {count} on {backend.name} in {took:.0f} s: {figures}")
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ class Mutation:
         self._events = events
         self._failures: list[str] = []
 
-    def tell(self, event: str, **values: Any) -> None:
+    def report(self, event: str, **values: Any) -> None:
         """Write one event."""
         self._events.write(json.dumps({"event": event, **values}) + "\n")
         self._events.flush()
@@ -110,13 +110,13 @@ class Mutation:
         began = time.monotonic()
         child = self._fork(items, None, stop=False)
         if child.killer:
-            self.tell("broken", level=level, why=child.killer)
+            self.report("broken", level=level, why=child.killer)
         self.red.update(child.failed)
         self.cpu_s |= child.cpu_s
         self.reached |= child.reached
         self.green.update(set(child.cpu_s) - self.red)
         seconds = time.monotonic() - began
-        self.tell("baseline", level=level, tests=len(items), red=child.failed, seconds=seconds)
+        self.report("baseline", level=level, tests=len(items), red=child.failed, seconds=seconds)
 
     def _over(self, level: str, items: list[pytest.Item], left: list[Mutant]) -> list[Mutant]:
         alive = []
@@ -124,7 +124,7 @@ class Mutation:
             began = time.monotonic()
             killer = self._killer(level, items, mutant)
             seconds = time.monotonic() - began
-            self.tell("mutant", number=mutant.number, level=level, killer=killer, seconds=seconds)
+            self.report("mutant", number=mutant.number, level=level, killer=killer, seconds=seconds)
             if killer is None:
                 alive.append(mutant)
         return alive
@@ -147,7 +147,7 @@ class Mutation:
                 self.kills[mutant.file][name].append(mutant.line)
                 return child.killer
             self.red.add(name)
-            self.tell("red", level=level, test=name)
+            self.report("red", level=level, test=name)
 
     def _is_green(self, name: str, items: list[pytest.Item]) -> bool:
         if name not in self.green:

@@ -203,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--level", choices=LEVELS, default="server", help="how far a survivor is pursued"
     )
-    parser.add_argument("--verbose", action="store_true", help="tell who killed each")
+    parser.add_argument("--verbose", action="store_true", help="print the test that killed each")
     options = parser.parse_args(arguments)
     if options.survivors:
         say(_listing(survivors()))

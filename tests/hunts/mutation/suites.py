@@ -59,14 +59,15 @@ def level_of(item: pytest.Item) -> str:
 
 
 def files(levels: Sequence[str], tests: Path) -> list[str]:
-    """The test files that the levels need, as far as they exist."""
+    """The test files that the levels need; AssertionError when one of them is not there."""
     names = list(_SCRIPTS)
     if "unit" in levels:
         names += _REST
     if "server" in levels:
         names += [name for name in _SERVER if name not in names]
-    found = (path for name in names for path in sorted(tests.rglob(name)))
-    return [path.relative_to(tests).as_posix() for path in found]
+    found = {name: sorted(tests.rglob(name)) for name in names}
+    assert all(found.values()), [name for name, paths in found.items() if not paths]
+    return [path.relative_to(tests).as_posix() for paths in found.values() for path in paths]
 
 
 def rank(file: str, suite: str) -> int:

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -20,28 +19,11 @@ from mm.facts import status_facts
 from mm.host import DataDir
 from mm.store import Keys, Scripts, open_client, take_snapshot
 from tests.kit.backends import wait_for
-
-MM = [sys.executable, "-m", "mm"]
-
-
-def run_mm(*arguments: str, data_dir: Path | None = None, timeout_s: float = 60) -> Any:
-    """Run a command to its end; its CompletedProcess with text output."""
-    where = [] if data_dir is None else ["--data-dir", str(data_dir)]
-    return subprocess.run(
-        [*MM, *arguments, *where], capture_output=True, text=True, timeout=timeout_s, check=False
-    )
+from tests.kit.commands import MM
 
 
-def alive(pid: int) -> bool:
-    """Whether the process exists and is not a zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-class Market:
-    """One data directory, and the `mm up` that runs on it now."""
+class RunningSystem:
+    """A data directory of its own, and the `mm up` that runs on it now."""
 
     def __init__(self) -> None:
         self.data_dir = Path(tempfile.mkdtemp(prefix="mm-"))
@@ -81,7 +63,7 @@ class Market:
         return audit(self._scripts())
 
     def status(self) -> dict[str, Any]:
-        """What `mm status --json` says, read directly; empty while no server answers."""
+        """The facts of `mm status --json`, read directly; empty while no server answers."""
         try:
             facts: dict[str, Any] = status_facts(take_snapshot(self._scripts()))
         except (redis.exceptions.ConnectionError, SystemRefused):
@@ -92,7 +74,7 @@ class Market:
         return Scripts(open_client(DataDir(self.data_dir).url), Keys())
 
     def pids(self) -> dict[str, int]:
-        """The pids of the children by name, as they tell them in their heartbeats."""
+        """The pids of the children by name, as their heartbeats have them."""
         return {row["name"]: int(row["pid"]) for row in self.status().get("processes", [])}
 
     def server_pid(self) -> int:
@@ -112,21 +94,21 @@ class Market:
         )
 
     def stop(self) -> tuple[int, str]:
-        """Interrupt `mm up` as Ctrl-C does; its exit status and all it said."""
+        """Interrupt `mm up` as Ctrl-C does; its exit status and its whole output."""
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
-        said, _ = self.process.communicate(timeout=60)
+        output, _ = self.process.communicate(timeout=60)
         code = self.process.returncode
         self.process = None
-        return code, said
+        return code, output
 
     def wait(self) -> tuple[int, str]:
-        """Wait for `mm up` to end by itself; its exit status and all it said."""
+        """Wait for `mm up` to end by itself; its exit status and its whole output."""
         assert self.process is not None
-        said, _ = self.process.communicate(timeout=120)
+        output, _ = self.process.communicate(timeout=120)
         code = self.process.returncode
         self.process = None
-        return code, said
+        return code, output
 
     def kill(self) -> None:
         """Kill `mm up` itself with -9."""
@@ -136,7 +118,7 @@ class Market:
         self.process = None
 
     def close(self) -> None:
-        """End whatever runs and remove the data."""
+        """Stop `mm up` if it runs, and remove the data."""
         if self.process is not None:
             self.stop()
         os.close(self._hold)

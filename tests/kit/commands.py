@@ -1,0 +1,45 @@
+"""Commands and other programs as processes of their own, run to their end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+MM = [sys.executable, "-m", "mm"]
+
+
+def run_mm(*arguments: str, data_dir: Path | None = None, timeout_s: float = 60) -> Any:
+    """Run a command to its end; its CompletedProcess with text output."""
+    where = [] if data_dir is None else ["--data-dir", str(data_dir)]
+    return subprocess.run(
+        [*MM, *arguments, *where], capture_output=True, text=True, timeout=timeout_s, check=False
+    )
+
+
+def alive(pid: int) -> bool:
+    """Whether the process exists and is not a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def run_python(code: str, directory: Path | None = None) -> str:
+    """What Python code prints in an interpreter of its own."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def loaded_after(code: str) -> set[str]:
+    """The modules that an interpreter has loaded after running the code."""
+    return set(run_python(f"{code}\nimport sys\nprint(*sys.modules)").split())
