@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import re
-import runpy
 from dataclasses import fields
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 import click
 
@@ -16,30 +12,16 @@ from mm.market.config import parse_config
 from mm.store import script_names
 from mm.store.keys import CATALOGUE
 from mm.store.lua import include_names
+from tests.house.documents import anchors, documents, prose, reference
 from tests.house.known_tests import defined_tests, missing_test
 from tests.house.plan import ROOT
 
 SCRIPTS = script_names()
 
 
-def documents() -> list[Path]:
-    """All text files that the repository holds."""
-    suffixes = {".py", ".lua", ".md", ".toml", ".sh", ".yml", ""}
-    found = [path for path in ROOT.iterdir() if path.suffix in {".md", ".toml"}]
-    for folder in ("mm", "scripts", "tests", "docs", ".ci"):
-        found += [path for path in (ROOT / folder).rglob("*") if path.suffix in suffixes]
-    return [path for path in found if path.is_file() and path.name != "mm.toml"]
-
-
 def market_fields() -> list[str]:
     """The configuration's fields, without the symbols."""
     return [field.name for field in fields(Config) if field.name != "symbols"]
-
-
-@cache
-def reference() -> dict[str, Any]:
-    """What scripts/reference.py defines."""
-    return runpy.run_path(str(ROOT / "scripts" / "reference.py"))
 
 
 def test_reference_is_fresh() -> None:
@@ -58,18 +40,6 @@ def test_every_command_and_option_is_documented() -> None:
             if isinstance(option, click.Option):
                 assert f"`{option.opts[0]}`" in text, f"{path} {option.opts[0]}"
                 assert option.help, f"{path} {option.opts[0]} has no help text"
-
-
-def prose() -> list[Path]:
-    """The Markdown files."""
-    return [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
-
-
-def anchors(path: Path) -> set[str]:
-    """The anchors of a Markdown file's headings, as code forges make them."""
-    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
-    plain = (re.sub(r"[^\w -]", "", heading.lower()) for heading in headings)
-    return {heading.replace(" ", "-") for heading in plain}
 
 
 def test_links_resolve() -> None:
