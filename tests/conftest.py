@@ -85,6 +85,13 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     return found
 
 
+@pytest.fixture(params=["valkey", "redis"])
+def real_backend(request: pytest.FixtureRequest) -> Real:
+    """Each real server in turn."""
+    found: Real = request.getfixturevalue(request.param)
+    return found
+
+
 @pytest.fixture
 def make_world(backend: Backend) -> MakeWorld:
     """Makes a world on each backend; takes the arguments of ``small_config``."""

@@ -21,7 +21,9 @@ from tests.kit.checks import (
     Dump,
     assert_sound,
     dump,
+    effects,
     execute_flat,
+    market_keys,
     read_stream,
 )
 from tests.kit.world import (
@@ -46,9 +48,11 @@ __all__ = [
     "assert_sound",
     "binary_or_skip",
     "dump",
+    "effects",
     "execute_flat",
     "fake_backend",
     "make_symbol",
+    "market_keys",
     "read_stream",
     "server_binary",
     "server_ms",

@@ -60,6 +60,17 @@ def dump(client: redis.Redis, keys: Keys) -> Dump:
     return result
 
 
+def market_keys(world: World) -> Dump:
+    """Every key except those of the processes themselves."""
+    return {key: value for key, value in world.dump().items() if ":process" not in key}
+
+
+def effects(world: World) -> tuple[object, ...]:
+    """What every step with an effect changes: cursors, totals, the number of quote events."""
+    events = execute(world.client, "XLEN", world.keys.named("quotes"))
+    return world.hash("cursors"), world.hash("exposure"), events
+
+
 # --- invariants, judged from the keys alone
 
 

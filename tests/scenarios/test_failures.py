@@ -38,11 +38,10 @@ def quoted(world: World) -> World:
     return world
 
 
-@pytest.fixture(params=["valkey", "redis"])
-def real_world(request: pytest.FixtureRequest) -> World:
+@pytest.fixture
+def real_world(real_backend: Real) -> World:
     """A small world on each real server."""
-    backend: Real = request.getfixturevalue(request.param)
-    return World(backend, small_config())
+    return World(real_backend, small_config())
 
 
 def test_exchange_dies_before_an_order(quoted: World) -> None:

@@ -18,8 +18,17 @@ import pytest
 from mm.errors import ProposalRefused
 from mm.maker import Maker
 from mm.market import Config, Placement, Proposal
-from mm.store import Scripts, execute
-from tests.kit import SEEDS, Fake, World, assert_sound, make_symbol, small_config, symbol_names
+from mm.store import Scripts
+from tests.kit import (
+    SEEDS,
+    Fake,
+    World,
+    assert_sound,
+    effects,
+    make_symbol,
+    small_config,
+    symbol_names,
+)
 
 SIDES: tuple[Literal["bid", "ask"], ...] = ("bid", "ask")
 STEP_MS = 1000
@@ -89,17 +98,12 @@ class Market:
     def settle(self, max_rounds: int = 30) -> int:
         """Let the makers act until they change nothing; how many rounds that took."""
         for rounds in range(max_rounds):
-            before = self.trace()
+            before = effects(self.world)
             for maker in self.makers:
                 maker.step()
-            if self.trace() == before:
+            if effects(self.world) == before:
                 return rounds
         pytest.fail(f"the makers still change quotes after {max_rounds} rounds without any event")
-
-    def trace(self) -> tuple[int, dict[str, str]]:
-        """What every placement that is not a silent omission changes: events, totals, places."""
-        client, keys = self.world.client, self.world.keys
-        return int(execute(client, "XLEN", keys.named("quotes"))), self.world.hash("exposure")
 
     def watch(self, ms: int) -> None:
         """Note who is quoted now."""

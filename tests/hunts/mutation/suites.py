@@ -14,7 +14,8 @@ _SCRIPTS = [
     *["test_place.py", "test_match.py", "test_commit.py"],
     *["test_expire.py", "test_survey.py", "test_setup.py"],
     *["test_snapshot.py", "test_presence.py", "test_survivors.py"],
-    *["test_strategy.py", "test_processes.py", "test_bad_keys.py"],
+    *["test_strategy.py", "test_exchange.py", "test_state.py", "test_maker.py"],
+    *["test_process.py", "test_steps.py", "test_bad_keys.py"],
 ]
 _REST = [
     *["test_rubbish.py", "test_fairness.py", "test_audit.py", "test_client.py", "test_explain.py"],
@@ -80,5 +81,5 @@ def rank(file: str, suite: str) -> int:
     if stem == "strategy":
         order.insert(0, "test_strategy.py")
     elif file.endswith(".py"):
-        order.insert(0, "test_processes.py")
+        order[:0] = [f"test_{stem}.py", "test_steps.py", "test_process.py"]
     return order.index(suite) if suite in order else len(order)

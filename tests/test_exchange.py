@@ -1,0 +1,53 @@
+"""The exchange by its steps."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tests.kit import MakeWorld, Real, World, assert_sound, small_config, wait_for
+
+
+def test_two_exchanges(world: World) -> None:
+    """Two exchanges at once share the work; no order is executed or answered twice."""
+    first, second = world.exchange("1"), world.exchange("2")
+    world.maker().step()
+    for _ in range(4):
+        world.send(world.order())
+        first.step()
+        second.step()
+    assert (first.count, second.count) == (4, 0)
+    world.send(world.order())
+    second.step()
+    first.step()
+    assert second.count == 1
+    assert len(world.reports()) == len(world.fills()) == 5
+    world.drain()
+    assert_sound(world)
+
+
+def test_ends_quotes(make_world: MakeWorld) -> None:
+    """The exchange's own step releases and announces what is past its deadline."""
+    world = make_world(quote_ttl_ms=150, refresh_ms=1)
+    exchange = world.exchange()
+    world.maker().step()
+    world.advance(150)
+    exchange.step()
+    assert [event["event"] for event in world.events()[-2:]] == ["expired", "expired"]
+    assert world.reserved() == (0, 0)
+    assert_sound(world)
+
+
+@pytest.mark.server
+def test_blocked_step(real_backend: Real) -> None:
+    """An order wakes the exchange inside the very step that waits for it."""
+    world = World(real_backend, small_config())
+    exchange = world.exchange()
+    exchange.step()
+    thread = threading.Thread(target=exchange.step, args=(9_000,))
+    thread.start()
+    wait_for("the wait", lambda: world.client.info("clients")["blocked_clients"] == 1)
+    world.send(world.order())
+    thread.join()
+    assert exchange.count == 1
