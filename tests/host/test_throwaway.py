@@ -12,8 +12,7 @@ import pytest
 from mm.errors import SystemRefused
 from mm.host import ChildPlan, Lock, ManagedServer, ThrowawaySystem, interrupted_by_signals
 from mm.store import take_snapshot
-from tests.kit import small_config
-from tests.kit.backends import SERVERS, binary_or_skip
+from tests.kit import SERVERS, binary_or_skip, small_config
 from tests.kit.commands import alive
 
 

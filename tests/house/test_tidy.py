@@ -35,7 +35,7 @@ CLOCKS_AND_CHANCE = {
         "orders.flow",
         "random",
     ): "the flow: the same seed gives the same orders",
-    ("lab.chaos.plan", "random"): "the faults: seeded, so that the same seed strikes alike",
+    ("lab.chaos.plan", "random"): "the faults: seeded, so that the same seed plans the same faults",
     ("lab.bench.load", "random"): "the benchmark's orders: each run sends the same",
     ("lab.bench.rivals.common", "random"): "the alternatives' orders: each run sends the same",
     ("lab.bench.probe", "random"): "the instants of a Poisson process: seeded",

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
@@ -25,7 +24,7 @@ from mm.lab.chaos.show import Round, percentile
 from mm.market import Order
 from mm.orders import FlowOptions, Journal, OrderClient, read_journal
 from mm.store import execute, script_names, take_snapshot
-from tests.kit import Fake, World, server_binary, small_config, wait_for
+from tests.kit import Fake, World, server_binary, short_directory, small_config, wait_for
 from tests.kit.commands import MM
 
 FLOW = FlowOptions(rate_per_s=0, seed=5)
@@ -146,23 +145,20 @@ def through_proxy(fault: Fault, talk: Talk) -> tuple[list[str], list[int]]:
                 await asyncio.sleep(0.005)
             await asyncio.sleep(0.02)
 
-    directory = Path(tempfile.mkdtemp(prefix="mm-"))
-    try:
+    with short_directory() as directory:
         asyncio.run(scene(directory))
-    finally:
-        shutil.rmtree(directory)
     return got, hits
 
 
 @pytest.mark.parametrize(
-    ("kind", "got", "said"),
+    ("kind", "got", "sent_back"),
     [
         ("request", ["A", "X"], b"+A\r\n+X\r\n"),
         ("reply", ["A", "X", "X"], b"+A\r\n+X\r\n"),
         ("connection", ["A", "X", "X"], b"+A\r\n+X\r\n+X"),
     ],
 )
-def test_the_proxy_loses_what_is_demanded(kind: Kind, got: list[str], said: bytes) -> None:
+def test_the_proxy_loses_what_is_demanded(kind: Kind, got: list[str], sent_back: bytes) -> None:
     """The second X is lost on its way, or its reply is, or half of it; then the link is cut."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -170,19 +166,19 @@ def test_the_proxy_loses_what_is_demanded(kind: Kind, got: list[str], said: byte
         for word in ("A", "X", "X"):
             writer.write(request(word))
             answered += await reader.read(100)
-        assert answered + await reader.read() == said
+        assert answered + await reader.read() == sent_back
 
     assert through_proxy(Fault(9, kind, b"X", 1, 0), talk) == (got, [9])
 
 
-@pytest.mark.parametrize(("only", "said"), [(b"Z", b"+A\r\n+Y\r\n"), (b"X", b"+A\r\n")])
-def test_the_proxy_knows_which_request_has_no_reply(only: bytes, said: bytes) -> None:
+@pytest.mark.parametrize(("only", "sent_back"), [(b"Z", b"+A\r\n+Y\r\n"), (b"X", b"+A\r\n")])
+def test_the_proxy_knows_which_request_has_no_reply(only: bytes, sent_back: bytes) -> None:
     """The command before X takes its reply away, so X's fault is applied to the reply of Y."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for word in ("A", "SKIP", "X", "Y", "Z"):
             writer.write(request(word))
-        assert await reader.read() == said
+        assert await reader.read() == sent_back
 
     got, hits = through_proxy(Fault(9, "reply", only, 0, 0), talk)
     assert (got, hits) == (["A", "SKIP", "X", "Y", "Z"], [9])
@@ -412,10 +408,10 @@ class Run:
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[str] | None = None
-        self.said = ""
+        self.printed = ""
 
     def start(self, *arguments: str, command: Sequence[str] = (*MM, "chaos")) -> None:
-        """Start it."""
+        """Start the command."""
         self.process = subprocess.Popen(
             [*command, *arguments],
             stdin=subprocess.DEVNULL,
@@ -426,25 +422,25 @@ class Run:
             env=os.environ | {"PYTHONUNBUFFERED": "1", "COLUMNS": "120"},
         )
 
-    def hear(self, word: str) -> str:
+    def read_until(self, word: str) -> str:
         """Read until a line has the word; that line."""
         assert self.process is not None and self.process.stdout is not None
         for line in self.process.stdout:
-            self.said += line
+            self.printed += line
             if word in line:
                 return line
-        pytest.fail(f"it ended without saying {word!r}:\n{self.said}")
+        pytest.fail(f"it ended without saying {word!r}:\n{self.printed}")
 
     def end(self, timeout_s: float = 60) -> int:
         """Read to the end; the exit status."""
         assert self.process is not None
-        self.said += self.process.communicate(timeout=timeout_s)[0]
+        self.printed += self.process.communicate(timeout=timeout_s)[0]
         return self.process.returncode
 
     @property
     def directories(self) -> list[Path]:
         """The data directories that it has named."""
-        return [Path(path) for path in re.findall(r"data in (\S+)", self.said)]
+        return [Path(path) for path in re.findall(r"data in (\S+)", self.printed)]
 
     def close(self) -> None:
         """End it if it still runs."""
@@ -499,12 +495,12 @@ def test_a_short_run_finds_nothing(run: Run, name: str) -> None:
     """Every round converges, every audit and every comparison is clean, and nothing is left."""
     seed = SEEDS[name]
     run.start("--rounds", str(ROUNDS), "--seed", str(seed), *server_option(name))
-    assert run.end() == 0, run.said
+    assert run.end() == 0, run.printed
     for number, faults in enumerate(plan(seed, ROUNDS), 1):
-        assert f"round {number}: {faults[0].text()}" in run.said
-    assert f"{ROUNDS} of {ROUNDS} rounds" in run.said
-    assert f"no violation; seed {seed}" in run.said
-    orders = re.search(r"(\d+) orders, (\d+) fills, (\d+) acknowledged", run.said)
+        assert f"round {number}: {faults[0].text()}" in run.printed
+    assert f"{ROUNDS} of {ROUNDS} rounds" in run.printed
+    assert f"no violation; seed {seed}" in run.printed
+    orders = re.search(r"(\d+) orders, (\d+) fills, (\d+) acknowledged", run.printed)
     assert orders is not None and min(map(int, orders.groups())) > 0
     assert_nothing_left(run)
 
@@ -514,15 +510,15 @@ def test_a_short_run_finds_nothing(run: Run, name: str) -> None:
 def test_a_tampered_journal_ends_the_run_and_keeps_the_data(run: Run) -> None:
     """An acknowledged outcome that the ledger does not have: exit status 1, everything kept."""
     run.start("--rounds", "500", "--seed", "3")
-    run.hear("system 1")
+    run.read_until("system 1")
     directory = run.directories[0]
     path = directory / "publisher-1.journal"
     wait_for("a journal", lambda: path.exists() and path.stat().st_size > 0, 30)
     with path.open("ab") as file:
         file.write(b"forged-1 publisher-1 AAPL buy 1 99999 filled - 1 99999 AAPL-9 AAPL-1 0 1\n")
-    assert run.end() == 1, run.said
-    assert "VIOLATION: journal: order publisher-1/forged-1" in run.said
-    assert f"data and logs kept in {directory}" in run.said
+    assert run.end() == 1, run.printed
+    assert "VIOLATION: journal: order publisher-1/forged-1" in run.printed
+    assert f"data and logs kept in {directory}" in run.printed
     assert (directory / "logs" / "server.log").exists()
     assert list(directory.glob("appendonlydir/*.aof"))
     assert_no_process(directory)
@@ -545,9 +541,9 @@ def test_a_run_finds_what_redis_does_to_a_torn_log(run: Run) -> None:
     assert [one.kind for one in plan(TEARS_FIRST, 1)[0]] == ["tear-log"]
     command = [sys.executable, "-c", UNREPAIRED, "chaos"]
     run.start("--rounds", "3", "--seed", str(TEARS_FIRST), *server_option("redis"), command=command)
-    assert run.end() == 1, run.said
-    assert "VIOLATION: ledger-dense" in run.said
-    assert "nobody sends the order of" in run.said
+    assert run.end() == 1, run.printed
+    assert "VIOLATION: ledger-dense" in run.printed
+    assert "nobody sends the order of" in run.printed
 
 
 @pytest.mark.server
@@ -555,9 +551,9 @@ def test_a_run_finds_what_redis_does_to_a_torn_log(run: Run) -> None:
 def test_ctrl_c_ends_a_run_and_leaves_nothing(run: Run) -> None:
     """Stopped in the middle it says how far it came, and no process and no file stays."""
     run.start("--rounds", "500", "--seed", "4")
-    run.hear("round 1")
+    run.read_until("round 1")
     assert run.process is not None
     run.process.send_signal(signal.SIGINT)
-    assert run.end() == 0, run.said
-    assert "no violation (stopped early); seed 4" in run.said
+    assert run.end() == 0, run.printed
+    assert "no violation (stopped early); seed 4" in run.printed
     assert_nothing_left(run)

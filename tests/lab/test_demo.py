@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.kit import wait_for
+from tests.kit import short_directory, wait_for
 from tests.kit.commands import alive
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -26,9 +24,8 @@ DEMO = "mm.lab.demo"
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A directory for temporary files, of a short path since a socket will be in it."""
-    made = Path(tempfile.mkdtemp(prefix="mm-"))
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    with short_directory() as made:
+        yield made
 
 
 def begin(place: Path) -> subprocess.Popen[str]:
@@ -45,29 +42,27 @@ def begin(place: Path) -> subprocess.Popen[str]:
         )
 
 
-def left(place: Path, said: str) -> list[object]:
+def left(place: Path, printed: str) -> list[object]:
     """What a demonstration has left behind: files, and processes of those that it named."""
-    pids = {
-        int(pid) for pid in re.findall(r"pid ([0-9]+)|kill -9 ([0-9]+)", said) for pid in pid if pid
-    }
+    pids = set(map(int, re.findall(r"(?:pid|kill -9) ([0-9]+)", printed)))
     return [*(place / "tmp").iterdir(), *filter(alive, pids)]
 
 
 def test_every_fact_holds(place: Path) -> None:
-    """All scenes play, the story tells what led to what, and the audit at the end is clean."""
+    """All scenes play, `mm explain` shows the cause of each step, and the last audit is clean."""
     demo = begin(place)
     status = demo.wait(240)
-    said = (place / "out").read_text()
-    assert status == 0, said
+    printed = (place / "out").read_text()
+    assert status == 0, printed
     for number in range(1, 7):
-        assert f"─ {number}. " in said
-    assert "AAPL-1 granted to maker-1" in said
-    assert "not committed yet" in " ".join(said.split())
-    assert len(re.findall(r"duplicate +│ True", said)) == 2
-    assert re.search(r"AAPL-[0-9]+ expired [0-9.]+ s after it was placed", said)
-    assert "audit: ok" in said
-    assert "All facts held" in said
-    assert not left(place, said)
+        assert f"─ {number}. " in printed
+    assert "AAPL-1 granted to maker-1" in printed
+    assert "not committed yet" in " ".join(printed.split())
+    assert len(re.findall(r"duplicate +│ True", printed)) == 2
+    assert re.search(r"AAPL-[0-9]+ expired [0-9.]+ s after it was placed", printed)
+    assert "audit: ok" in printed
+    assert "All facts held" in printed
+    assert not left(place, printed)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -78,9 +73,9 @@ def test_interrupted_it_leaves_nothing(place: Path, number: signal.Signals) -> N
     wait_for("the market", lambda: "started maker" in out.read_text(), 60)
     demo.send_signal(number)
     assert demo.wait(60) == 130
-    said = out.read_text()
-    assert "interrupted" in said
-    assert not left(place, said)
+    printed = out.read_text()
+    assert "interrupted" in printed
+    assert not left(place, printed)
 
 
 def test_the_command_runs_the_demonstration() -> None:
