@@ -87,12 +87,12 @@ class Chaos:
         with contextlib.suppress(Interrupted), self._screen():
             for first in range(1, options.rounds + 1, LIFE_ROUNDS):
                 last = min(first + LIFE_ROUNDS - 1, options.rounds)
-                self._life(first, list(islice(plan, last - first + 1)))
+                self._run_system(first, list(islice(plan, last - first + 1)))
                 if self.violations:
                     break
         return self._print_summary()
 
-    def _life(self, first: int, rounds: list[list[FaultEvent]]) -> None:
+    def _run_system(self, first: int, rounds: list[list[FaultEvent]]) -> None:
         """The rounds of one system; its data is kept when something is wrong."""
         system = ChaosSystem(self.options.server, self.options.seed + first, self._pulse)
         self.record.systems.append(Figures())
@@ -103,7 +103,7 @@ class Chaos:
             self._converge(system)
             for number, faults in enumerate(rounds, first):
                 self._round(system, number, faults)
-            self._end(system)
+            self._finish_system(system)
             self.record.systems[-1].refused = _refusals(system.data_dir.logs)
         except Violation as error:
             self.violations += error.texts
@@ -212,7 +212,7 @@ class Chaos:
             raise Violation(f"{error}: lag {found.lag_ms} ms", *system.notes) from error
         return _newest(found)
 
-    def _end(self, system: ChaosSystem) -> None:
+    def _finish_system(self, system: ChaosSystem) -> None:
         """Stop the publishers in order: each must have an answer to everything it sent."""
         self.record.current = "stopping a system"
         self._converge(system)
@@ -222,9 +222,9 @@ class Chaos:
         for name, process in processes.items():
             # A publisher that was just starting is ended by the signal and has sent nothing.
             if process is not None and process.returncode == 0:
-                printed = (system.data_dir.logs / f"{name}.out").read_text(encoding="utf-8")
-                if " unanswered 0;" not in printed.splitlines()[-1]:
-                    raise Violation(f"orders without an answer: {printed.splitlines()[-1]}")
+                summary = system.supervisor.output(name).splitlines()[-1]
+                if " unanswered 0;" not in summary:
+                    raise Violation(f"orders without an answer: {summary}")
             elif process is not None and process.returncode != -signal.SIGTERM:
                 raise Violation(f"{name} ended with {exit_reason(process.returncode)}")
         self._judge(system)
