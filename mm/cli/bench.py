@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from mm.cli.options import Positive
+from mm.cli.options import Positive, seed_option, server_option
 from mm.host import find_binary, interrupted_by_signals
 from mm.lab.bench import (
     QUICK,
@@ -48,14 +48,8 @@ USUAL = [name for name in SECTIONS if name != "sustained"]
     type=Positive(),
     help="Also run at four fifths of the maximum rate for this long, with `mm watch` open.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**31),
-    default=1,
-    show_default=True,
-    help="The same seed sends the same orders.",
-)
-@click.option("--server", help="Server program to measure.  [default: the package's Valkey]")
+@seed_option("The same seed sends the same orders.")
+@server_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option(
     "--picture",

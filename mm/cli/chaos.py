@@ -7,6 +7,7 @@ import sys
 import click
 from rich.console import Console
 
+from mm.cli.options import seed_option, server_option
 from mm.host import find_binary
 from mm.lab.chaos import Chaos, ChaosOptions, new_seed
 from mm.process import stop_on_signals
@@ -20,12 +21,8 @@ from mm.process import stop_on_signals
     show_default=True,
     help="Rounds to run, each with one fault or two.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**31),
-    help="The same seed applies the same faults.  [default: a new one]",
-)
-@click.option("--server", help="Server program to run.  [default: the package's Valkey]")
+@seed_option("The same seed applies the same faults.  [default: a new one]", default=None)
+@server_option
 def chaos_command(rounds: int, seed: int | None, server: str | None) -> None:
     """Crash a throwaway system under load in every way; exit status 1 on any violation.
 

@@ -101,10 +101,10 @@ def file_option(name: str, read: Callable[[Path], object], help: str) -> Decorat
     return click.option(name, type=path_type, callback=load, help=help)
 
 
-def seed_option(help: str, high: int = MAX_RUN_SEED) -> Decorator[Any]:
-    """``--seed``, 1 by default."""
-    seeds = click.IntRange(0, high)
-    return click.option("--seed", type=seeds, default=1, show_default=True, help=help)
+def seed_option(help: str, default: int | None = 1, high: int = MAX_RUN_SEED) -> Decorator[Any]:
+    """``--seed``, from 0 to ``high``; a default of None is described by ``help``."""
+    seeds, has_default = click.IntRange(0, high), default is not None
+    return click.option("--seed", type=seeds, default=default, show_default=has_default, help=help)
 
 
 json_option = click.option(

@@ -18,10 +18,11 @@ from mm.store import require_config
 @click.argument("quantity")
 @click.argument("limit_price")
 @click.option(
-    "--client-id", default="by-hand", show_default=True, help="Who sends; reports go by it."
+    "--client-id", default="by-hand", show_default=True, help="Id of the sender of the order."
 )
 @click.option(
-    "--order-id", help="Unique a client; again, it asks for the first outcome.  [default: new]"
+    "--order-id",
+    help="Unique for the client. Sent again, it returns the first outcome.  [default: a new one]",
 )
 @click.option(
     "--timeout",
