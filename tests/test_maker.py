@@ -198,7 +198,9 @@ class TestStaleProposals:
     )
     def test_delayed(self, make_world: MakeWorld, action: str, code: str) -> None:
         """A proposal delayed past any other action is refused by its rule and changes nothing."""
-        world = make_world(quote_ttl_ms=500, refresh_ms=450)
+        # Long enough that on a busy machine no other quote expires between the two dumps.
+        life_ms = 2_000 if action == "expire_and_requote" else 30_000
+        world = make_world(quote_ttl_ms=life_ms, refresh_ms=life_ms - 50)
         world.maker().step()
         world.advance(60)
         survey = world.scripts.survey(["AAA"])
