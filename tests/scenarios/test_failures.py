@@ -2,7 +2,7 @@
 
 A process that dies between two of its calls is one whose object is dropped. One that dies after a
 call and before its reply is one whose reply is thrown away. Real kills of real processes are in
-``test_up``, ``test_demo`` and ``test_chaos``.
+``test_up``, ``test_demo`` and ``tests/lab/chaos``.
 """
 
 from __future__ import annotations
