@@ -13,6 +13,8 @@ from mm.audit.tally import Tally, is_digits
 from mm.store import Raw, StreamReader, execute, text
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+#: A line of another form is a dead letter and has no outcome (R14).
+_WORDS = re.compile(rb"\S+(?: \S+){4}")
 
 
 class OrderRecords:
@@ -90,9 +92,9 @@ class OrderRecords:
         return lines
 
     def orders(self) -> Iterator[tuple[int, bytes, bytes]]:
-        """The processed orders whose ids can be read: ms of the entry, order, line."""
+        """The processed orders of five words with valid ids: ms of the entry, order, line."""
         key, cursor = self._reader.keys.named("orders"), self._raw.cursors.get("exchange", "0-0")
         for entry, order_id, line in self._reader.records(key, cursor):
             client = line.partition(b" ")[0]
-            if _ID.fullmatch(order_id) and _ID.fullmatch(client):
+            if _WORDS.fullmatch(line) and _ID.fullmatch(order_id) and _ID.fullmatch(client):
                 yield int(entry.partition(b"-")[0]), client + b"/" + order_id, line

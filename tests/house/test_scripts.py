@@ -303,7 +303,7 @@ def reasons_in_lua() -> set[str]:
     found = set(re.findall(r"and '(\w+)'", " ".join(refusals)))
     found.update(re.findall(r"\breason = '(\w+)'", book))
     for line in (order + match).splitlines():
-        if re.search(r"\bfault = |\breturn .*\bsender\b", line):
+        if re.search(r"\bfault = |\breturn '", line):
             found.update(re.findall(r"(?:return|and|or) '([a-z_]+)'", line))
     statuses = r"'(?:rejected|canceled|partially_filled) (\w+)"
     found.update(re.findall(statuses, order + book + match))

@@ -134,8 +134,11 @@ class Oracle:
     def _order(self, now: int, order_id: str, line: str, reaped: Callable[[str], bool]) -> None:
         words = line.split(" ")
         client = words[0]
+        if len(words) != 5 or "" in words:
+            self.dead.append("malformed")
+            return
         if not _ID.fullmatch(client):
-            self.dead.append("bad_client_id" if client else "malformed")
+            self.dead.append("bad_client_id")
             return
         known = _ID.fullmatch(order_id) is not None
         key = f"{client}/{order_id}"
@@ -158,8 +161,6 @@ class Oracle:
     def _fault(self, known: bool, words: list[str]) -> str:
         if not known:
             return "bad_order_id"
-        if len(words) != 5 or "" in words:
-            return "malformed"
         _, symbol, side, lots, limit = words
         if not _SYMBOL.fullmatch(symbol):
             return "bad_symbol"

@@ -60,9 +60,10 @@ WORDS = (
 def judge(name: bytes, line: bytes) -> tuple[bytes | None, Literal["good", "unknown", "bad"]]:
     """The client id that can be answered, if any, and what the record is worth as an order."""
     words = line.split(b" ")
-    head = re.match(rb"[^ \t\n\v\f\r]+", line)
-    sender = head[0] if head and ID.fullmatch(head[0]) else None
-    if sender is None or not ID.fullmatch(name) or len(words) != 5 or words[0] != sender:
+    if len(words) != 5 or any(not re.fullmatch(rb"[^ \t\n\v\f\r]+", word) for word in words):
+        return None, "bad"
+    sender = words[0] if ID.fullmatch(words[0]) else None
+    if sender is None or not ID.fullmatch(name):
         return sender, "bad"
     numbers = [NUMBER.fullmatch(word) and 0 < int(word) <= MAX_INT for word in words[3:]]
     if not (SYMBOL.fullmatch(words[1]) and words[2] in (b"buy", b"sell") and all(numbers)):

@@ -130,12 +130,6 @@ class TestOutcomes:
 
 class TestMalformed:
     CASES = (
-        ("o1", "c1", "malformed"),
-        ("o1", "c1 AAA buy 1", "malformed"),
-        ("o1", "c1 AAA buy 1 101 9", "malformed"),
-        ("o1", "c1  AAA buy 1 101", "malformed"),
-        ("o1", "c1 AAA buy 1 101 ", "malformed"),
-        ("o1", "c1\tAAA buy 1 101", "malformed"),
         ("o1", "c1 aaa buy 1 101", "bad_symbol"),
         ("o1", "c1 AAAAAAAAAAAAAAAAA buy 1 101", "bad_symbol"),
         ("o1", "c1 AAA BUY 1 101", "bad_side"),
@@ -207,13 +201,40 @@ class TestMalformed:
         assert dict(fields)["reason"] == "bad_client_id"
         assert not [key for key in quoted.dump() if ":reports:" in key]
 
-    @pytest.mark.parametrize("line", ["", " ", " c1 AAA buy 1 101"])
-    def test_nobody_named(self, quoted: World, line: str) -> None:
-        """A line that does not begin with a word is malformed and goes unanswered."""
-        quoted.send_raw("o1", line)
-        assert quoted.scripts.match(10).rejected == 1
+    NOT_FIVE_WORDS = (
+        "",
+        " ",
+        "c1",
+        "c1 AAA buy 1",
+        "c1 AAA buy 1 101 9",
+        " c1 AAA buy 1 101",
+        "c1  AAA buy 1 101",
+        "c1 AAA buy 1 101 ",
+        "c1\tAAA buy 1 101",
+        "c1 AAA buy 1 101\n",
+    )
+
+    @pytest.mark.parametrize("line", NOT_FIVE_WORDS)
+    def test_not_five_words(self, quoted: World, line: str) -> None:
+        """A line that has not five words is a dead letter: no report, and nothing remembered."""
+        entry = quoted.send_raw("o1", line)
+        done = quoted.scripts.match(10)
+        assert (done.orders, done.fills, done.rejected, done.cursor) == (1, 0, 1, entry)
         ((_, fields),) = quoted.stream("deadletter")
-        assert dict(fields)["reason"] == "malformed"
+        assert (dict(fields)["reason"], dict(fields)["raw"]) == ("malformed", f"o1 {line}")
+        assert not [key for key in quoted.dump() if ":reports:" in key or ":seen:" in key]
+
+    def test_words_given_as_fields(self, quoted: World) -> None:
+        """The words of an order given as fields by mistake invent no clients."""
+        quoted.send_raw("buy", "5", "AAA", "100")
+        assert quoted.scripts.match(10).rejected == 2
+        letters = [dict(fields) for _, fields in quoted.stream("deadletter")]
+        assert [(one["reason"], one["raw"]) for one in letters] == [
+            ("malformed", "buy 5"),
+            ("malformed", "AAA 100"),
+        ]
+        assert not [key for key in quoted.dump() if ":reports:" in key or ":seen:" in key]
+        assert_sound(quoted)
 
     def test_binary_verbatim(self, quoted: World) -> None:
         """Any bytes are kept on the dead-letter stream exactly as they came."""

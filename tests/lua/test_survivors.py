@@ -36,12 +36,6 @@ class TestMatch:
         assert (third.status, third.reason) == ("canceled", "exhausted")
         assert_sound(world)
 
-    def test_nobody_named_is_nobody_answered(self, world: World) -> None:
-        """A line that begins with a blank names no sender: no report, and nothing remembered."""
-        world.send_raw("o1", " c1 AAA buy 1 101")
-        assert world.scripts.match(10).rejected == 1
-        assert not [key for key in world.dump() if ":reports:" in key or ":seen:" in key]
-
     def test_longest_symbol(self, world: World) -> None:
         """A symbol of 16 characters of the whole alphabet is well formed, if unknown."""
         (report,) = world.trade(world.order(symbol="A9._-" * 3 + "Z"))

@@ -25,24 +25,24 @@ local function number_fault(word, name)
   return name .. '_too_large'
 end
 
--- faulty_order(order_id, line) -> fault, client, valid_ids of a malformed order. `client` is nil
--- when the sender cannot be known; `valid_ids` says that the client's and the order's id are valid.
+-- faulty_order(order_id, line) -> fault, client, valid_ids of a malformed order. `client` is nil when
+-- there is nobody to answer; `valid_ids` says that the client's and the order's id are valid.
 local function faulty_order(order_id, line)
   local client, symbol, side, lots, limit =
     match(line, '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
-  local sender = client or match(line, '^(%S+)')
-  if not sender or not is_id(sender) then
-    return sender and 'bad_client_id' or 'malformed'
+  -- Without five words the first one need not be a client: it can be any word of a mistaken command.
+  if not client then
+    return 'malformed'
+  elseif not is_id(client) then
+    return 'bad_client_id'
   elseif not is_id(order_id) then
-    return 'bad_order_id', sender
-  elseif not client then
-    return 'malformed', sender, true
+    return 'bad_order_id', client
   elseif #symbol > 16 or not find(symbol, '^[A-Z0-9._-]+$') then
-    return 'bad_symbol', sender, true
+    return 'bad_symbol', client, true
   elseif side ~= 'buy' and side ~= 'sell' then
-    return 'bad_side', sender, true
+    return 'bad_side', client, true
   end
-  return number_fault(lots, 'quantity') or number_fault(limit, 'price'), sender, true
+  return number_fault(lots, 'quantity') or number_fault(limit, 'price'), client, true
 end
 
 -- read_order(order_id, line) -> fault (nil for an order), client, valid_ids, symbol, side, lots, limit
