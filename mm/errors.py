@@ -17,6 +17,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 #: The most characters of a value that the text of an error shows.
 MAX_SHOWN = 200
 
@@ -29,6 +31,12 @@ def shown(value: object) -> str:
         # Python refuses to write out integers of thousands of digits.
         return "a number of thousands of digits"
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... ({len(text)} characters)"
+
+
+def shown_path(path: object) -> str:
+    """A path as a text for people shows it: as a shell reads it, on one line."""
+    text = str(path)
+    return shlex.quote(text) if text.isprintable() else repr(text)
 
 
 class MMError(Exception):

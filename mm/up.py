@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from mm.audit import audit
-from mm.errors import SystemRefused, Unavailable
+from mm.errors import SystemRefused, Unavailable, shown_path
 from mm.host import (
     ChildPlan,
     DataDir,
@@ -141,7 +141,10 @@ class Up:
         result = audit(source.scripts, quiescent=True)
         self.console.print(audit_table(result))
         self.console.print(
-            f"ran {elapsed_s:.0f} s; data and logs in {self._data_dir.path}", soft_wrap=True
+            f"ran {elapsed_s:.0f} s; data and logs in {shown_path(self._data_dir.path)}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
         return 0 if result.ok else 1
 
@@ -157,7 +160,7 @@ def check_loaded(scripts: Scripts, data_dir: DataDir) -> None:
     if not result.ok:
         broken = [check for check in result.checks if check.violations]
         raise SystemRefused(
-            f"data directory {data_dir.path}: after an unclean stop the audit finds"
+            f"{data_dir}: after an unclean stop the audit finds"
             f" {', '.join(check.name for check in broken)}: {broken[0].violations[0]}. Nothing was"
             " started. Restore the directory from a backup, or use another --data-dir."
         )

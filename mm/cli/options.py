@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 
+from mm.errors import UsageError
 from mm.host import DataDir, System
 from mm.market import Durability, load_config
 from mm.orders import read_tape
@@ -46,23 +48,46 @@ class Positive(click.ParamType[float]):
         return number
 
 
-def system_options(command: Command) -> Command:
-    """Add the options that find a system; the command gets them as ``system``."""
+class DirectoryPath(click.Path):
+    """A directory that need not exist. The empty text is no path: it would be the current one."""
 
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, file_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path as a Path."""
+        if value == "":
+            self.fail("the name of a directory is missing", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def system_options(command: Command) -> Command:
+    """Add the options that find a running system; the command gets them as ``system``."""
+    return _with_system(command, keeps_logs=False)
+
+
+def process_options(command: Command) -> Command:
+    """The same for a command that runs processes, whose logs are in the data directory."""
+    return _with_system(command, keeps_logs=True)
+
+
+def _with_system(command: Command, keeps_logs: bool) -> Command:
     @click.option(
         "--data-dir",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=DirectoryPath(),
         default=DEFAULT_DATA_DIR,
         envvar="MM_DATA_DIR",
         show_default=True,
         show_envvar=True,
-        help="Directory of the system's data, socket and logs.",
+        help="Directory of the system's data, socket and logs"
+        + ("; with --redis-url of the logs only." if keeps_logs else "."),
     )
     @click.option(
         "--redis-url",
         envvar="MM_REDIS_URL",
         show_envvar=True,
-        help="Server to use in place of the data directory's own: redis://... or unix:///...",
+        help="Server to use in place of the data directory's own: redis://... or unix:///..."
+        " --data-dir on the command line beats MM_REDIS_URL.",
     )
     @click.option(
         "--prefix", default=DEFAULT_PREFIX, show_default=True, help="Hash tag that begins all keys."
@@ -83,12 +108,30 @@ def system_options(command: Command) -> Command:
         durability: Durability | None,
         **kwargs: Any,
     ) -> Any:
-        if redis_url is not None:
-            open_client(redis_url).close()
-        system = System(DataDir(data_dir), redis_url, Keys(prefix), durability)
+        url = _chosen_url(redis_url, keeps_logs)
+        if url is not None:
+            open_client(url).close()
+        system = System(DataDir(data_dir), url, Keys(prefix), durability)
         return command(*args, system=system, **kwargs)
 
     return wrapped  # type: ignore[return-value]  # click's decorators keep the call's form
+
+
+def _chosen_url(redis_url: str | None, keeps_logs: bool) -> str | None:
+    """The server's URL, or None for the data directory's own server.
+
+    Both options name a system. What the command line says beats the environment, and that beats the
+    default.
+    """
+    source = click.get_current_context().get_parameter_source
+    typed = ParameterSource.COMMANDLINE
+    if source("data_dir") is not typed:
+        return redis_url
+    if source("redis_url") is not typed:
+        return None
+    if not keeps_logs:
+        raise UsageError("--data-dir and --redis-url name two systems: give the one that you mean")
+    return redis_url
 
 
 def file_option(name: str, read: Callable[[Path], object], help: str) -> Decorator[Any]:

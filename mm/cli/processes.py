@@ -6,7 +6,7 @@ import logging
 
 import click
 
-from mm.cli.options import config_option, process_id, system_options
+from mm.cli.options import config_option, process_id, process_options
 from mm.errors import SystemRefused
 from mm.exchange import Exchange
 from mm.host import System, exit_with_parent, log_to_file, log_to_stderr
@@ -43,7 +43,7 @@ def _run(
 @click.command("exchange")
 @process_id
 @config_option
-@system_options
+@process_options
 def exchange_command(system: System, ident: str, config: Config | None) -> None:
     """Run an exchange: match orders against quotes, end expired quotes. Two at once are fine."""
     _run(Exchange, system, ident, config)
@@ -52,7 +52,7 @@ def exchange_command(system: System, ident: str, config: Config | None) -> None:
 @click.command("state")
 @process_id
 @config_option
-@system_options
+@process_options
 def state_command(system: System, ident: str, config: Config | None) -> None:
     """Run a trading state service: apply fills to positions. Two at once are fine."""
     _run(StateService, system, ident, config)
@@ -61,7 +61,7 @@ def state_command(system: System, ident: str, config: Config | None) -> None:
 @click.command("maker")
 @process_id
 @config_option
-@system_options
+@process_options
 def maker_command(system: System, ident: str, config: Config | None) -> None:
     """Run a market maker; several share the symbols among them."""
     _run(Maker, system, ident, config)

@@ -11,9 +11,9 @@ from mm.cli.options import (
     Positive,
     config_option,
     process_id,
+    process_options,
     seed_option,
     speed_option,
-    system_options,
     tape_option,
 )
 from mm.cli.processes import run_process
@@ -80,7 +80,7 @@ FLOW = ("rate_per_s", "seed", "size_percent", "aggressiveness_percent")
     help="File to append each outcome to, for a later comparison with the ledger.",
 )
 @config_option
-@system_options
+@process_options
 def publisher_command(system: System, ident: str, config: Config | None, **options: Any) -> None:
     """Send orders through the order API.
 

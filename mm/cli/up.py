@@ -11,10 +11,10 @@ from rich.console import Console
 from mm.cli.options import (
     Positive,
     config_option,
+    process_options,
     seed_option,
     server_option,
     speed_option,
-    system_options,
     tape_option,
 )
 from mm.host import ChildPlan, System, exit_with_parent
@@ -47,7 +47,7 @@ from mm.up import Up, UpOptions
 @speed_option
 @seed_option("The same seed makes the same order flow.")
 @config_option
-@system_options
+@process_options
 def up_command(
     system: System,
     config: Config | None,

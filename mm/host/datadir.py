@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from mm.errors import SystemRefused, UsageError
+from mm.errors import SystemRefused, UsageError, shown_path
 from mm.store import SOCKET_NAME, socket_url
 
 #: Longest socket path, in bytes, that Linux (108 with the final zero) and macOS (104) accept.
@@ -21,10 +21,14 @@ class DataDir:
 
     path: Path
 
+    def __str__(self) -> str:
+        """The directory as texts for people name it."""
+        return f"data directory {shown_path(self.path)}"
+
     @property
     def socket(self) -> Path:
-        """The managed server's Unix socket."""
-        return self.path.resolve() / SOCKET_NAME
+        """The managed server's Unix socket, by the path as given: its links may keep it short."""
+        return self.path.absolute() / SOCKET_NAME
 
     @property
     def logs(self) -> Path:
@@ -41,8 +45,8 @@ class DataDir:
         length = len(os.fsencode(self.socket))
         if length > MAX_SOCKET_PATH:
             raise UsageError(
-                f"data directory {self.path}: its socket path {self.socket} has {length} bytes, the"
-                f" system allows {MAX_SOCKET_PATH}. Use a directory with a shorter path"
+                f"{self}: its socket path {shown_path(self.socket)} has {length} bytes,"
+                f" the system allows {MAX_SOCKET_PATH}. Use a directory with a shorter path"
                 " (--data-dir /tmp/mm, say)."
             )
         try:
@@ -51,7 +55,7 @@ class DataDir:
             self.logs.mkdir(exist_ok=True)
         except OSError as error:
             raise UsageError(
-                f"data directory {self.path}: cannot be used: {error.strerror or error}. Name one"
+                f"{self}: cannot be used: {error.strerror or error}. Name one"
                 " that you may write to with --data-dir."
             ) from error
 
@@ -70,9 +74,10 @@ class Lock:
             self._file.seek(0)
             owner = self._file.read().strip() or "unknown"
             self._file.close()
+            where = shown_path(data_dir.path)
             raise SystemRefused(
-                f"data directory {data_dir.path}: in use by another `mm up` (pid {owner}). Watch"
-                f" that one with `mm watch --data-dir {data_dir.path}`, stop it, or use another"
+                f"{data_dir}: in use by another `mm up` (pid {owner}). Watch"
+                f" that one with `mm watch --data-dir {where}`, stop it, or use another"
                 " --data-dir."
             ) from error
         self._file.truncate(0)

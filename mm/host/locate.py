@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import redis
 
-from mm.errors import Unavailable
+from mm.errors import Unavailable, shown_path
 from mm.host.datadir import DataDir
 from mm.market import Durability
 from mm.store import Keys, Scripts, open_client
@@ -29,10 +29,11 @@ class System:
     def url(self) -> str:
         """The server's URL; Unavailable when no server runs in the data directory."""
         if self.redis_url is None and not self.data_dir.socket.exists():
+            where = shown_path(self.data_dir.path)
             raise Unavailable(
-                f"data directory {self.data_dir.path}: no server runs there"
-                f" ({self.data_dir.socket} does not exist). Start one with `mm up --data-dir"
-                f" {self.data_dir.path}`, or name the right --data-dir or --redis-url."
+                f"{self.data_dir}: no server runs there"
+                f" ({shown_path(self.data_dir.socket)} does not exist). Start one with `mm up"
+                f" --data-dir {where}`, or name the right --data-dir or --redis-url."
             )
         return self.waiting_url
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import redis
 from redis.exceptions import BusyLoadingError, RedisError
 
-from mm.errors import SystemRefused
+from mm.errors import SystemRefused, shown_path
 from mm.host.binary import allocator, default_binary, identify
 from mm.host.datadir import DataDir
 from mm.store import open_client, socket_url
@@ -122,7 +122,7 @@ class ManagedServer:
             program = self._made_by.read_text(encoding="ascii").split()[0]
             if program == "valkey" and self.name == "redis":
                 raise SystemRefused(
-                    f"data directory {self.data_dir.path}: its data was written by Valkey, which"
+                    f"{self.data_dir}: its data was written by Valkey, which"
                     f" Redis {self.version} cannot load. Use a Valkey server (leave --server out)"
                     " or another --data-dir."
                 )
@@ -145,7 +145,7 @@ class ManagedServer:
                 return
             except RedisError as error:
                 raise SystemRefused(
-                    f"data directory {self.data_dir.path}: a server that this program did not start"
+                    f"{self.data_dir}: a server that this program did not start"
                     f" serves there and does not stop ({error}). Stop it, or use another"
                     " --data-dir."
                 ) from error
@@ -153,7 +153,7 @@ class ManagedServer:
                 client.close()
             time.sleep(0.05)
         raise SystemRefused(
-            f"data directory {self.data_dir.path}: a server still serves there after being asked to"
+            f"{self.data_dir}: a server still serves there after being asked to"
             " stop for 10 s. Stop it, or use another --data-dir."
         )
 
@@ -165,7 +165,7 @@ class ManagedServer:
         has no torn end. The server refuses a log that is damaged in its middle.
         """
         self._say("the server was not stopped in order: its log is checked and rewritten")
-        socket = self.data_dir.socket.with_name("repair.sock")
+        socket = self.data_dir.socket.with_name("load.sock")
         self._spawn(socket)
         url = socket_url(socket)
         self._await_ready(url)
@@ -178,13 +178,13 @@ class ManagedServer:
                 state = client.info("persistence")
             if state["aof_last_bgrewrite_status"] != "ok":
                 raise SystemRefused(
-                    f"data directory {self.data_dir.path}: its log could not be rewritten. Is the"
-                    f" disk full? See {self.data_dir.logs / 'server.log'}"
+                    f"{self.data_dir}: its log could not be rewritten. Is the"
+                    f" disk full? See {shown_path(self.data_dir.logs / 'server.log')}"
                 )
         except RedisError as error:
             raise SystemRefused(
-                f"data directory {self.data_dir.path}: its log could not be rewritten: {error}. Is"
-                f" the disk full? See {self.data_dir.logs / 'server.log'}"
+                f"{self.data_dir}: its log could not be rewritten: {error}. Is"
+                f" the disk full? See {shown_path(self.data_dir.logs / 'server.log')}"
             ) from error
         finally:
             client.close()
@@ -193,16 +193,16 @@ class ManagedServer:
             socket.unlink(missing_ok=True)
 
     def _spawn(self, socket: Path) -> None:
-        directory = self.data_dir.path.resolve()
+        directory = self.data_dir.path.absolute()
         # From here on the server may be killed at any moment; only an orderly stop sets the mark.
         self._unmark_clean()
         config = directory / "server.conf"
-        log = self.data_dir.logs.resolve() / "server.log"
+        log = self.data_dir.logs.absolute() / "server.log"
         paths = {"socket": socket, "dir": directory, "log": log, "pid": directory / "server.pid"}
         quoted = {name: _quoted(path) for name, path in paths.items()}
-        config.write_text(_CONFIG.format(**quoted), encoding="utf-8")
+        config.write_text(_CONFIG.format(**quoted), encoding="ascii")
         self.process = subprocess.Popen(
-            [self.binary, config],
+            [self.binary, _literal(config)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -240,14 +240,24 @@ class ManagedServer:
         relevant = [line for line in lines[-30:] if re.search(r" # |rror|atal|annot", line)]
         last = " | ".join(relevant[-3:]) or "it logged nothing"
         return (
-            f"the server {self.binary} ended while starting in {self.data_dir.path}: {last}. See"
-            f" {log}. If its log is damaged, restore the directory from a backup; nothing was"
-            " changed."
+            f"the server {shown_path(self.binary)} ended while starting in {self.data_dir}: {last}."
+            f" See {shown_path(log)}. If its log is damaged, restore the directory from a backup;"
+            " nothing was changed."
         )
 
 
 def _quoted(path: Path) -> str:
-    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    """A path for the server's configuration file, in ASCII; the server reads it byte for byte."""
+    data = os.fsencode(path)
+    plain = (chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\x{b:02x}" for b in data)
+    return f'"{"".join(plain)}"'
+
+
+def _literal(path: Path) -> str:
+    """The path of a configuration file as an argument: the server takes ``*?[`` for a pattern."""
+    if not set("*?[") & set(str(path)):
+        return str(path)
+    return re.sub(r"([*?\[\]\\])", r"\\\1", str(path))
 
 
 def die_with_parent() -> None:

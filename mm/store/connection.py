@@ -6,9 +6,10 @@ are off here: only the caller can tell whether a retry is safe.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote_to_bytes, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -59,8 +60,22 @@ class ServerInfo:
 
 
 def socket_url(path: Path) -> str:
-    """The URL of a server's Unix socket."""
-    return f"unix://{path.resolve()}"
+    """The URL of a server's Unix socket, whatever characters its path has.
+
+    Links in the path stay: the system bounds the length of the path that is connected to.
+    """
+    return f"unix://{quote(os.fsencode(path.absolute()))}"
+
+
+def _socket_path(parts: SplitResult) -> str:
+    """The path in a socket's URL; ValueError when it is not the whole path."""
+    place = parts.netloc.rpartition("@")[2]
+    if place:
+        raise ValueError(f"the path of a socket begins with a third /, found {shown(place)}")
+    if not parts.path.strip("/"):
+        raise ValueError("the path of the socket is missing")
+    # Not by redis-py: a path may have bytes that are no text.
+    return os.fsdecode(unquote_to_bytes(parts.path))
 
 
 def server_url(place: str | Path) -> str:
@@ -84,7 +99,10 @@ def open_client(url: str) -> redis.Redis:
     Raises ValueRefused when the URL is not valid.
     """
     try:
-        for name in parse_qs(urlsplit(url).query, keep_blank_values=True):
+        parts = urlsplit(url)
+        if "#" in url:
+            raise ValueError("a # in it must be written %23")
+        for name in parse_qs(parts.query, keep_blank_values=True):
             if name not in URL_SETTINGS:
                 raise ValueError(f"{name!r} is not one of the settings {' '.join(URL_SETTINGS)}")
         client: redis.Redis = redis.Redis.from_url(
@@ -96,6 +114,8 @@ def open_client(url: str) -> redis.Redis:
             socket_timeout=SOCKET_TIMEOUT_S,
             socket_connect_timeout=SOCKET_TIMEOUT_S,
         )
+        if parts.scheme == "unix":
+            client.connection_pool.connection_kwargs["path"] = _socket_path(parts)
         # redis-py rejects unknown settings only when it makes a connection.
         client.connection_pool.make_connection()
     except (ValueError, TypeError) as error:

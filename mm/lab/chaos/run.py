@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.live import Live
 
 from mm.audit import audit
-from mm.errors import MMError, TimedOut
+from mm.errors import MMError, TimedOut, shown_path
 from mm.host import exit_reason, identify
 from mm.lab.chaos.check import compare, why_not_converged
 from mm.lab.chaos.faults import begin_fault
@@ -79,8 +79,10 @@ class Chaos:
         """Run all rounds, or until ``stop`` is set; the exit status, 1 on any violation."""
         options = self.options
         self.console.print(
-            f"mm chaos --rounds {options.rounds} --seed {options.seed} --server {options.server}",
+            f"mm chaos --rounds {options.rounds} --seed {options.seed}"
+            f" --server {shown_path(options.server)}",
             highlight=False,
+            markup=False,
             soft_wrap=True,
         )
         plan = plan_rounds(options.seed)
@@ -97,7 +99,9 @@ class Chaos:
         system = ChaosSystem(self.options.server, self.options.seed + first, self._pulse)
         self.record.systems.append(Figures())
         self.record.current = "starting a system"
-        self._print(f"system {len(self.record.systems)}: data in {system.data_dir.path}")
+        self._print(
+            f"system {len(self.record.systems)}: data in {shown_path(system.data_dir.path)}"
+        )
         try:
             system.open()
             self._converge(system)
@@ -268,8 +272,9 @@ class Chaos:
             console.print(f"VIOLATION: {violation}", highlight=False, markup=False, soft_wrap=True)
         if self.violations:
             console.print(
-                f"data and logs kept in {self.kept}; again with --seed {record.seed}",
+                f"data and logs kept in {shown_path(self.kept)}; again with --seed {record.seed}",
                 highlight=False,
+                markup=False,
                 soft_wrap=True,
             )
             return 1

@@ -26,7 +26,7 @@ def main() -> int:
                 play(market, console)
             console.print("\n[bold green]All facts held. Nothing is left behind.[/]")
         except (FactFailed, MMError, RedisError, OSError, subprocess.TimeoutExpired) as error:
-            console.print(f"[bold red]{error}[/]")
+            console.print(str(error), style="bold red", markup=False)
             return 1
         except KeyboardInterrupt:
             console.print("\ninterrupted: everything was ended")

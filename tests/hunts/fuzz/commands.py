@@ -42,6 +42,8 @@ Judged = tuple[str, bool | None]
 STARTERS = ("mm bench", "mm chaos")
 #: Commands that run until a signal ends them.
 RUNNING = ("mm exchange", "mm state", "mm maker", "mm publisher", "mm up", "mm watch")
+#: Commands that take --data-dir for their logs beside --redis-url; the others refuse both.
+LOGGING = tuple(name for name in RUNNING if name != "mm watch")
 #: A case that hangs this long ends the run, saying where it hangs.
 HANG_S = 60
 
@@ -51,10 +53,10 @@ _URLS: tuple[Judged, ...] = (
     *[(url, False) for url in ("redis://localhost:1?db=x", "unix:///tmp/s?colour=red")],
     *[(f"{url}?{name}", False) for url in ("unix:///tmp/s", "redis://localhost:1") for name in (
         "decode_responses=true", "protocol=3", "retry_on_timeout=true", "socket_timeout=x")],
-    ("redis://localhost:1", None), ("unix:///nonexistent/s", None), ("unix://", None),
+    ("redis://localhost:1", None), ("unix:///nonexistent/s", None), ("unix://", False),
     ("redis://127.0.0.1:1/3", None), ("redis://u:p@127.0.0.1:1/0", None), ("redis://", None),
     ("redis://localhost:1?db=3", None), ("unix:///tmp/s?ssl_certfile=x", False),
-    ("redis://localhost:1/x", None), ("unix://" + "x" * 300, None), ("rediss://localhost:1", None),
+    ("redis://localhost:1/x", None), ("unix://" + "x" * 300, False), ("rediss://localhost:1", None),
 )  # fmt: skip
 _PATHS = ("", ".", "..", "nope/nope", "x" * 300, "x/" * 600, "/dev/null", "/dev/full", "/dev/zero",
           "/proc/self/mem", "binary", "dir", "pipe", "Ä", "a b", "-", "--", "\n")  # fmt: skip
@@ -344,4 +346,8 @@ def command_case(rng: random.Random, stage: Stage) -> tuple[list[str], tuple[int
     if path in STARTERS and verdict is not False:
         return [*options, "--no-such-option"], (2,)
     words = [*options, *(["--", *arguments] if arguments else [])]
+    if path not in LOGGING and {"--data-dir", "--redis-url"} <= {
+        option.partition("=")[0] for option in options
+    }:
+        return words, (2,)
     return words, (2,) if verdict is False else (0, 1) if worth else None

@@ -1,0 +1,145 @@
+"""Paths with any character: the system runs in such a directory, and every command finds it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mm.errors import UsageError, ValueRefused
+from mm.host import DataDir, ManagedServer, find_binary, identify
+from mm.store import open_client, server_url, socket_url
+from tests.kit import SERVERS, binary_or_skip, short_directory
+from tests.kit.commands import run_mm
+from tests.kit.running import RunningSystem
+
+#: Names in which a URL, a shell, a configuration file, a pattern or a screen sees more than text.
+ODD_NAMES = [
+    *("pct%2Fx", "a b", " lead", "q?x=1", "h#x", "at@x", "c:x", "semi;x&y", "d$HOME"),
+    *("[red]x", "[bold]", "star*", "{x}", "quote'\"x", "back\\slash", "tab\tx", "line\nx"),
+    *("grüß-日本", os.fsdecode(b"byte\xff"), "-dash", "=x", "~x"),
+]
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory with a short path: sockets will lie in it."""
+    with short_directory() as made:
+        yield made
+
+
+@pytest.mark.server
+@SERVERS
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_server_runs_in_any_directory(place: Path, server: str, name: str) -> None:
+    """A managed server starts, answers, repairs its log and stops in a directory of any name."""
+    data_dir = DataDir(place / name)
+    data_dir.prepare()
+    managed = ManagedServer(data_dir, binary_or_skip(server))
+    managed.start()
+    client = open_client(data_dir.url)
+    client.set("a", "b")
+    assert managed.process is not None
+    managed.process.kill()
+    managed.process.wait()
+    managed.start()
+    assert client.get("a") == b"b"
+    client.close()
+    managed.stop()
+    assert not data_dir.socket.exists()
+    assert (data_dir.path / "appendonlydir").is_dir()
+    assert [path.name for path in place.iterdir()] == [name]
+
+
+#: One name with most of it, for what takes long.
+ODD = "a b%2F?x#y@:[red]'*"
+
+
+@pytest.mark.server
+@SERVERS
+def test_every_command_finds_an_odd_directory(
+    system: RunningSystem, place: Path, server: str
+) -> None:
+    """A whole `mm up` trades there, every command that reads finds it, and its path is shown."""
+    system.data_dir = place / ODD
+    system.start("--server", str(binary_or_skip(server)))
+    for words in (
+        *(["status"], ["positions"], ["quotes"], ["exposure"], ["audit"], ["explain", "AAPL"]),
+        ["order", "AAPL", "buy", "1", "1.00"],
+    ):
+        done = run_mm(*words, data_dir=system.data_dir)
+        assert (done.returncode, done.stderr) == (0, ""), words
+    refused = run_mm("up", data_dir=system.data_dir)
+    code, said = system.stop()
+    assert code == 0, said
+    assert said.splitlines()[-1].endswith(f"data and logs in {shlex.quote(str(system.data_dir))}")
+    (advice,) = re.findall(r"`mm watch --data-dir (.*)`", refused.stderr)
+    assert shlex.split(advice) == [str(system.data_dir)]
+
+
+@pytest.mark.server
+@SERVERS
+def test_a_link_keeps_a_long_path_short(place: Path, server: str) -> None:
+    """A directory too deep for a socket is refused by its own path and used through a link."""
+    deep = place / ("d" * 120)
+    deep.mkdir()
+    with pytest.raises(UsageError, match="the system allows"):
+        DataDir(deep).prepare()
+    link = place / "l"
+    link.symlink_to(deep)
+    data_dir = DataDir(link)
+    data_dir.prepare()
+    managed = ManagedServer(data_dir, binary_or_skip(server))
+    managed.start()
+    assert open_client(data_dir.url).ping()
+    assert open_client(server_url(link)).ping()
+    managed.stop()
+    assert (deep / "appendonlydir").is_dir()
+
+
+def test_a_server_in_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--server ./redis-server` is that file, also where the PATH has a command of its name."""
+    for place, version in (("here", "7.1.1"), ("path", "7.2.2")):
+        (tmp_path / place).mkdir()
+        program = tmp_path / place / "redis-server"
+        program.write_text(f"#!/bin/sh\necho Redis server v={version} sha=0\n")
+        program.chmod(0o755)
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'path'}:{os.environ['PATH']}")
+    assert identify(find_binary("./redis-server")) == ("redis", "7.1.1")
+    assert identify(find_binary("redis-server")) == ("redis", "7.2.2")
+    assert identify(find_binary("../here/redis-server")) == ("redis", "7.1.1")
+    # A PATH may name the current directory, too.
+    monkeypatch.setenv("PATH", ".")
+    assert identify(find_binary("redis-server")) == ("redis", "7.1.1")
+    with pytest.raises(UsageError, match="not an executable"):
+        find_binary("./path/redis-server")
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("unix://tmp/x.sock", "third /"),
+        ("unix://", "missing"),
+        ("unix:///", "missing"),
+        ("unix:///tmp/a#b", "%23"),
+        ("redis://h:1/0#b", "%23"),
+        ("unix:///tmp/a?b", "'b'"),
+    ],
+)
+def test_a_url_of_another_place_is_refused(url: str, why: str) -> None:
+    """A socket's URL of which a part would be left out is refused, with what is wrong."""
+    with pytest.raises(ValueRefused, match=re.escape(why)):
+        open_client(url)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_the_url_of_a_socket_keeps_its_path(tmp_path: Path, name: str) -> None:
+    """What a client connects to is byte for byte the path of which the URL was made."""
+    path = tmp_path / name / "redis.sock"
+    kwargs = open_client(socket_url(path)).connection_pool.connection_kwargs
+    assert kwargs["path"] == str(path)
