@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from redis.exceptions import ResponseError
 
 from mm.audit.fingerprints import fingerprint
-from mm.audit.outcomes import Outcome, ParsedReport, parse_outcome, parse_report
+from mm.audit.outcomes import Memory, ParsedReport, parse_memory, parse_report
 from mm.audit.tally import Tally, is_digits
 from mm.store import Raw, StreamReader, execute, text
 
@@ -60,13 +60,13 @@ class OrderRecords:
             except ResponseError as error:
                 self._tally.violation(f"{key} cannot be read: {error}")
 
-    def memory(self) -> Iterator[tuple[str, bytes, bytes, Outcome | None]]:
-        """What is remembered: key, order, line, and the outcome, None when the line is not one."""
+    def memory(self) -> Iterator[tuple[str, bytes, bytes, Memory]]:
+        """What is remembered: key, order, value, and what the value says."""
         for bucket in self._buckets:
             key = self._reader.keys.member("seen:*", bucket)
             try:
-                for order, line in self._reader.fields(key):
-                    yield key, order, line, parse_outcome(line)
+                for order, value in self._reader.fields(key):
+                    yield key, order, value, parse_memory(value)
             except ResponseError as error:
                 self._tally.violation(f"{key} cannot be read: {error}")
 
@@ -79,17 +79,20 @@ class OrderRecords:
         """Whether one key remembers the order."""
         return bool(execute(self._reader.client, "HEXISTS", key, order))  # type: ignore[arg-type]  # bytes are words too
 
-    def remembered(self, orders: list[bytes]) -> list[bytes | None]:
-        """The remembered line of each order, None where there is none."""
-        lines: list[bytes | None] = [None] * len(orders)
+    def remembered(self, orders: list[bytes]) -> list[tuple[int, bytes] | None]:
+        """The window and the remembered value of each order, None where there is none."""
+        found: list[tuple[int, bytes] | None] = [None] * len(orders)
         for bucket in self._buckets if orders else ():
             key = self._reader.keys.member("seen:*", bucket)
             try:
                 reply = execute(self._reader.client, "HMGET", key, *orders)  # type: ignore[arg-type]  # bytes are words too
-            except ResponseError:
+                window = int(bucket)
+            except (ResponseError, ValueError):
                 continue  # memory() names the key
-            lines = [known or line for known, line in zip(lines, reply, strict=True)]
-        return lines
+            for index, value in enumerate(reply):
+                if value is not None and found[index] is None:
+                    found[index] = (window, value)
+        return found
 
     def orders(self) -> Iterator[tuple[int, bytes, bytes]]:
         """The processed orders of five words with valid ids: ms of the entry, order, line."""

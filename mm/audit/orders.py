@@ -11,14 +11,14 @@ from itertools import combinations, pairwise
 
 from mm.audit.fingerprints import Fingerprints, fingerprint
 from mm.audit.order_records import OrderRecords
-from mm.audit.outcomes import Executions, Outcome, fits, parse_outcome
+from mm.audit.outcomes import Executions, Outcome, fits, has_content, parse_memory
 from mm.audit.tally import Tally, integer_or_none
+from mm.market import CONFLICT
 from mm.store import Raw, StreamReader, text
 
 #: Orders whose outcomes are asked for at once.
 _BATCH = 1_000
-#: Orders that do not fit their outcome and are looked at again, at most.
-_MAX_SUSPECTS = 10_000
+_CONFLICT = CONFLICT.encode()
 
 
 class OrderOnce:
@@ -46,6 +46,12 @@ class OrderOnce:
         # By window, the outcomes that reports name and that must still be remembered.
         self._reported: defaultdict[int, Fingerprints] = defaultdict(Fingerprints)
         self._reported_fills = Fingerprints()
+        # The orders that have a report of a conflict: by window, and all of them.
+        self._conflicts: defaultdict[int, Fingerprints] = defaultdict(Fingerprints)
+        self._conflict_marks: set[int] = set()
+        # By client, the time of its oldest retained report.
+        self._oldest_ms: dict[bytes, int] = {}
+        self._remembered_orders = Fingerprints()
         self._remembered = Fingerprints()
         self._remembered_fills = Fingerprints()
 
@@ -84,8 +90,15 @@ class OrderOnce:
             if report is None:
                 self._tally.violation(f"report of {text(order)}: {text(line)!r} is not an outcome")
                 continue
+            self._oldest_ms.setdefault(order.partition(b"/")[0], report.ts_ms)
             # Answers to ids that break the rule for ids share the name "-".
             if report.outcome.reason == b"bad_order_id" or self._is_left_out(report.outcome):
+                continue
+            if report.outcome.reason == _CONFLICT:
+                self._tally.count("conflicts")
+                # The order that had the id first may be one window older.
+                self._conflicts[report.ts_ms // self._window - 1].add(order)
+                self._conflict_marks.add(fingerprint(order))
                 continue
             # The outcome that a duplicate repeats may be one window older.
             bucket = report.ts_ms // self._window - report.duplicate
@@ -103,7 +116,9 @@ class OrderOnce:
         """Report the orders that have two reports within a window, neither marked duplicate."""
         latest_ms: dict[bytes, int] = {}
         for order, _, report in self._records.reports() if marks else ():
-            if report is None or report.duplicate or report.outcome.reason == b"bad_order_id":
+            if report is None or report.duplicate:
+                continue
+            if report.outcome.reason in (b"bad_order_id", _CONFLICT):
                 continue
             if fingerprint(order) in marks:
                 self._tally.expect(
@@ -116,13 +131,14 @@ class OrderOnce:
 
     def _read_memory(self) -> None:
         by_key: defaultdict[str, Fingerprints] = defaultdict(Fingerprints)
-        for key, order, line, outcome in self._records.memory():
+        for key, order, value, (_, outcome) in self._records.memory():
             self._tally.count("remembered outcomes")
-            if outcome is None:
-                self._tally.violation(f"{key} {text(order)} {text(line)!r}: it is not an outcome")
+            if outcome is None or outcome.reason == _CONFLICT:
+                self._tally.violation(f"{key} {text(order)} {text(value)!r}: it is not an outcome")
                 continue
             by_key[key].add(order)
-            self._remembered.add(order, line)
+            self._remembered_orders.add(order)
+            self._remembered.add(order, outcome.line)
             if outcome.filled and not self._is_left_out(outcome):
                 self._remembered_fills.add_mark(outcome.mark(order))
         for first, second in combinations(sorted(by_key), 2):
@@ -139,55 +155,54 @@ class OrderOnce:
     # --- orders
 
     def _check_orders(self) -> None:
-        suspects: dict[bytes, int] = {}
         batch: list[tuple[int, bytes, bytes]] = []
         for record in self._records.orders():
             batch.append(record)
             if len(batch) == _BATCH:
-                self._check_batch(batch, suspects)
+                self._check_batch(batch)
                 batch = []
-        self._check_batch(batch, suspects)
-        self._check_suspects(suspects)
+        self._check_batch(batch)
 
-    def _check_batch(
-        self, batch: list[tuple[int, bytes, bytes]], suspects: dict[bytes, int]
-    ) -> None:
-        """Report the orders without an outcome; note those that do not fit theirs as suspects."""
-        lines = self._records.remembered([order for _, order, _ in batch])
+    def _check_batch(self, batch: list[tuple[int, bytes, bytes]]) -> None:
+        """Report the orders without an outcome, and those that cannot have had theirs."""
+        found = self._records.remembered([order for _, order, _ in batch])
         alive: dict[int, bool] = {}
-        for (ms, order, line), remembered in zip(batch, lines, strict=True):
+        for (ms, order, line), remembered in zip(batch, found, strict=True):
             self._tally.count("orders")
             window = ms // self._window
-            if remembered is None:
-                if window not in alive:
-                    alive[window] = self._records.is_alive(window)
-                if alive[window] and ms <= self._raw.now_ms:
-                    self._tally.violation(f"order {text(order)} was matched: no outcome remembered")
-                else:
-                    self._tally.count("orders whose outcome may be forgotten")
+            if remembered is not None:
+                self._check_order(ms, order, line, *remembered)
                 continue
-            outcome = parse_outcome(remembered)
-            fit = outcome is None or self._is_left_out(outcome) or fits(line, outcome)
-            if not fit and len(suspects) < _MAX_SUSPECTS:
-                suspects.setdefault(order, ms)
+            if window not in alive:
+                alive[window] = self._records.is_alive(window)
+            if alive[window] and ms <= self._raw.now_ms:
+                self._tally.violation(f"order {text(order)} was matched: no outcome remembered")
+            else:
+                self._tally.count("orders whose outcome may be forgotten")
 
-    def _check_suspects(self, suspects: dict[bytes, int]) -> None:
-        """Report orders whose executed (first) record contradicts the outcome."""
-        if not suspects:
+    def _check_order(self, ms: int, order: bytes, line: bytes, window: int, value: bytes) -> None:
+        """Compare an order with what is remembered under its id, since ``window``."""
+        content, outcome = parse_memory(value)
+        where = f"order {text(order)} {text(line)!r}"
+        if content is None:
+            self._tally.count("orders remembered without their content")
+        elif outcome is None or self._is_left_out(outcome):
             return
-        fills = self._records.fills_of({fingerprint(order) for order in suspects})
-        for ms, order, line in self._records.orders():
-            if suspects.pop(order, None) is None:
-                continue
-            [remembered] = self._records.remembered([order])
-            outcome = parse_outcome(remembered) if remembered else None
-            executed_ms = fills.get(order, [(0, "")])[0][0]
-            if outcome is None or fits(line, outcome) or executed_ms < ms:
-                continue  # A later record with the same id: the outcome belongs to the first.
-            self._tally.violation(
-                f"order {text(order)} {text(line)!r} does not fit its outcome"
-                f" {text(remembered or b'')!r}"
+        elif has_content(line, content):
+            self._tally.expect(
+                fits(line, outcome), f"{where} does not fit its outcome {text(outcome.line)!r}"
             )
+        elif window <= ms // self._window and self._has_reports_since(order, ms):
+            self._tally.expect(
+                fingerprint(order) in self._conflict_marks,
+                f"{where} is not the order that is remembered under its id, {text(content)!r}, and"
+                f" no report says {CONFLICT}",
+            )
+
+    def _has_reports_since(self, order: bytes, ms: int) -> bool:
+        """Whether every report since ``ms`` of the order's client is retained."""
+        oldest_ms = self._oldest_ms.get(order.partition(b"/")[0])
+        return oldest_ms is not None and oldest_ms <= ms
 
     # --- the comparison
 
@@ -197,6 +212,7 @@ class OrderOnce:
         self._report_fills(self._forgotten(self._executions.remembered, self._remembered_fills))
         differing = self._forgotten(self._reported, self._remembered)
         self._report_reports(differing, self._reported_fills.missing_from(fills))
+        self._report_conflicts(self._forgotten(self._conflicts, self._remembered_orders))
 
     def _forgotten(self, by_window: dict[int, Fingerprints], memory: Fingerprints) -> set[int]:
         """What the memory lacks although its window has not passed."""
@@ -207,7 +223,7 @@ class OrderOnce:
         return marks
 
     def _report_memory(self, marks: set[int]) -> None:
-        for key, order, line, outcome in self._records.memory() if marks else ():
+        for key, order, line, (_, outcome) in self._records.memory() if marks else ():
             if outcome and outcome.filled and outcome.mark(order) in marks:
                 self._tally.violation(
                     f"{key} {text(order)} {text(line)!r}: the ledger has no such fill"
@@ -232,3 +248,10 @@ class OrderOnce:
                 self._tally.violation(f"{where}: the first outcome of the order is another")
             elif report.outcome.filled and report.outcome.mark(order) in unfilled:
                 self._tally.violation(f"{where}: the ledger has no such fill")
+
+    def _report_conflicts(self, marks: set[int]) -> None:
+        for order, line, report in self._records.reports() if marks else ():
+            if report and report.outcome.reason == _CONFLICT and fingerprint(order) in marks:
+                self._tally.violation(
+                    f"report of {text(order)} {text(line)!r}: no order is remembered under its id"
+                )

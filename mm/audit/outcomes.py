@@ -11,6 +11,8 @@ from mm.audit.fingerprints import Fingerprints, fingerprint
 from mm.audit.tally import is_digits
 from mm.market import REASONS
 
+#: The most bytes of an order's content that are remembered.
+MAX_CONTENT = 200
 _CANCELED = ("no_quote", "expired", "not_crossing", "exhausted", "halted")
 _REJECTED = tuple(reason for reason in REASONS if reason not in _CANCELED)
 _FILLED = re.compile(
@@ -84,6 +86,30 @@ def parse_outcome(line: bytes) -> Outcome | None:
         complete = words == b"filled -"
         return Outcome(line, True, complete, int(lots), int(price), symbol, int(seq), execution)
     return Outcome(line) if _EMPTY.fullmatch(line) else None
+
+
+class Memory(NamedTuple):
+    """What is remembered of an order.
+
+    ``content`` is its line without its client id; None in memory of schema 1, which has none.
+    ``outcome`` is None when it is not an outcome.
+    """
+
+    content: bytes | None
+    outcome: Outcome | None
+
+
+def parse_memory(value: bytes) -> Memory:
+    """The content and the outcome in a value of a ``seen:*`` hash."""
+    content, *words = value.rsplit(b" ", 6)
+    if len(words) < 6:
+        return Memory(None, parse_outcome(value))
+    return Memory(content, parse_outcome(b" ".join(words)))
+
+
+def has_content(line: bytes, content: bytes) -> bool:
+    """Whether a line of the orders stream is the order of this content, not another of its id."""
+    return line.partition(b" ")[2][:MAX_CONTENT] == content
 
 
 class ParsedReport(NamedTuple):

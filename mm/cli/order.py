@@ -6,9 +6,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from mm.cli.main import fail
 from mm.cli.options import Positive, json_option, show, system_options
 from mm.host import System
-from mm.orders import OrderClient, Ticket, report_facts
+from mm.market import CONFLICT, REASONS
+from mm.orders import OrderClient, Ticket, first_order, report_facts
 from mm.store import require_config
 
 
@@ -22,7 +24,8 @@ from mm.store import require_config
 )
 @click.option(
     "--order-id",
-    help="Unique for the client. Sent again, it returns the first outcome.  [default: a new one]",
+    help="Unique for the client. The same order again gets its first outcome; another order is"
+    " rejected.  [default: a new one]",
 )
 @click.option(
     "--timeout",
@@ -47,14 +50,28 @@ def order_command(
     """Send an immediate-or-cancel order and show its execution report.
 
     QUANTITY and LIMIT_PRICE are decimals, such as 10 and 187.52; they must be whole lots and ticks.
+    Exit status 1 when the order is rejected. An order with the id of another order of the client is
+    rejected, and the other order is named.
     """
     ticket = Ticket.parse(client_id, order_id, symbol, side, quantity, limit_price)
     scripts = system.scripts()
     config = require_config(scripts)
     order = ticket.order(config)
     report = OrderClient(scripts.client, system.keys, client_id).submit(order, timeout)
+    first = first_order(scripts, config, order, report)
+    if first is not None:
+        # Another sender with these ids may have got the report that was read.
+        report = report.as_conflict()
     facts = report_facts(order, report, config.symbol(symbol))
+    if first is not None:
+        facts["first_order"] = first.facts
     table = Table("", "", show_header=False, title="Execution report")
     for name, value in facts.items():
-        table.add_row(name, str(value))
+        table.add_row(name, first.words if first and name == "first_order" else str(value))
     show(Console(), as_json, facts, table)
+    if report.status == "rejected":
+        why = REASONS.get(report.reason, "")
+        if report.reason == CONFLICT:
+            was = f": {first.words}" if first else ""
+            why = f"order id {order.order_id} of client {client_id} was used before{was}"
+        fail(f"the order was rejected and nothing was traded: {why}", 1)

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mm.market import Fill, Symbol
-from mm.store import QuoteEvent, Snapshot, StreamReader, SymbolState, execute, pairs, text
+from mm.store import (
+    QuoteEvent,
+    Snapshot,
+    StreamReader,
+    SymbolState,
+    execute,
+    pairs,
+    remembered_orders,
+    text,
+)
 
 #: The most entries of one stream that are read.
 LOOK_BACK = 200_000
@@ -23,6 +32,11 @@ class SentOrder:
     qty_lots: int
     limit_ticks: int
     sent_ms: int
+
+    def can_have(self, fill: Fill) -> bool:
+        """Whether the fill can be of this order, by its size and its limit."""
+        better = self.limit_ticks - fill.price_ticks
+        return self.qty_lots >= fill.qty_lots and (better if fill.side == "buy" else -better) >= 0
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,7 @@ class Past:
     commits: list[Commit] = field(default_factory=list)
     all_commits: bool = False
     orders: dict[tuple[str, str], SentOrder] = field(default_factory=dict)
+    _contents: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
     @classmethod
     def read(cls, reader: StreamReader, snapshot: Snapshot, symbol: str, last: int) -> Past:
@@ -162,25 +177,41 @@ class Past:
     def _read_orders(self) -> None:
         """The orders of the fills, each searched among the entries just before its fill."""
         oldest = _ms(self.snapshot.streams["orders"].first_id)
+        wanted = {(fill.client_id, fill.order_id): fill for fill in self.fills.values()}
+        remembered = remembered_orders(self.reader.client, self.reader.keys, list(wanted))
+        self._contents = {order: found.content for order, found in remembered.items()}
         for fill in sorted(self.fills.values(), key=lambda fill: -fill.seq):
             order = (fill.client_id, fill.order_id)
             if order in self.orders or fill.ts_ms < oldest:
                 continue
             last_id = f"{fill.ts_ms}-{2**63}"
             for entry, flat in self._entries("orders", last_id, NEAR):
-                self._keep_orders(_ms(entry), pairs(flat))
+                self._keep_orders(_ms(entry), pairs(flat), wanted)
                 if order in self.orders:
                     break
 
-    def _keep_orders(self, sent_ms: int, records: dict[str, str]) -> None:
+    def _keep_orders(
+        self, sent_ms: int, records: dict[str, str], wanted: dict[tuple[str, str], Fill]
+    ) -> None:
+        """Keep the records that are orders of ``wanted`` fills.
+
+        Another order may have come under the id of one, and was refused. So the record must be what
+        the exchange remembers, and fit the fill.
+        """
         for order_id, line in records.items():
-            words = line.split(" ")
-            if len(words) == 5 and words[1] == self.symbol.name:
-                try:
-                    sent = SentOrder(int(words[3]), int(words[4]), sent_ms)
-                except ValueError:
-                    continue
-                self.orders.setdefault((words[0], order_id), sent)
+            client_id, _, content = line.partition(" ")
+            words, order = line.split(" "), (client_id, order_id)
+            fill = wanted.get(order)
+            if self._contents.get(order) not in (None, content):
+                continue
+            if fill is None or len(words) != 5 or words[1:3] != [fill.symbol, fill.side]:
+                continue
+            try:
+                sent = SentOrder(int(words[3]), int(words[4]), sent_ms)
+            except ValueError:
+                continue
+            if sent.can_have(fill):
+                self.orders.setdefault(order, sent)
 
     def nets(self) -> dict[int, int]:
         """The net position at each version, counted back from the committed one."""

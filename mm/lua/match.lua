@@ -37,7 +37,7 @@ local entries, count, more = next_entries(orders_key, cursor, tonumber(ARGV[1]))
 local seen_keys = order_keys(entries)
 -- The bucket never goes back. So the memory of orders survives a clock that is set back.
 local bucket = math.max(newest_bucket or 0, math.floor(now / window))
-local seen = first_outcomes(seen_prefix, bucket, seen_keys)
+local seen = remembered_orders(seen_prefix, bucket, seen_keys)
 
 local books, fills, reports, outcomes, dead_letters = {}, {}, {}, {}, {}
 local orders, fills_length, outcomes_length, duplicates, rejected = 0, 0, 0, 0, 0
@@ -49,32 +49,37 @@ for _, entry in ipairs(entries) do
     local order_id, line = fields[index], fields[index + 1]
     local fault, client, valid_ids, symbol, side, lots, limit = read_order(order_id, line)
     local key = valid_ids and seen_keys[orders]
-    local outcome = key and seen[key]
-    local duplicate = outcome
-    if duplicate then
-      duplicates = duplicates + 1
-    else
-      local book, fill_id, fill = books[symbol or '']
-      if book == nil and not fault then
+    local content = key and content_of(line, client)
+    local remembered, outcome = key and seen[key], nil
+    if remembered then
+      outcome = outcome_of_same(remembered, content)
+      fault = not outcome and 'order_id_conflict' or fault
+      duplicates = duplicates + (outcome and 1 or 0)
+    elseif not fault then
+      local book, fill_id, fill = books[symbol]
+      if book == nil then
         book = load_book(keys, symbol, notional, now)
         books[symbol] = book
       end
       if book then
         outcome, fill_id, fill = execute(book, client, order_id, side, lots, limit)
       else
-        fault = fault or 'unknown_symbol'
-        outcome = 'rejected ' .. fault .. ' 0 - - -'
-        rejected = rejected + 1
+        fault = 'unknown_symbol'
       end
       if fill then
         fills[fills_length + 1], fills[fills_length + 2] = fill_id, fill
         fills_length = fills_length + 2
       end
-      if key then
-        seen[key] = outcome
-        outcomes[outcomes_length + 1], outcomes[outcomes_length + 2] = key, outcome
-        outcomes_length = outcomes_length + 2
-      end
+    end
+    local duplicate = remembered and outcome
+    if not outcome then
+      outcome = 'rejected ' .. fault .. ' 0 - - -'
+      rejected = rejected + 1
+    end
+    if key and not remembered then
+      seen[key] = content .. ' ' .. outcome
+      outcomes[outcomes_length + 1], outcomes[outcomes_length + 2] = key, seen[key]
+      outcomes_length = outcomes_length + 2
     end
     if fault then
       dead_letters[#dead_letters + 1] = { entry_id = entry_id, reason = fault,
@@ -83,7 +88,7 @@ for _, entry in ipairs(entries) do
     if client then
       -- An order with an invalid id is answered too, under the name "-".
       add_report(reports, client, key and order_id or '-',
-        outcome .. (duplicate and duplicate_end or first_end), duplicate or not key)
+        outcome .. (duplicate and duplicate_end or first_end), remembered or not key)
     end
   end
 end

@@ -35,10 +35,11 @@ from mm.market.numbers import (
     parse_decimal,
     to_steps,
 )
-from mm.market.reasons import REASONS, REFUSALS
+from mm.market.reasons import CONFLICT, REASONS, REFUSALS
 from mm.market.strategy import quote_prices
 
 __all__ = [
+    "CONFLICT",
     "INT_FIELDS",
     "LIVE_MS",
     "MAX_INT",

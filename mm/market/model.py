@@ -12,6 +12,7 @@ from typing import Literal
 
 from mm.errors import ValueRefused
 from mm.market.numbers import check_id, check_int, check_symbol, exact_product, from_steps
+from mm.market.reasons import CONFLICT
 
 Side = Literal["buy", "sell"]
 Status = Literal["filled", "partially_filled", "canceled", "rejected"]
@@ -74,9 +75,14 @@ class Order:
         check_int("qty_lots", self.qty_lots)
         check_int("limit_ticks", self.limit_ticks)
 
+    @property
+    def content(self) -> str:
+        """What makes it this order and no other with its id: symbol, side, lots and limit (R13)."""
+        return f"{self.symbol} {self.side} {self.qty_lots} {self.limit_ticks}"
+
     def wire(self) -> str:
         """The order's line on the orders stream (its order_id is the field name)."""
-        return f"{self.client_id} {self.symbol} {self.side} {self.qty_lots} {self.limit_ticks}"
+        return f"{self.client_id} {self.content}"
 
 
 def _int(word: str) -> int:
@@ -116,6 +122,22 @@ class Report:
             duplicate == "1",
             int(ts),
         )
+
+    def can_answer(self, order: Order) -> bool:
+        """Whether the order can have this outcome. A fill must be of its symbol, size and price."""
+        if not self.cum_lots:
+            return self.status in ("canceled", "rejected")
+        better = order.limit_ticks - self.price_ticks
+        return (
+            self.fill_id.rpartition("-")[0] == order.symbol
+            and self.cum_lots <= order.qty_lots
+            and self.status == ("filled" if self.cum_lots == order.qty_lots else "partially_filled")
+            and (better if order.side == "buy" else -better) >= 0
+        )
+
+    def as_conflict(self) -> Report:
+        """The report of an order whose id was used before, for the order that this one is of."""
+        return Report(self.order_id, "rejected", CONFLICT, 0, 0, "", "", False, self.ts_ms)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+#: The reason of an order whose id another order of its client had before.
+CONFLICT = "order_id_conflict"
+
 #: Why an order did not fill in full: reason in its report -> what it means.
 REASONS = {
     "no_quote": "the symbol has no quote on the side the order needs",
@@ -9,6 +12,7 @@ REASONS = {
     "not_crossing": "the limit price does not reach the quote's price",
     "exhausted": "the quote's remaining quantity was smaller than the order",
     "halted": "the symbol is halted after an integrity error",
+    CONFLICT: "its order_id was used before, for another order of this client",
     "unknown_symbol": "no such symbol is configured",
     "malformed": "not five words: client_id symbol side qty_lots limit_ticks",
     "bad_client_id": "client_id is not 1 to 64 of A-Z a-z 0-9 . _ -",

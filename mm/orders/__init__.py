@@ -1,6 +1,7 @@
 """The order API from its sender's side: client, tickets, synthetic flow, tapes, journal."""
 
 from mm.orders.client import Answer, OrderClient
+from mm.orders.conflict import FirstOrder, first_order
 from mm.orders.flow import FlowOptions, Intent, check_shared_rate, synthetic_orders
 from mm.orders.journal import Journal, read_journal
 from mm.orders.summary import OutcomeCounts, Summary
@@ -9,6 +10,7 @@ from mm.orders.ticket import Ticket, report_facts
 
 __all__ = [
     "Answer",
+    "FirstOrder",
     "FlowOptions",
     "Intent",
     "Journal",
@@ -20,6 +22,7 @@ __all__ = [
     "check_shared_rate",
     "config_for_tape",
     "config_to_replay",
+    "first_order",
     "read_journal",
     "read_tape",
     "report_facts",

@@ -5,6 +5,10 @@ exchange never executes an order twice. It answers the second sending with the f
 marked duplicate (R13). So a caller need not handle lost connections. An order that was given to
 :meth:`OrderClient.send` stays unanswered until its report has been read.
 
+An order id used again for another order is not executed. Its report has the status ``rejected`` and
+the reason ``order_id_conflict``. A report that cannot be of the order that waits for it is never
+taken for its answer.
+
 ::
 
     client = OrderClient.connect("mm-data", "c1")
@@ -61,8 +65,8 @@ class OrderClient:
     must leave replies as bytes. ``clock`` gives seconds and is used for timeouts only.
 
     ``resent`` counts orders sent again, and ``duplicates`` reports marked duplicate. ``unknown``
-    counts reports of orders that this object did not send or that already had one. ``malformed``
-    counts records that are not reports.
+    counts reports of orders that this object did not send, or not with this content, or that
+    already had one. ``malformed`` counts records that are not reports.
 
     Errors: ValueRefused for an order of another client. Unavailable when the server cannot be
     reached; the orders stay unanswered, and the next :meth:`poll` sends them again. SystemRefused
@@ -245,11 +249,19 @@ class OrderClient:
             self.malformed += 1
             return
         self.duplicates += report.duplicate
-        order = self._unanswered.remove(order_id)
-        if order is None:
+        pending = self.unanswered.get(order_id)
+        if pending is None:
             self.unknown += not report.duplicate
-        else:
-            self._ready.append(Answer(order, report))
+            return
+        order = pending.order
+        if not report.can_answer(order):
+            # It is of another order with this id, which another sender or an earlier run has sent.
+            if not report.duplicate:
+                self.unknown += 1
+                return
+            report = report.as_conflict()
+        self._unanswered.remove(order_id)
+        self._ready.append(Answer(order, report))
 
     def _resend(self) -> None:
         """Send overdue orders again."""

@@ -14,6 +14,7 @@ from mm.store.connection import (
 from mm.store.events import EventSide, QuoteEvent
 from mm.store.keys import DEFAULT_PREFIX, Keys
 from mm.store.lua import script_names
+from mm.store.memory import RememberedOrder, remembered_orders
 from mm.store.raw import Raw, RawSymbol, Stream, read_raw
 from mm.store.records import (
     Cursors,
@@ -46,6 +47,7 @@ __all__ = [
     "QuoteSide",
     "Raw",
     "RawSymbol",
+    "RememberedOrder",
     "Reservation",
     "Scripts",
     "ServerInfo",
@@ -66,6 +68,7 @@ __all__ = [
     "pairs",
     "read_config",
     "read_raw",
+    "remembered_orders",
     "require_config",
     "script_names",
     "send_pipeline",

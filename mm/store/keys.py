@@ -38,7 +38,7 @@ CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType(
         "cursors": ("hash", "of each consumer the last stream id processed, and how many records"),
         "seen:*": (
             "hash",
-            "first outcomes by client_id/order_id, a bucket for each window; expires",
+            "orders and their outcomes by client_id/order_id, a bucket for each window; expires",
         ),
         "config": ("hash", "what all processes must agree on"),
         "processes": ("zset", "process names, scored by their last heartbeat"),

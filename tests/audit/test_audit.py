@@ -48,6 +48,9 @@ def run_busy(world: World, rounds: int = 40, seed: int = 1, pauses: bool = True)
             world.send(order)
             if rng.random() < 0.1:
                 world.send(rng.choice(sent))
+            if rng.random() < 0.05:
+                taken = rng.choice(sent)
+                world.send(world.order(side, 9, limit, symbol, taken.client_id, taken.order_id))
         if rng.random() < 0.1:
             world.send_raw(f"bad{rng.random()}", "c1 AAA buy x 3")
             world.send_raw("not an id", "c1 AAA buy 4 3")
@@ -237,14 +240,17 @@ def test_market_moves_on_during_the_audit(busy: World, monkeypatch: pytest.Monke
 
 
 def test_later_order_of_the_same_id_is_not_a_violation(fake: Fake) -> None:
-    """A duplicate with another quantity gets the first outcome, and that fits the first order."""
+    """Another order under a used id is refused; the audit counts that and finds nothing wrong."""
     world = World(fake, small_config(1))
     world.propose("AAA")
     world.trade(world.order(qty=5, order_id="o1"))
     world.advance(10)
     world.trade(world.order("sell", qty=1, order_id="o1"))
+    world.trade(world.order("sell", qty=1, order_id="o1"))
     world.drain()
     assert failed(world) == set()
+    checks = {check.name: check.checked for check in audit(world.scripts).checks}
+    assert checks["order-once"]["conflicts"] == 2
     execute(world.client, "XTRIM", world.keys.named("orders"), "MAXLEN", "=", 1)
     assert failed(world) == set()
 

@@ -41,6 +41,26 @@ def market(fake: Fake) -> World:
     return World(fake, small_config(3, limit=25, of_symbol={"position_limit_lots": 12}))
 
 
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_order_under_a_used_id_is_not_in_the_story(market: World, forgotten: bool) -> None:
+    """The fill's order is the one that was executed, not another that came under its id."""
+    placed(market)
+    orders = [
+        market.order("sell", 4, 98, order_id="o7"),
+        market.order("sell", 3, 97, order_id="o7"),
+        market.order("buy", 9, 101, order_id="o7"),
+    ]
+    if not forgotten:
+        # This one would fit the fill: only the memory tells the two apart.
+        orders.append(market.order("sell", 6, 96, order_id="o7"))
+    traded(market, *orders)
+    if forgotten:
+        for bucket in execute(market.client, "KEYS", "{mm}:seen:*"):
+            market.client.delete(bucket)
+    fill = explain(market.scripts, "AAA").facts()["steps"][1]
+    assert (fill["order"]["quantity"], fill["order"]["limit_price"]) == ("4", "0.98")
+
+
 def kinds(story: Story) -> list[str]:
     """The kinds of the steps, in order."""
     return [step.kind for step in story.steps]

@@ -304,7 +304,7 @@ def reasons_in_lua() -> set[str]:
     found.update(re.findall(r"\breason = '(\w+)'", book))
     for line in (order + match).splitlines():
         if re.search(r"\bfault = |\breturn '", line):
-            found.update(re.findall(r"(?:return|and|or) '([a-z_]+)'", line))
+            found.update(re.findall(r"(?:return|and|or|=) '([a-z_]+)'", line))
     statuses = r"'(?:rejected|canceled|partially_filled) (\w+)"
     found.update(re.findall(statuses, order + book + match))
     prefixes = re.findall(r"number_fault\(\w+, '(\w+)'\)", order)

@@ -51,8 +51,16 @@ BREAKS = {
         *("core", "drained"),
     ),
     "no memory of orders": (
-        *("match", "local outcome = key and seen[key]", "local outcome"),
+        *("match", "outcome = key and seen[key], nil", "outcome"),
         *("core", "order-once"),
+    ),
+    "another order's outcome": (
+        *("match", "if known == content then", "if known then"),
+        *("conflict", "conflicts missing"),
+    ),
+    "a conflict that is remembered": (
+        *("match", "if key and not remembered then", "if key then"),
+        *("conflict", "conflicts missing"),
     ),
     "a memory too short": (
         *("match", "seen_prefix .. text(bucket - 1), seen_prefix", "seen_prefix"),
@@ -127,7 +135,7 @@ def test_it_bites(what: str) -> None:
 
 def test_the_shortest_trace_comes_first() -> None:
     """A double execution is shown by the fewest moves that can show it, each explained in words."""
-    breaking = broken("match", "local outcome = key and seen[key]", "local outcome")
+    breaking = broken("match", "outcome = key and seen[key], nil", "outcome")
     spec = replace(WORLDS["cold"], scripts=breaking)
     found = explore(spec, 5_000)
     assert found.trace == ["send 0", "again 0", "step exchange-1"]

@@ -155,7 +155,7 @@ class Market(RuleBasedStateMachine):
     @precondition(lambda self: self.sent)
     @rule(data=st.data(), symbol=names, side=sides, quantity=lots)
     def send_changed(self, data: st.DataObject, symbol: str, side: str, quantity: int) -> None:
-        """An earlier order's id on another order: the first outcome counts."""
+        """An earlier order's id on another order: it is refused, whatever came before."""
         order_id, line = data.draw(st.sampled_from(self.sent))[0]
         client = line.partition(" ")[0]
         self._send([(order_id, f"{client} {symbol} {side} {quantity} 100")])

@@ -263,11 +263,11 @@ def expired_before_its_fill(world: World) -> None:
 
 
 def first_outcome(world: World) -> tuple[str, str, list[str]]:
-    """A remembered outcome with a fill: its hash, its order, its words."""
+    """A remembered outcome with a fill: its hash, its order, the words of content and outcome."""
     for bucket in StreamReader(world.scripts).members("seen:*"):
-        for order, line in world.hash("seen:*", bucket).items():
-            if line.startswith("partially_filled"):
-                return bucket, order, line.split(" ")
+        for order, value in world.hash("seen:*", bucket).items():
+            if " partially_filled " in value:
+                return bucket, order, value.split(" ")
     raise AssertionError("nothing was filled")
 
 
@@ -275,8 +275,32 @@ def first_outcome(world: World) -> tuple[str, str, list[str]]:
 def other_quantity_remembered(world: World) -> None:
     """The outcome's quantity is not that of the order's fill."""
     bucket, order, words = first_outcome(world)
+    words[6] = str(int(words[6]) + 1)
+    set_field(world, "seen:*", bucket, order, " ".join(words))
+
+
+@breaks("order-once")
+def other_content_remembered(world: World) -> None:
+    """The remembered order is not the one that was sent, and nobody was answered so."""
+    bucket, order, words = first_outcome(world)
     words[2] = str(int(words[2]) + 1)
     set_field(world, "seen:*", bucket, order, " ".join(words))
+
+
+@breaks("order-once")
+def conflict_remembered(world: World) -> None:
+    """A refusal for another order's id is remembered as that id's own outcome."""
+    bucket = StreamReader(world.scripts).members("seen:*")[0]
+    value = "AAA buy 1 1 rejected order_id_conflict 0 - - -"
+    set_field(world, "seen:*", bucket, "c1/never-sent", value)
+
+
+@breaks("order-once")
+def conflict_without_an_order(world: World) -> None:
+    """An order is refused for an id that no order has."""
+    line = f"rejected order_id_conflict 0 - - - 0 {world.now_ms()}"
+    key = world.keys.member("reports:*", "c1")
+    execute(world.client, "XADD", key, "*", "never-sent", line)
 
 
 @breaks("order-once")
@@ -290,7 +314,7 @@ def outcome_forgotten(world: World) -> None:
 def outcome_contradicts_itself(world: World) -> None:
     """An outcome is canceled and has a fill."""
     bucket, order, words = first_outcome(world)
-    set_field(world, "seen:*", bucket, order, " ".join(["canceled", *words[1:]]))
+    set_field(world, "seen:*", bucket, order, " ".join([*words[:4], "canceled", *words[5:]]))
 
 
 @breaks("order-once")
@@ -340,11 +364,16 @@ def duplicate_not_marked(world: World) -> None:
 
 @breaks("order-once")
 def order_smaller_than_its_fill(world: World) -> None:
-    """More was filled than ordered."""
+    """More was filled than ordered, as order and memory agree."""
     key = world.keys.named("orders")
     filled = next(fill for fill in world.fills() if fill.qty_lots > 1)
     names = [name for name, _ in world.records("orders")]
     edit_record(world, key, names.index(filled.order_id), lambda words: replace(words, 4, "1"))
+    order = f"{filled.client_id}/{filled.order_id}"
+    for bucket in StreamReader(world.scripts).members("seen:*"):
+        if value := world.hash("seen:*", bucket).get(order):
+            words = value.split(" ")
+            set_field(world, "seen:*", bucket, order, " ".join([*words[:2], "1", *words[3:]]))
 
 
 @breaks("order-once")

@@ -152,7 +152,10 @@ def _assert_orders(world: World, fills: Sequence[Fill]) -> None:
             name = client, report.order_id
             if report.reason == "bad_order_id":
                 continue
-            if not report.duplicate:
+            if report.reason == "order_id_conflict":
+                assert name in outcomes, f"{name} conflicts with no order"
+                assert (report.status, report.cum_lots, report.duplicate) == ("rejected", 0, False)
+            elif not report.duplicate:
                 assert name not in outcomes, f"two outcomes of {name}"
                 outcomes[name] = report
             else:

@@ -112,7 +112,7 @@ class Oracle:
         self.queues: dict[str, list[str]] = {side: [] for side in SIDES}
         self.unmatched: list[list[tuple[str, str]]] = []
         self.uncommitted: list[tuple[str, int]] = []
-        self.first: dict[str, Outcome] = {}
+        self.first: dict[str, tuple[str, Outcome]] = {}
         self.reports: dict[str, list[tuple[str, str]]] = {}
         self.dead: list[str] = []
 
@@ -143,20 +143,24 @@ class Oracle:
         known = _ID.fullmatch(order_id) is not None
         key = f"{client}/{order_id}"
         first = self.first.get(key) if known else None
-        outcome = first
-        if outcome is None:
-            fault = self._fault(known, words)
-            if fault:
-                self.dead.append(fault)
-                outcome = Outcome("rejected", fault)
-            else:
-                _, symbol, side, lots, limit = words
-                outcome = self._execute(now, symbol, side, int(lots), int(limit), reaped)
-            if known:
-                self.first[key] = outcome
+        if first is not None:
+            same = first[0] == line
+            outcome = first[1] if same else Outcome("rejected", "order_id_conflict")
+            if not same:
+                self.dead.append("order_id_conflict")
+            self.reports.setdefault(client, []).append((order_id, outcome.words(same)))
+            return
+        fault = self._fault(known, words)
+        if fault:
+            self.dead.append(fault)
+            outcome = Outcome("rejected", fault)
+        else:
+            _, symbol, side, lots, limit = words
+            outcome = self._execute(now, symbol, side, int(lots), int(limit), reaped)
+        if known:
+            self.first[key] = line, outcome
         name = order_id if known else "-"
-        line = outcome.words(first is not None)
-        self.reports.setdefault(client, []).append((name, line))
+        self.reports.setdefault(client, []).append((name, outcome.words(False)))
 
     def _fault(self, known: bool, words: list[str]) -> str:
         if not known:

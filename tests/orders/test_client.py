@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from mm.errors import SystemRefused, TimedOut, Unavailable, ValueRefused
-from mm.market import Report
+from mm.market import CONFLICT, Report
 from mm.orders import OrderClient
 from mm.orders.unanswered import MAX_WAIT_FACTOR
 from mm.store import execute, send_pipeline
@@ -258,6 +258,39 @@ class TestResending:
         assert ids(client.poll()) == ["o2"]
 
 
+class TestSharedIds:
+    """Two senders share a client id, against the rule, and use one order id."""
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "filled - 2 101 AAA-1 AAA-1 0 5",
+            "filled - 3 101 BBB-1 BBB-1 0 5",
+            "filled - 3 98 AAA-1 AAA-1 0 5",
+            "filled - 4 99 AAA-1 AAA-1 0 5",
+            "partially_filled exhausted 3 99 AAA-1 AAA-1 0 5",
+        ],
+    )
+    def test_report_of_the_other_order(self, world: World, client: OrderClient, line: str) -> None:
+        """A fill that the waiting order cannot have is not its answer: the next report is."""
+        client.send([world.order("sell", 3, 99, order_id="x")])
+        execute(world.client, "XADD", world.keys.member("reports:*", "c1"), "*", "x", line)
+        assert client.poll() == []
+        assert (list(client.unanswered), client.unknown) == (["x"], 1)
+        world.scripts.match(10)
+        (report,) = client.poll()
+        assert (report.status, report.cum_lots, report.price_ticks) == ("filled", 3, 99)
+
+    def test_duplicate_of_the_other_order(self, world: World, client: OrderClient) -> None:
+        """A repeated fill that the order cannot have shows that its id belongs to another."""
+        client.send([world.order("sell", 3, 99, order_id="x")])
+        line = "filled - 2 101 AAA-1 AAA-1 1 5"
+        execute(world.client, "XADD", world.keys.member("reports:*", "c1"), "*", "x", line)
+        (report,) = client.poll()
+        assert (report.status, report.reason, report.cum_lots) == ("rejected", CONFLICT, 0)
+        assert not client.unanswered
+
+
 class TestSubmit:
     @pytest.fixture
     def exchange(self, world: World) -> Iterator[None]:
@@ -289,6 +322,13 @@ class TestSubmit:
         assert (first.duplicate, second.duplicate) == (False, True)
         assert (first.fill_id, second.fill_id) == ("AAA-1", "AAA-1")
         assert len(world.fills()) == 1
+
+    def test_id_of_another_order(self, world: World, client: OrderClient, exchange: None) -> None:
+        """Another order under a used id is reported as a conflict, without the first one's fill."""
+        client.submit(world.order("buy", 2, 101, order_id="x"))
+        report = client.submit(world.order("sell", 3, 99, "BBB", order_id="x"))
+        assert (report.status, report.reason) == ("rejected", CONFLICT)
+        assert (report.cum_lots, report.fill_id, report.duplicate) == (0, "", False)
 
     def test_timed_out(self, world: World, client: OrderClient) -> None:
         """Without an exchange submit() times out; a later poll still answers the order."""

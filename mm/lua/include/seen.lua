@@ -1,20 +1,42 @@
--- Include: the first outcome of each order, by client_id/order_id.
+-- Include: what is remembered of each order, by client_id/order_id: its content and its outcome.
 --
--- Each deduplication window has a hash of its own, its bucket.
+-- Each deduplication window has a hash of its own, its bucket. A value is "CONTENT OUTCOME"; an outcome
+-- is six words. Values of schema 1 have no content.
 
 -- INCLUDE base
 
--- first_outcomes(seen_prefix, bucket, keys) -> outcome by key, from the bucket and the one before it.
+-- The longest content in bytes. That of an order has 55 at most, a bad line any number.
+local MAX_CONTENT = 200
+
+-- content_of(line, client) -> what makes the order of an id this order and no other: its line without
+-- its client id
+local function content_of(line, client)
+  return string.sub(line, #client + 2, #client + 1 + MAX_CONTENT)
+end
+
+-- outcome_of_same(remembered, content) -> the outcome of the remembered order if it has this content,
+-- else nil: then the order id was used before for another order.
+local function outcome_of_same(remembered, content)
+  local known, outcome = string.match(remembered, '^(.*) (%S+ %S+ %S+ %S+ %S+ %S+)$')
+  if known == content then
+    return outcome
+  elseif not known then
+    return remembered
+  end
+  return nil
+end
+
+-- remembered_orders(seen_prefix, bucket, keys) -> value by key, from the bucket and the one before it.
 -- So an order is remembered for at least one window and at most two.
-local function first_outcomes(seen_prefix, bucket, keys)
+local function remembered_orders(seen_prefix, bucket, keys)
   local seen = {}
   for _, hash in ipairs({ seen_prefix .. text(bucket - 1), seen_prefix .. text(bucket) }) do
     if #keys > 0 and redis.call('EXISTS', hash) == 1 then
       for from = 1, #keys, 4000 do
         local to = math.min(from + 3999, #keys)
-        local outcomes = redis.call('HMGET', hash, unpack(keys, from, to))
+        local values = redis.call('HMGET', hash, unpack(keys, from, to))
         for index = from, to do
-          seen[keys[index]] = outcomes[index - from + 1] or nil
+          seen[keys[index]] = values[index - from + 1] or nil
         end
       end
     end
@@ -22,7 +44,7 @@ local function first_outcomes(seen_prefix, bucket, keys)
   return seen
 end
 
--- remember(seen_prefix, bucket, window, outcomes) stores the flat list of keys and outcomes in the
+-- remember(seen_prefix, bucket, window, outcomes) stores the flat list of keys and values in the
 -- bucket, until it is two windows old.
 local function remember(seen_prefix, bucket, window, outcomes)
   local hash = seen_prefix .. text(bucket)

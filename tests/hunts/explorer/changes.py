@@ -60,7 +60,7 @@ def check_turn(spec: Spec, side: str, args: list[str], before: Db, after: Db) ->
 def check_fills(spec: Spec, before: Db, after: Db) -> None:
     """Each new fill was executed against the quote that stood, as its order allowed."""
     key = spec.key("fills")
-    sent = {f"{line.split(' ')[0]}/{name}": line for name, line in _sent(spec)}
+    first = {f"{line.split(' ')[0]}/{name}": line for name, line in reversed(_sent(spec))}
     left: dict[tuple[str, str], int] = {}
     for fill in ledger(spec, after, len(before.get(key, ()))):
         quote = before.get(spec.key("quote:*", fill.symbol), {})
@@ -73,13 +73,13 @@ def check_fills(spec: Spec, before: Db, after: Db) -> None:
             f"fills-within-quote: {fill} against {quote}",
         )
         remaining = left.get((fill.symbol, side), int(quote[f"{side}_lots"]))
-        _, symbol, taker, lots, limit = sent[fill.order].split(" ")
+        _, symbol, taker, lots, limit = first[fill.order].split(" ")
         crosses = fill.price <= int(limit) if taker == "buy" else fill.price >= int(limit)
         demand(
             (symbol, taker) == (fill.symbol, fill.side)
             and crosses
             and fill.lots == min(int(lots), remaining),
-            f"fills-within-quote: {fill} of the order {sent[fill.order]}, {remaining} remaining",
+            f"fills-within-quote: {fill} of the order {first[fill.order]}, {remaining} remaining",
         )
         left[fill.symbol, side] = remaining - fill.lots
 

@@ -190,17 +190,25 @@ def check_rest(system: System, db: Db) -> None:
 
 def _check_answers(spec: Spec, db: Db) -> None:
     sent: dict[str, int] = {}
+    first: dict[str, str] = {}
+    refused: dict[str, int] = {}
     for name, line in records(db, spec.key("orders")):
         order = f"{line.split(' ')[0]}/{name}"
         sent[order] = sent.get(order, 0) + 1
+        if first.setdefault(order, line) != line:
+            refused[order] = refused.get(order, 0) + 1
     answered: dict[str, int] = {}
     prefix = spec.key("reports:*")
     for key in db.keys:
         if key.startswith(prefix):
-            for name, _ in records(db, key):
+            for name, line in records(db, key):
                 order = f"{key.removeprefix(prefix)}/{name}"
                 answered[order] = answered.get(order, 0) + 1
+                if line.startswith("rejected order_id_conflict "):
+                    refused[order] = refused.get(order, 0) - 1
     demand(sent == answered, f"order-once: sent {sent}, answered {answered}")
+    # A conflict is with the first order of its id: no world with such orders forgets one.
+    demand(not any(refused.values()), f"order-once: conflicts missing, or too many: {refused}")
 
 
 def _check_queue(spec: Spec, db: Db, side: str, free: int) -> None:

@@ -176,6 +176,9 @@ def _check_orders(spec: Spec, db: Db, fills: list[Filled]) -> None:
     filled: dict[str, int] = defaultdict(int)
     for fill in fills:
         filled[fill.order] += fill.lots
+    contents: dict[str, set[str]] = defaultdict(set)
+    for order_id, line in records(db, spec.key("orders")):
+        contents[f"{line.split(' ')[0]}/{order_id}"].add(line)
     first: dict[str, tuple[list[str], int]] = {}
     reported: dict[str, int] = defaultdict(int)
     prefix = spec.key("reports:*")
@@ -186,7 +189,12 @@ def _check_orders(spec: Spec, db: Db, fills: list[Filled]) -> None:
             *outcome, duplicate, ts = line.split(" ")
             order = f"{key.removeprefix(prefix)}/{order_id}"
             known = first.get(order)
-            if duplicate == "1":
+            if outcome[1] == "order_id_conflict":
+                demand(
+                    known is not None and duplicate == "0" and len(contents[order]) > 1,
+                    f"order-once: {order} is refused for {contents[order]}, first {known}",
+                )
+            elif duplicate == "1":
                 demand(
                     known is not None and outcome == known[0],
                     f"order-once: {order} again {outcome}, first {known}",

@@ -44,6 +44,15 @@ WORLDS = {
             ),
             makers=1,
         ),
+        # Another order under a used id, and a malformed one: before or after the first is matched,
+        # and the first may come again.
+        Spec(
+            "conflict",
+            tiny(),
+            orders=(BUY, order(1, "BBB", "sell", 1), order(1, "AAA", "buy", "x")),
+            makers=1,
+            zombie=False,
+        ),
         # Three symbols compete for a limit of four lots.
         Spec("three", tiny(3, 4), orders=(BUY,), makers=1, zombie=False),
         # Units are money: a lot costs 100 units more or less, and the budget is 350.
@@ -86,6 +95,7 @@ QUICK = {
     "core": 4_000,
     "cold": 1_000,
     "orders": 1_500,
+    "conflict": 1_500,
     "three": 1_000,
     "notional": 800,
     "halt": 1_200,
@@ -99,6 +109,7 @@ FULL = {
     "cold": 50_000,
     "whole": 50_000,
     "orders": 60_000,
+    "conflict": 60_000,
     "three": 60_000,
     "notional": 50_000,
     "halt": 50_000,
