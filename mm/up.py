@@ -23,7 +23,8 @@ from mm.host import (
     find_binary,
 )
 from mm.market import Config
-from mm.store import Scripts, Snapshot, create_system, stream_id_order
+from mm.orders import Tape, config_to_replay
+from mm.store import Scripts, Snapshot, create_system, read_config, stream_id_order
 from mm.terminal import LiveView, RunStatus, SnapshotSource, audit_table, positions_table
 
 #: Longest wait at the end of a run until all orders and fills are processed.
@@ -37,7 +38,8 @@ class UpOptions:
     ``config`` is None for the configuration that the keys hold. ``server`` is the program of the
     managed server, None for the package's; no server is managed when the system names a URL.
     ``duration_s`` is None for a run without end. ``headless`` prints status lines in place of the
-    live view.
+    live view. ``tape`` is the one that the plan replays; without ``config`` it defines the symbols
+    of a new system.
     """
 
     system: System
@@ -46,6 +48,7 @@ class UpOptions:
     server: str | None = None
     duration_s: float | None = None
     headless: bool = False
+    tape: Tape | None = None
 
 
 class Up:
@@ -69,7 +72,7 @@ class Up:
         self._data_dir.prepare()
         with Lock(self._data_dir), self._server(), contextlib.closing(self._supervisor):
             source = SnapshotSource(self._system.waiting_url, self._system.keys)
-            create_system(source.scripts, self.options.config, self._system.durability)
+            create_system(source.scripts, self._config(source.scripts), self._system.durability)
             if self._nurse is not None and self._nurse.server.unclean:
                 self._say("the server was not stopped in order: its data is audited first")
                 check_loaded(source.scripts, self._data_dir)
@@ -94,6 +97,16 @@ class Up:
             yield
         finally:
             server.stop()
+
+    def _config(self, scripts: Scripts) -> Config | None:
+        """The configuration that the system must have; None for the one that the keys hold."""
+        tape = self.options.tape
+        if tape is None:
+            return self.options.config
+        stored = read_config(scripts)
+        config, words = config_to_replay(tape, self.options.config, stored, self.options.plan.speed)
+        self._say(words)
+        return config
 
     def _say(self, text: str) -> None:
         self._supervisor.note(text)

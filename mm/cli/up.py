@@ -19,7 +19,7 @@ from mm.cli.options import (
 )
 from mm.host import ChildPlan, System, exit_with_parent
 from mm.market import Config
-from mm.orders import Tape, config_to_replay
+from mm.orders import Tape, check_speed, config_to_replay
 from mm.process import stop_on_signals
 from mm.up import Up, UpOptions
 
@@ -63,9 +63,11 @@ def up_command(
     final audit finds a violation.
     """
     plan = ChildPlan(tape=None if tape is None else tape.path, **plan_options)
-    if tape is not None:
-        config = config_to_replay(tape, config, plan.speed)
-    run = UpOptions(system, plan, config, server, duration_s, headless)
+    check_speed(plan.speed)
+    if tape is not None and config is not None:
+        # It is judged again when the system is open. This is before anything has started.
+        config_to_replay(tape, config, None, plan.speed)
+    run = UpOptions(system, plan, config, server, duration_s, headless, tape)
     stop = stop_on_signals()
     exit_with_parent(lambda text: click.echo(f"mm: {text}", err=True))
     sys.exit(Up(run, Console()).run(stop))

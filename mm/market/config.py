@@ -253,7 +253,8 @@ def load_config(path: Path) -> Config:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise ConfigError(f"{path}: a configuration may have {MAX_BYTES} bytes at most")
-        text = data.decode("utf-8")
+        # Editors on Windows begin a file with a byte-order mark.
+        text = data.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     try:

@@ -4,8 +4,9 @@ from mm.orders.client import Answer, OrderClient
 from mm.orders.conflict import FirstOrder, first_order
 from mm.orders.flow import FlowOptions, Intent, check_shared_rate, synthetic_orders
 from mm.orders.journal import Journal, read_journal
+from mm.orders.replay import check_speed, config_of_tape, config_to_replay, tape_orders
 from mm.orders.summary import OutcomeCounts, Summary
-from mm.orders.tape import Tape, config_for_tape, config_to_replay, read_tape, tape_orders
+from mm.orders.tape import Tape, read_tape
 from mm.orders.ticket import Ticket, report_facts
 
 __all__ = [
@@ -20,7 +21,8 @@ __all__ = [
     "Tape",
     "Ticket",
     "check_shared_rate",
-    "config_for_tape",
+    "check_speed",
+    "config_of_tape",
     "config_to_replay",
     "first_order",
     "read_journal",

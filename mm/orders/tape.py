@@ -1,36 +1,22 @@
 """Tapes of real trades: CSV files with the columns ts_ms, symbol, side, price and qty.
 
-The whole tape is read and checked before the first order is sent. Each trade becomes a marketable
-order with its side, quantity and price. A tape can define its symbols (:func:`tape_symbols`).
+The whole tape is read and checked before the first order is sent. What is made of it is in
+:mod:`mm.orders.replay`.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 
-from mm.errors import ConfigError, ValueRefused
-from mm.market import (
-    MAX_INT,
-    Config,
-    Mode,
-    Side,
-    Symbol,
-    check_side,
-    check_symbol,
-    default_config,
-    parse_decimal,
-    to_steps,
-)
-from mm.orders.flow import Intent
+from mm.errors import ValueRefused
+from mm.market import Side, check_side, check_symbol, parse_decimal
 
 HEADER = ("ts_ms", "symbol", "side", "price", "qty")
 #: The largest tape, since it is read into memory.
@@ -40,13 +26,10 @@ MAX_TRADES = 2_000_000
 MAX_DIGITS = 14
 #: Most characters of a value. A longer one is refused before it is parsed or shown.
 MAX_FIELD = 32
-#: Parameters of a symbol that a tape defines: the spread in median price changes, the position
-#: limit in quoted sizes, the skew in spreads. Replays of real and random tapes, also reversed and
-#: mirrored, chose them. With smaller ones a trend fills the position up to its limit, and then the
-#: maker no longer follows the price.
-SPREAD_CHANGES = 3
-POSITION_SIZES = 20
-SKEW_SPREADS = 2
+#: The times that a tape may have: milliseconds since its own start, up to 11 days, or since 1970,
+#: from 1973 to 2286. What lies between or after them are seconds, or finer parts of a second.
+LAST_OWN_MS = 999_999_999
+FIRST_UNIX_MS, LAST_UNIX_MS = 100_000_000_000, 9_999_999_999_999
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +50,11 @@ class Tape:
 
     path: Path
     trades: tuple[Trade, ...]
+
+    @property
+    def span_ms(self) -> int:
+        """Milliseconds from the first trade to the last."""
+        return self.trades[-1].ts_ms - self.trades[0].ts_ms
 
     @cached_property
     def by_symbol(self) -> dict[str, list[Trade]]:
@@ -141,6 +129,12 @@ def _trade(line: int, row: Sequence[str], earliest_ms: int) -> Trade:
     ts, symbol, side, price, qty = row
     if not re.fullmatch(r"[0-9]{1,15}", ts):
         raise ValueRefused(f"ts_ms {ts!r}: it must be a whole number of milliseconds")
+    if not (int(ts) <= LAST_OWN_MS or FIRST_UNIX_MS <= int(ts) <= LAST_UNIX_MS):
+        raise ValueRefused(
+            f"ts_ms {ts}: it must be milliseconds, since 1970 (13 digits today) or since the tape's"
+            f" own start (at most {LAST_OWN_MS})"
+            + ("; it looks like seconds: multiply by 1000" if len(ts) == 10 else "")
+        )
     if int(ts) < earliest_ms:
         raise ValueRefused(f"ts_ms {ts}: it must not be before the trade above, at {earliest_ms}")
     aggressor = check_side(side)
@@ -158,113 +152,3 @@ def _amount(name: str, value: str) -> Decimal:
             f"{name} {value}: it must have at most {MAX_DIGITS} digits before and after the point"
         )
     return amount
-
-
-def _step(amounts: Sequence[Decimal]) -> Decimal:
-    """The largest power of ten, 1 at most, of which all amounts are multiples."""
-    decimals = max(len(f"{amount:f}".partition(".")[2].rstrip("0")) for amount in amounts)
-    return Decimal(1).scaleb(-decimals)
-
-
-def _symbol(tape: Tape, name: str) -> Symbol:
-    trades = tape.by_symbol[name]
-    tick = _step([trade.price for trade in trades])
-    lot = _step([trade.qty for trade in trades])
-    ticks, lots = [], []
-    for trade in trades:
-        try:
-            ticks.append(to_steps("price", trade.price, tick, "tick"))
-            lots.append(to_steps("qty", trade.qty, lot, "lot"))
-        except ValueRefused as error:
-            raise tape.refusal(trade.line, error) from error
-    changes = sorted(abs(b - a) for a, b in pairwise(ticks) if a != b)
-    change = changes[len(changes) // 2] if changes else 1
-    spread = max(2, SPREAD_CHANGES * change)
-    skew = SKEW_SPREADS * spread
-    reference = ticks[0]
-    # The configuration bounds price x lots by 2^53 (R1).
-    max_lots = max(1, MAX_INT // (2 * reference + spread + skew))
-    size = min(sorted(lots)[len(lots) * 9 // 10], max_lots)
-    position_limit = min(POSITION_SIZES * size, max_lots)
-    return Symbol(name, tick, lot, reference, spread, size, skew, position_limit)
-
-
-def tape_symbols(tape: Tape) -> tuple[Symbol, ...]:
-    """The symbols that the tape defines, in the order of their first trades.
-
-    Tick and lot follow from the number of decimals. The reference is the first price. The spread
-    follows from the median change between successive different prices. The size is the 90th
-    percentile of the quantities. The position limit follows from the size, the skew from the
-    spread.
-    """
-    return tuple(_symbol(tape, name) for name in tape.by_symbol)
-
-
-def limit_for_symbols(symbols: Sequence[Symbol], mode: Mode = "lots") -> int:
-    """The exposure limit, in units, that allows the full quotes of all symbols at once.
-
-    In notional mode it allows for prices up to twice the reference prices.
-    """
-    if mode == "lots":
-        return sum(symbol.size_lots for symbol in symbols)
-    return sum(
-        2 * symbol.reference_ticks * symbol.size_lots * symbol.multiplier for symbol in symbols
-    )
-
-
-def config_for_tape(tape: Tape, base: Config) -> Config:
-    """The configuration to run the tape with.
-
-    It is ``base`` when ``base`` names all symbols of the tape. When it names none of them, it is
-    ``base`` with the symbols that the tape defines, and an exposure limit that allows their quotes.
-    ConfigError when it names some of them.
-    """
-    known = {symbol.name for symbol in base.symbols}
-    missing = [name for name in tape.by_symbol if name not in known]
-    if not missing:
-        return base
-    if len(missing) < len(tape.by_symbol):
-        raise ConfigError(
-            f"{tape.path}: symbol {missing[0]!r}: the configuration names others of this tape but"
-            " not this one; it must name all of the tape's symbols, or none, and then the tape"
-            " defines them"
-        )
-    symbols = tape_symbols(tape)
-    try:
-        limit = limit_for_symbols(symbols, base.exposure_mode)
-        return replace(base, symbols=symbols, limit_units=limit)
-    except ConfigError as error:
-        raise ConfigError(f"{tape.path}: {error}") from error
-
-
-def tape_orders(tape: Tape, config: Config, speed: float = 1.0) -> list[Intent]:
-    """An order for each trade, with the trade's price as its limit.
-
-    ``speed`` 1 is real time, 10 is ten times faster, 0 is flat out. ValueRefused names the line of
-    a trade whose symbol is not configured, or that is not in whole ticks and lots.
-    """
-    if not (math.isfinite(speed) and 0 <= speed <= 1_000_000):
-        raise ValueRefused(f"speed {speed}: it must be from 0 (flat out) to 1000000")
-    start_ms = tape.trades[0].ts_ms
-    orders = []
-    for trade in tape.trades:
-        try:
-            symbol = config.symbol(trade.symbol)
-            lots = to_steps("qty", trade.qty, symbol.lot, "lot")
-            ticks = to_steps("price", trade.price, symbol.tick, "tick")
-        except ValueRefused as error:
-            raise tape.refusal(trade.line, error) from error
-        at_s = (trade.ts_ms - start_ms) / 1000 / speed if speed else 0.0
-        orders.append(Intent(at_s, trade.symbol, trade.side, lots, ticks))
-    return orders
-
-
-def config_to_replay(tape: Tape, config: Config | None, speed: float) -> Config:
-    """The configuration to run the tape with; every order of the tape is checked against it.
-
-    ``config`` None stands for the default. Errors are those of :func:`config_for_tape` and
-    :func:`tape_orders`.
-    """
-    replayed = config_for_tape(tape, config or default_config())
-    tape_orders(tape, replayed, speed)
-    return replayed

@@ -118,7 +118,7 @@ class TestOptions:
     def test_up_gets_what_was_asked_for(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The options arrive in UpOptions; a tape brings the configuration that it is run with."""
+        """The options arrive in UpOptions, the tape too."""
         seen: list[UpOptions] = []
 
         def run(up: Up, _stop: Any) -> int:
@@ -140,8 +140,8 @@ class TestOptions:
         assert (plain.plan.makers, plain.duration_s, plain.headless) == (3, 5.0, True)
         assert plain.system.data_dir.path == tmp_path
         assert (plain.config, plain.plan.tape) == (default_config(), None)
-        assert replay.config is not None
-        assert [symbol.name for symbol in replay.config.symbols] == ["XY"]
+        assert replay.config is None
+        assert replay.tape is not None and list(replay.tape.by_symbol) == ["XY"]
         assert (replay.plan.tape, replay.plan.speed) == (tape, 0.0)
 
     @pytest.mark.parametrize(
@@ -149,7 +149,12 @@ class TestOptions:
         [
             (["--rate=1e-6", "--publishers=2"], "orders/s a publisher"),
             (["--tape=t.csv", "--speed=1e9"], "speed 1000000000.0"),
+            (["--speed=1e9"], "speed 1000000000.0"),
             (["--tape=none.csv"], "none.csv"),
+            (
+                ["--tape=t.csv", "--config=c.toml"],
+                "t.csv line 2: symbol 'XY': it must be a configured one",
+            ),
             (["--config=none.toml"], "none.toml"),
             (["--redis-url=nowhere"], "server URL"),
             (["--prefix=mm"], "hash tag"),
@@ -164,7 +169,8 @@ class TestOptions:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(Up, "run", lambda *_: pytest.fail("it started"))
         Path("t.csv").write_text("ts_ms,symbol,side,price,qty\n1,XY,buy,1.00,1\n")
+        Path("c.toml").write_text(default_config().to_toml())
         done = CliRunner().invoke(main, ["up", *words])
         assert done.exit_code == 2
         assert said in done.stderr
-        assert list(tmp_path.iterdir()) == [tmp_path / "t.csv"]
+        assert {path.name for path in tmp_path.iterdir()} == {"t.csv", "c.toml"}

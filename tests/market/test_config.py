@@ -146,6 +146,12 @@ class TestToml:
         path.write_text(default_config().to_toml())
         assert load_config(path) == default_config()
 
+    def test_byte_order_mark(self, tmp_path: Path) -> None:
+        """A file that begins with a byte-order mark reads as one without."""
+        path = tmp_path / "mm.toml"
+        path.write_text(default_config().to_toml(), encoding="utf-8-sig")
+        assert load_config(path) == default_config()
+
     @pytest.mark.parametrize("seed", SEEDS)
     def test_mutilated(self, seed: int) -> None:
         """A file with random damage is read or refused; no other error comes out."""

@@ -23,9 +23,9 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
 from mm.errors import MMError, UsageError
-from mm.market import REASONS, Config, Report, default_config, load_config
+from mm.market import REASONS, Config, Report, load_config
 from mm.market.config import parse_config
-from mm.orders import config_for_tape, read_tape, tape_orders
+from mm.orders import config_of_tape, read_tape, tape_orders
 from mm.store import Keys, execute, text
 from tests.hunts.fuzz.commands import STARTERS, Stage, command_case, inside
 from tests.hunts.fuzz.inputs import FILES, Records, bad_record, order_entry, rng_for
@@ -166,7 +166,7 @@ def judge_tape(data: bytes, directory: Path) -> str:
     path.write_bytes(data)
     try:
         found = read_tape(path)
-        config = config_for_tape(found, default_config())
+        config = config_of_tape(found)
         intents = tape_orders(found, config)
     except UsageError as error:
         assert "tape.csv" in str(error), str(error)
