@@ -9,7 +9,6 @@ from mm.store.connection import (
     open_client,
     server_info,
     server_url,
-    socket_url,
 )
 from mm.store.events import EventSide, QuoteEvent
 from mm.store.keys import DEFAULT_PREFIX, Keys
@@ -30,6 +29,8 @@ from mm.store.scripts import Scripts
 from mm.store.snapshot import Snapshot, SymbolState, take_snapshot
 from mm.store.streams import StreamReader, is_stream_id, stream_id_order
 from mm.store.system import check_system, create_system
+from mm.store.trouble import Trouble, as_own_error, trouble_of
+from mm.store.urls import safe_url, socket_url
 
 __all__ = [
     "DEFAULT_PREFIX",
@@ -58,7 +59,9 @@ __all__ = [
     "Survey",
     "SurveyRow",
     "SymbolState",
+    "Trouble",
     "WaitingCalls",
+    "as_own_error",
     "check_durability",
     "check_system",
     "create_system",
@@ -70,6 +73,7 @@ __all__ = [
     "read_raw",
     "remembered_orders",
     "require_config",
+    "safe_url",
     "script_names",
     "send_pipeline",
     "server_info",
@@ -78,4 +82,5 @@ __all__ = [
     "stream_id_order",
     "take_snapshot",
     "text",
+    "trouble_of",
 ]

@@ -6,18 +6,20 @@ are off here: only the caller can tell whether a retry is safe.
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import SplitResult, parse_qs, quote, unquote_to_bytes, urlsplit
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from mm.errors import DurabilityRefused, SystemRefused, Unavailable, ValueRefused, shown
+from mm.errors import DurabilityRefused, ValueRefused
 from mm.market import Durability
+from mm.store.trouble import as_own_error, trouble_of
+from mm.store.urls import URL_FORMS, check_url, refused_url, safe_url, socket_path, socket_url
 
 #: The managed server's Unix socket inside a data directory.
 SOCKET_NAME = "redis.sock"
@@ -32,50 +34,34 @@ NEEDED_SETTINGS = {
     "no-appendfsync-on-rewrite": ("no",),
     "maxmemory-policy": ("noeviction",),
 }
-
-
-#: Settings allowed after the ``?`` of a server's URL; others could undo the pinned settings.
-URL_SETTINGS = (
-    *("db", "username", "password", "client_name"),
-    *("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"),
-)
+#: Server settings that decide, besides its state, whether it refuses writes.
+REFUSING_SETTINGS = ("min-replicas-to-write", "stop-writes-on-bgsave-error", "save")
 
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """A server's ``name`` (redis or valkey), version and persistence settings."""
+    """A server's ``name`` (redis or valkey), version and persistence settings.
+
+    ``hidden`` is why the server does not show its settings, or empty text. ``refusals`` are the
+    reasons, in words, for which it refuses writes now.
+    """
 
     name: str
     version: str
     settings: dict[str, str]
+    hidden: str = ""
+    refusals: tuple[str, ...] = ()
 
     @property
     def weak(self) -> list[str]:
         """The settings with which an acknowledged write may be lost, as ``name value``."""
+        if self.hidden:
+            return ["settings not shown"]
         return [
             f"{name} {self.settings.get(name, 'unknown')}"
             for name, good in NEEDED_SETTINGS.items()
             if self.settings.get(name) not in good
         ]
-
-
-def socket_url(path: Path) -> str:
-    """The URL of a server's Unix socket, whatever characters its path has.
-
-    Links in the path stay: the system bounds the length of the path that is connected to.
-    """
-    return f"unix://{quote(os.fsencode(path.absolute()))}"
-
-
-def _socket_path(parts: SplitResult) -> str:
-    """The path in a socket's URL; ValueError when it is not the whole path."""
-    place = parts.netloc.rpartition("@")[2]
-    if place:
-        raise ValueError(f"the path of a socket begins with a third /, found {shown(place)}")
-    if not parts.path.strip("/"):
-        raise ValueError("the path of the socket is missing")
-    # Not by redis-py: a path may have bytes that are no text.
-    return os.fsdecode(unquote_to_bytes(parts.path))
 
 
 def server_url(place: str | Path) -> str:
@@ -87,8 +73,8 @@ def server_url(place: str | Path) -> str:
         return place
     if not Path(place).is_dir():
         raise ValueRefused(
-            f"server {shown(str(place))}: it must be a URL (redis://HOST:PORT/DB or unix:///PATH)"
-            " or the data directory of an `mm up`"
+            f"server {safe_url(str(place))!r}: it must be a URL ({URL_FORMS}) or the data directory"
+            " of an `mm up`"
         )
     return socket_url(Path(place) / SOCKET_NAME)
 
@@ -98,13 +84,8 @@ def open_client(url: str) -> redis.Redis:
 
     Raises ValueRefused when the URL is not valid.
     """
+    check_url(url)
     try:
-        parts = urlsplit(url)
-        if "#" in url:
-            raise ValueError("a # in it must be written %23")
-        for name in parse_qs(parts.query, keep_blank_values=True):
-            if name not in URL_SETTINGS:
-                raise ValueError(f"{name!r} is not one of the settings {' '.join(URL_SETTINGS)}")
         client: redis.Redis = redis.Redis.from_url(
             url,
             protocol=2,
@@ -114,39 +95,77 @@ def open_client(url: str) -> redis.Redis:
             socket_timeout=SOCKET_TIMEOUT_S,
             socket_connect_timeout=SOCKET_TIMEOUT_S,
         )
-        if parts.scheme == "unix":
-            client.connection_pool.connection_kwargs["path"] = _socket_path(parts)
-        # redis-py rejects unknown settings only when it makes a connection.
+        if url.startswith("unix:"):
+            client.connection_pool.connection_kwargs["path"] = socket_path(url)
+        # redis-py rejects the value of a setting only when it makes a connection.
         client.connection_pool.make_connection()
-    except (ValueError, TypeError) as error:
-        raise ValueRefused(
-            f"server URL {shown(url)}: it must be redis://HOST:PORT/DB or unix:///PATH ({error})"
-        ) from error
+    except (ValueError, TypeError, RedisError):
+        # The text of redis-py may quote the password, so it is neither shown nor chained.
+        raise refused_url(url, "the value of a setting cannot be used") from None
     return client
 
 
 def server_info(client: redis.Redis) -> ServerInfo:
-    """Read the server's name, version and persistence settings.
+    """Read what the server is, its persistence settings, and whether it refuses writes.
 
-    Raises Unavailable when no server answers, and SystemRefused when it denies the commands.
+    A server that denies INFO or CONFIG GET is described by what it shows. Raises Unavailable when
+    no server answers now, and SystemRefused when it refuses the user.
     """
-    try:
-        info = client.info("server")
-        settings = client.config_get(*NEEDED_SETTINGS)
-    except redis.exceptions.ConnectionError as error:
-        raise Unavailable(f"no server answers: {error}") from error
-    except RedisError as error:
-        raise SystemRefused(
-            f"the server does not show its settings ({error}): INFO and CONFIG GET must be allowed,"
-            " since every process checks that acknowledged writes are on disk"
-        ) from error
+    info, hidden = _if_allowed(client.info)
+    settings, why = _if_allowed(lambda: client.config_get(*NEEDED_SETTINGS, *REFUSING_SETTINGS))
     name = "valkey" if "valkey_version" in info else "redis"
     decoded = {_plain(key): _plain(value) for key, value in settings.items()}
-    return ServerInfo(name, str(info.get(f"{name}_version", "unknown")), decoded)
+    return ServerInfo(
+        name,
+        str(info.get(f"{name}_version", "unknown")),
+        decoded,
+        why or hidden,
+        tuple(_refusals(info, decoded)),
+    )
+
+
+def _if_allowed(read: Callable[[], Any]) -> tuple[dict[Any, Any], str]:
+    """The reply, or nothing and the reason when the server does not allow this command."""
+    try:
+        return read(), ""
+    except redis.exceptions.ResponseError as error:
+        found = trouble_of(error)
+        if found.final:
+            return {}, found.words
+        raise as_own_error(error) from error
+    except (RedisError, OSError) as error:
+        raise as_own_error(error) from error
+
+
+def _refusals(info: Mapping[str, Any], settings: Mapping[str, str]) -> Iterator[str]:
+    """Why the server refuses writes now, by the rules of both servers."""
+    if info.get("role") == "slave" and info.get("slave_read_only", 1):
+        primary = f"{info.get('master_host')}:{info.get('master_port')}"
+        yield f"it is a read-only replica of {primary}. Name that server with --redis-url"
+    limit = int(info.get("maxmemory", 0))
+    used = int(info.get("used_memory", 0)) - int(info.get("mem_not_counted_for_evict", 0))
+    if 0 < limit < used:
+        yield (
+            f"its memory limit is reached, {used:,} of {limit:,} bytes are used. Raise maxmemory,"
+            " or free memory"
+        )
+    snapshot_failed = info.get("rdb_last_bgsave_status") == "err" and settings.get("save")
+    if info.get("aof_last_write_status") == "err":
+        yield "it cannot write its append-only file. Is its disk full?"
+    elif snapshot_failed and settings.get("stop-writes-on-bgsave-error") == "yes":
+        yield "it could not save its last snapshot to disk. Is its disk full?"
+    needed, good = settings.get("min-replicas-to-write", "0"), info.get("min_slaves_good_slaves")
+    if good is not None and needed.isdigit() and int(good) < int(needed):
+        yield f"it has {good} good replicas, and min-replicas-to-write is {needed}"
 
 
 def check_durability(info: ServerInfo, durability: Durability) -> None:
     """Raise DurabilityRefused when the settings are weaker than ``durability`` asks for."""
+    if durability == "always" and info.hidden:
+        raise DurabilityRefused(
+            f"{info.hidden}. INFO and CONFIG GET must be allowed, since every process checks that"
+            " acknowledged writes are on disk. Or accept the risk with --durability relaxed."
+        )
     if durability == "always" and info.weak:
         needed = ", ".join(f"{name} {good[0]}" for name, good in NEEDED_SETTINGS.items())
         raise DurabilityRefused(
