@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 import redis
@@ -91,10 +91,7 @@ class TestOnAServer:
         """A server that could not save its snapshot refuses writes (MISCONF), and says so."""
         with own_server(server) as client:
             client.config_set("save", "3600 1")
-            client.config_set("dbfilename", "d.rdb")
-            execute(client, "BGSAVE")
-            wait_for("a snapshot", lambda: not client.info("persistence")["rdb_bgsave_in_progress"])
-            with_directory_in_its_place(client)
+            fail_to_save(client)
             assert failure(client, *WRITE).kind == "refusing_writes"
             assert "disk" in failure(client, *WRITE).words
             (why,) = server_info(client).refusals
@@ -125,14 +122,13 @@ class TestOnAServer:
         """A missing and a wrong password and a missing right are final, and none is shown."""
         with own_server(server) as client:
             execute(client, "ACL", "SETUSER", "bob", "on", ">s3cr", "~*", "+@all", "-xadd")
-            for user, said in (("bob:wr0ng@", "refuses the user name or the password"),):
-                stranger = open_client(url_of(client, user))
-                found = failure(stranger, "PING")
-                assert (found.kind, found.final) == ("denied", True)
-                assert said in found.words
-                assert "wr0ng" not in found.words
-                with pytest.raises(SystemRefused, match=said):
-                    server_info(stranger)
+            stranger = open_client(url_of(client, "bob:wr0ng@"))
+            found = failure(stranger, "PING")
+            assert (found.kind, found.final) == ("denied", True)
+            assert "refuses the user name or the password" in found.words
+            assert "wr0ng" not in found.words
+            with pytest.raises(SystemRefused, match="the user name or the password"):
+                server_info(stranger)
             found = failure(open_client(url_of(client, "bob:s3cr@")), *WRITE)
             assert (found.kind, found.final) == ("denied", True)
             assert "xadd" in found.words
@@ -173,11 +169,9 @@ def busy(client: redis.Redis) -> bool:
     return False
 
 
-def with_directory_in_its_place(client: redis.Redis) -> None:
-    """Let the next snapshot fail: a directory stands where its file must go."""
-    client.config_set("dbfilename", "taken.rdb")
-    folder = client.config_get("dir")[b"dir"].decode()
-    subprocess.run(["mkdir", "-p", f"{folder}/taken.rdb/x"], check=True)
+def fail_to_save(client: redis.Redis) -> None:
+    """Let a snapshot fail: a directory stands where its file must go."""
+    (Path(client.config_get("dir")[b"dir"].decode()) / "dump.rdb" / "x").mkdir(parents=True)
     execute(client, "BGSAVE")
     wait_for("a failure", lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
 
