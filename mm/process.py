@@ -20,7 +20,7 @@ import redis
 from redis.exceptions import RedisError
 
 from mm.backoff import Backoff
-from mm.errors import Unavailable
+from mm.errors import DurabilityRefused, SystemRefused, Unavailable
 from mm.market import LIVE_MS, Config, Durability, check_id
 from mm.store import (
     Keys,
@@ -30,6 +30,7 @@ from mm.store import (
     check_system,
     create_system,
     server_info,
+    trouble_of,
 )
 
 BEAT_S = 0.5
@@ -50,7 +51,8 @@ class Process(ABC):
     ``connect`` returns a new client at each call. ``config`` is the configuration that the system
     must have; None accepts what the keys hold, and creates new keys with the default one.
     ``count`` is the number of things done, in the unit of the subclass. ``peers`` are the live
-    processes of the same kind, by name.
+    processes of the same kind, by name. ``say`` gets a line for people when the process begins to
+    wait for its server, and when it goes on.
     """
 
     kind: ClassVar[str]
@@ -73,7 +75,10 @@ class Process(ABC):
         self._connect = connect
         self._config = config
         self._durability = durability
+        self.say: Callable[[str], None] = lambda text: None
         self._scripts: Scripts | None = None
+        self._joined = False
+        self._waiting_for = ""
         self._beats = 0
         self._next_beat = 0.0
 
@@ -142,7 +147,10 @@ class Process(ABC):
         check_durability(server_info(self.scripts.client), "always")
 
     def run(self, stop: threading.Event) -> None:
-        """Step until ``stop`` is set. Raises SystemRefused; any other failure is retried."""
+        """Step until ``stop`` is set. Raises SystemRefused; what may end by itself is retried.
+
+        A server whose durability settings become too weak while this process runs is waited for.
+        """
         self.log.info("started pid=%d", os.getpid())
         backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
         while not stop.is_set():
@@ -150,6 +158,7 @@ class Process(ABC):
             try:
                 if self._scripts is None:
                     self.open()
+                    self._joined = True
                     if backoff.attempts:
                         self.log.info("recovered after %d retries", backoff.attempts)
                 action = "step"
@@ -161,19 +170,37 @@ class Process(ABC):
                 if pause >= LEAST_REST_S:
                     time.sleep(pause)
                 backoff.succeeded()
-            except (RedisError, Unavailable, OSError) as error:
-                delay_s = backoff.failed()
-                self.log.warning(
-                    "retry action=%s attempt=%d in=%.2fs, for ever: %s: %s",
-                    action,
-                    backoff.attempts,
-                    delay_s,
-                    type(error).__name__,
-                    error,
-                )
-                self.close()
-                stop.wait(delay_s)
+                self._say_trouble("")
+            except (RedisError, Unavailable, OSError, DurabilityRefused) as error:
+                stop.wait(self._retry_delay_s(error, action, backoff))
         self._say_farewell()
+
+    def _retry_delay_s(self, error: Exception, action: str, backoff: Backoff) -> float:
+        """Drop the connection; how long to wait. SystemRefused when trying again is of no use."""
+        found = trouble_of(error)
+        if isinstance(error, DurabilityRefused) and not self._joined:
+            raise error
+        if found.final:
+            raise SystemRefused(found.words) from error
+        delay_s = backoff.failed()
+        self.log.warning(
+            "retry action=%s attempt=%d in=%.2fs, for ever: %s",
+            action,
+            backoff.attempts,
+            delay_s,
+            found.words,
+        )
+        self._say_trouble(found.words)
+        self.close()
+        return delay_s
+
+    def _say_trouble(self, words: str) -> None:
+        """Say once what is waited for, and once that it is over; empty text for no trouble."""
+        if words and words != self._waiting_for:
+            self.say(f"waiting, for ever: {words}")
+        elif self._waiting_for and not words:
+            self.say("going on")
+        self._waiting_for = words
 
     def _say_farewell(self) -> None:
         try:

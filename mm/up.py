@@ -61,7 +61,8 @@ class Up:
         self._data_dir = options.system.data_dir
         self._full_screen = console.is_terminal and not options.headless
         owned_server = "" if self._system.redis_url else self._data_dir.url
-        self._supervisor = Supervisor(self._data_dir.logs, owned_server)
+        environment = self._system.environment()
+        self._supervisor = Supervisor(self._data_dir.logs, owned_server, environment=environment)
         self._nurse: ServerNurse | None = None
 
     def run(self, stop: threading.Event) -> int:

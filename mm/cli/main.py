@@ -77,7 +77,7 @@ class Front(click.Group):
         except Exception as error:
             if not is_redis_error(error):
                 raise
-            fail(f"the server refused the command or closed the connection: {error}", 1)
+            fail(import_module("mm.store").trouble_of(error).words, 1)
 
 
 def is_redis_error(error: Exception) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from mm.errors import UsageError
-from mm.host import DataDir, System
+from mm.host import CHILD_URL, DataDir, System
 from mm.market import Durability, load_config
 from mm.orders import read_tape
 from mm.store import DEFAULT_PREFIX, Keys, open_client
@@ -87,7 +88,8 @@ def _with_system(command: Command, keeps_logs: bool) -> Command:
         envvar="MM_REDIS_URL",
         show_envvar=True,
         help="Server to use in place of the data directory's own: redis://... or unix:///..."
-        " --data-dir on the command line beats MM_REDIS_URL.",
+        " --data-dir on the command line beats MM_REDIS_URL. Other users of the machine can see a"
+        " password on the command line: give such a URL in MM_REDIS_URL.",
     )
     @click.option(
         "--prefix", default=DEFAULT_PREFIX, show_default=True, help="Hash tag that begins all keys."
@@ -108,10 +110,10 @@ def _with_system(command: Command, keeps_logs: bool) -> Command:
         durability: Durability | None,
         **kwargs: Any,
     ) -> Any:
-        url = _chosen_url(redis_url, keeps_logs)
+        url = os.environ.get(CHILD_URL) or _chosen_url(redis_url, keeps_logs)
         if url is not None:
             open_client(url).close()
-        system = System(DataDir(data_dir), url, Keys(prefix), durability)
+        system = System(DataDir(data_dir), url, Keys(prefix), durability, _say)
         return command(*args, system=system, **kwargs)
 
     return wrapped  # type: ignore[return-value]  # click's decorators keep the call's form
@@ -132,6 +134,10 @@ def _chosen_url(redis_url: str | None, keeps_logs: bool) -> str | None:
     if not keeps_logs:
         raise UsageError("--data-dir and --redis-url name two systems: give the one that you mean")
     return redis_url
+
+
+def _say(text: str) -> None:
+    click.echo(f"mm: {text}", err=True)
 
 
 def file_option(name: str, read: Callable[[Path], object], help: str) -> Decorator[Any]:

@@ -24,6 +24,7 @@ def run_process(process: Process, system: System) -> None:
         log_to_file(system.data_dir.logs / f"{process.name}.log")
     else:
         log_to_stderr()
+    process.say = lambda text: click.echo(f"mm: {process.name}: {text}", err=True)
     exit_with_parent(lambda text: logging.getLogger(f"mm.{process.name}").warning("%s", text))
     try:
         process.run(stop)

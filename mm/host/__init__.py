@@ -1,8 +1,8 @@
 """The machine: data directory, managed server, child processes, logs, throwaway systems."""
 
 from mm.host.binary import allocator, default_binary, find_binary, identify
-from mm.host.datadir import DataDir, Lock
-from mm.host.locate import System
+from mm.host.datadir import DataDir, Lock, full_disk, lock_owner
+from mm.host.locate import CHILD_URL, System
 from mm.host.logs import log_to_file, log_to_stderr
 from mm.host.nurse import ServerNurse
 from mm.host.plan import ChildPlan, PlannedChild
@@ -18,6 +18,7 @@ from mm.host.supervise import (
 from mm.host.throwaway import ThrowawaySystem, interrupted_by_signals
 
 __all__ = [
+    "CHILD_URL",
     "LEASH_FD",
     "LEASH_SERVER",
     "NOTES_KEPT",
@@ -35,8 +36,10 @@ __all__ = [
     "exit_reason",
     "exit_with_parent",
     "find_binary",
+    "full_disk",
     "identify",
     "interrupted_by_signals",
+    "lock_owner",
     "log_to_file",
     "log_to_stderr",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,8 @@ from types import TracebackType
 from mm.errors import SystemRefused, UsageError, shown_path
 from mm.store import SOCKET_NAME, socket_url
 
+#: With less room than this a disk is said to be full, in bytes.
+LEAST_ROOM = 1_000_000
 #: Longest socket path, in bytes, that Linux (108 with the final zero) and macOS (104) accept.
 MAX_SOCKET_PATH = 103
 
@@ -94,3 +97,31 @@ class Lock:
         trace: TracebackType | None,
     ) -> None:
         self._file.close()
+
+
+def lock_owner(data_dir: DataDir) -> str | None:
+    """The pid of the `mm up` that runs in the directory, as text; None when none runs there."""
+    try:
+        with (data_dir.path / "lock").open(encoding="ascii", errors="replace") as file:
+            pid = file.read(20).strip()
+            # Only a live owner is asked for the lock: taking it could keep out a new owner.
+            os.kill(int(pid), 0)
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return pid
+    except (OSError, ValueError):
+        return None
+    return None
+
+
+def full_disk(data_dir: DataDir) -> str:
+    """That the disk of the directory is full, in words; empty text while it has room."""
+    try:
+        left = shutil.disk_usage(data_dir.path).free
+    except OSError:
+        return ""
+    if left >= LEAST_ROOM:
+        return ""
+    return (
+        f"the disk of {data_dir.path} has {left:,} bytes left, and the server needs room to write"
+    )

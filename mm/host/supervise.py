@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,6 +61,7 @@ class Supervisor:
     restarted for ever: at once if it had lived for ``STEADY_S``, else with backoff. What a child
     prints is appended to ``NAME.out`` in the directory ``logs``. ``server_url`` is the server that
     the children stop when this process dies; it is empty when this process does not own a server.
+    ``environment`` is added to that of the children.
     ``notes`` are the latest events for people, oldest first.
     """
 
@@ -68,6 +69,7 @@ class Supervisor:
     server_url: str = ""
     program: Sequence[str] = MM
     clock: Callable[[], float] = time.monotonic
+    environment: Mapping[str, str] = field(default_factory=dict)
     children: dict[str, Child] = field(default_factory=dict)
     notes: deque[str] = field(default_factory=lambda: deque(maxlen=NOTES_KEPT))
 
@@ -85,11 +87,15 @@ class Supervisor:
         self._start(child)
 
     def _start(self, child: Child) -> None:
-        environment = os.environ | {
-            LEASH_FD: str(self._read_end),
-            LEASH_SERVER: self.server_url,
-            "MM_RESTARTS": str(child.restarts),
-        }
+        environment = (
+            os.environ
+            | dict(self.environment)
+            | {
+                LEASH_FD: str(self._read_end),
+                LEASH_SERVER: self.server_url,
+                "MM_RESTARTS": str(child.restarts),
+            }
+        )
         with self._output_path(child.name).open("ab") as out:
             child.process = subprocess.Popen(
                 child.command,

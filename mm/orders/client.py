@@ -24,13 +24,22 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from redis.exceptions import NoPermissionError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from mm.backoff import Backoff
 from mm.errors import SystemRefused, TimedOut, Unavailable, ValueRefused
 from mm.market import Order, Report, check_id
 from mm.orders.unanswered import UnansweredOrder, UnansweredOrders
-from mm.store import Keys, execute, open_client, send_pipeline, server_url, stream_id_order, text
+from mm.store import (
+    Keys,
+    execute,
+    open_client,
+    send_pipeline,
+    server_url,
+    stream_id_order,
+    text,
+    trouble_of,
+)
 
 #: Longest blocking read, well below any usual socket timeout.
 LONGEST_WAIT_MS = 1_000
@@ -287,9 +296,10 @@ class OrderClient:
 def _own_error(error: Exception) -> Unavailable | SystemRefused:
     """The error of this package for an error of the connection."""
     wrong_type = isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE")
-    if wrong_type or isinstance(error, NoPermissionError):
+    found = trouble_of(error)
+    if wrong_type or found.final:
         return SystemRefused(
-            f"the server refuses the order API: {error}. Its keys must be this system's streams,"
-            " and the user must be allowed to use them."
+            f"the server refuses the order API: {found.words}. Its keys must be this system's"
+            " streams, and the user must be allowed to use them."
         )
-    return Unavailable(f"no answer from the server: {type(error).__name__}: {error}")
+    return Unavailable(found.words)

@@ -118,6 +118,8 @@ def _reply_trouble(text: str) -> Trouble:
         code = "MISCONF"
     if code in _CODES:
         return Trouble(*_CODES[code])
+    if code == "DAMAGED":
+        return Trouble("unknown", f"keys of the system are damaged: {text.removeprefix(code)[1:]}")
     if code == "NOPERM":
         return Trouble("denied", f"the server does not allow it: {text}")
     if "unknown command" in text or "unknown subcommand" in text:

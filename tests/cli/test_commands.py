@@ -79,7 +79,7 @@ class TestErrors:
         ("error", "said"),
         [
             (Unavailable("no server"), "mm: no server"),
-            (ResponseError("OOM"), "mm: the server refused the command"),
+            (ResponseError("OOM"), "mm: the server refuses writes: its memory limit"),
             (OSError(28, "No space left on device"), "mm: the operating system: No space left"),
             (FileNotFoundError(2, "No such file", "x.csv"), "mm: x.csv: No such file"),
         ],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mm.cli.main import main
-from mm.host import ChildPlan, DataDir, System
+from mm.host import CHILD_URL, ChildPlan, DataDir, System
 from mm.store import Keys
 
 SYSTEM = System(DataDir(Path("d")), None, Keys(), None)
@@ -48,12 +48,16 @@ def test_a_tape_has_at_most_one_publisher(publishers: int, names: list[str]) -> 
 
 
 def test_every_child_finds_the_same_system() -> None:
-    """Directory, prefix, URL and durability are passed on to every child."""
-    system = System(DataDir(Path("/a b")), "redis://h:1/2", Keys("{x}"), "relaxed")
-    options = ["--data-dir", "/a b", "--prefix", "{x}", "--redis-url", "redis://h:1/2"]
-    assert system.options() == [*options, "--durability", "relaxed"]
+    """Directory, prefix, URL and durability are passed on, the URL where nobody else reads it."""
+    url = "redis://:s3cr@h:1/2"
+    system = System(DataDir(Path("/a b")), url, Keys("{x}"), "relaxed")
+    options = ["--data-dir", "/a b", "--prefix", "{x}", "--durability", "relaxed"]
+    assert system.options() == options
     for arguments in planned(ChildPlan(publishers=3), system).values():
-        assert list(arguments[-8:]) == system.options()
+        assert list(arguments[-6:]) == options
+        assert not [word for word in arguments if "s3cr" in word]
+    assert system.environment() == {CHILD_URL: url}
+    assert SYSTEM.environment() == {}
 
 
 def test_the_command_line_accepts_every_planned_child(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ class TestResending:
         """An order given while no server answers is sent by the first poll that reaches one."""
         fake.server.connected = False
         for _ in range(2):
-            with pytest.raises(Unavailable, match="no answer from the server"):
+            with pytest.raises(Unavailable, match="no server answers"):
                 client.trade([world.order()])
         fake.server.connected = True
         client.poll()
@@ -341,7 +341,7 @@ class TestSubmit:
     def test_no_server(self, world: World, client: OrderClient, fake: Fake) -> None:
         """Without a server submit() times out too, and names the cause."""
         fake.server.connected = False
-        with pytest.raises(TimedOut, match="no answer from the server"):
+        with pytest.raises(TimedOut, match="no server answers"):
             client.submit(world.order(), timeout_s=0)
 
     def test_over_a_lost_reply(
@@ -388,9 +388,9 @@ def test_out_of_memory(valkey: Real) -> None:
     client.poll()
     try:
         execute(world.client, "CONFIG", "SET", "maxmemory", 1)
-        with pytest.raises(Unavailable, match="OutOfMemory"):
+        with pytest.raises(Unavailable, match="memory limit"):
             client.send([world.order()])
-        with pytest.raises(Unavailable, match="OutOfMemory"):
+        with pytest.raises(Unavailable, match="memory limit"):
             client.poll()
     finally:
         execute(world.client, "CONFIG", "SET", "maxmemory", 0)

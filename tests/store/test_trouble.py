@@ -171,7 +171,7 @@ def busy(client: redis.Redis) -> bool:
 
 def fail_to_save(client: redis.Redis) -> None:
     """Let a snapshot fail: a directory stands where its file must go."""
-    (Path(client.config_get("dir")[b"dir"].decode()) / "dump.rdb" / "x").mkdir(parents=True)
+    (Path(client.connection_pool.connection_kwargs["path"]).parent / "dump.rdb").mkdir()
     execute(client, "BGSAVE")
     wait_for("a failure", lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
 
