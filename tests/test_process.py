@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
 
-from mm.errors import DurabilityRefused
+from mm.errors import DurabilityRefused, SystemRefused
 from mm.process import Process
-from mm.store import execute
+from mm.store import execute, open_client
 from tests.kit import Real, World, small_config, wait_for
+from tests.kit.threads import RunningProcesses
 
 
 @pytest.fixture
@@ -123,3 +124,73 @@ class TestRunning:
         finally:
             execute(live.client, "CONFIG", "SET", name, good)
         state.close()
+
+    def test_a_time_out_is_not_final(self, live: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A server that answers too late while it is looked at is tried again, in words, once."""
+        late = iter([True, True, False])
+        said: list[str] = []
+        exchange = live.exchange()
+
+        def connect() -> redis.Redis:
+            client = live.backend.client()
+            if next(late, False):
+                monkeypatch.setattr(client, "info", out_of_time)
+            return client
+
+        def out_of_time(*_: object) -> object:
+            raise redis.exceptions.TimeoutError("Timeout reading from socket")
+
+        exchange.close()
+        exchange._connect, exchange.say = connect, said.append
+        run_until(exchange, lambda: len(said) == 2)
+        assert "does not answer in time" in said[0]
+        assert said[1] == "going on"
+
+    def test_a_foreign_script_is_waited_for(self, live: World) -> None:
+        """While another program's script blocks the server no process ends, and a new one waits."""
+        live.client.config_set("busy-reply-threshold", 50)
+        running: list[Process] = [live.exchange(), live.state(), live.maker()]
+        late, said = live.exchange("late"), list[str]()
+        late.say = said.append
+        for one in (*running, late):
+            one.close()
+        script = "local t = redis.call('TIME')[1] + 3 while redis.call('TIME')[1] + 0 < t do end"
+        other = live.backend.client()
+        blocking = threading.Thread(target=lambda: other.eval(script, 0))
+        with RunningProcesses(*running) as first:
+            wait_for("all live", lambda: len(live.ranked("processes")) == 3)
+            blocking.start()
+            with RunningProcesses(late) as second:
+                wait_for("the new one going on", lambda: "going on" in said)
+                blocking.join()
+                live.client.config_set("busy-reply-threshold", 5_000)
+                live.send(live.order())
+                wait_for("a report", live.reports)
+                assert not first.ended
+                assert not second.ended
+        assert "BUSY" in said[0]
+
+    def test_a_missing_right_is_final(self, live: World) -> None:
+        """A process whose user may not run what it needs ends, with the right that it lacks."""
+        user = ("on", ">pw", "~*", "&*", "+@all", "-config")
+        execute(live.client, "ACL", "SETUSER", "bob", *user)
+        path = live.client.connection_pool.connection_kwargs["path"]
+        exchange = live.exchange()
+        exchange.close()
+        exchange._connect = lambda: open_client(f"unix://bob:pw@{path}")
+        with pytest.raises(SystemRefused, match="CONFIG GET must be allowed"):
+            exchange.run(threading.Event())
+        exchange._durability = "relaxed"
+        execute(live.client, "ACL", "SETUSER", "bob", "-evalsha")
+        with pytest.raises(SystemRefused, match="'evalsha'"):
+            exchange.run(threading.Event())
+        execute(live.client, "ACL", "SETUSER", "bob", "+evalsha")
+        run_until(exchange, lambda: live.ranked("processes"))
+        execute(live.client, "ACL", "DELUSER", "bob")
+
+
+def run_until(process: Process, condition: Callable[[], object]) -> None:
+    """Let the process run in a thread until the condition is true."""
+    with RunningProcesses(process) as running:
+        wait_for("the condition", condition)
+        assert not running.ended

@@ -41,8 +41,7 @@ class System:
             where = shown_path(self.data_dir.path)
             if owner := lock_owner(self.data_dir):
                 raise Unavailable(
-                    f"{self.data_dir}: no server answers there now."
-                    f" {self._restarting(owner)}"
+                    f"{self.data_dir}: no server answers there now. {self._restarting(owner)}"
                 )
             raise Unavailable(
                 f"{self.data_dir}: no server runs there"
@@ -115,4 +114,8 @@ class System:
     def _restarting(self, owner: str) -> str:
         text = f"`mm up` (pid {owner}) runs there, and starts or restarts its server"
         full = full_disk(self.data_dir)
-        return f"{text}; {full}." if full else f"{text}: try again, or see {shown_path(self.data_dir.logs)}."
+        return (
+            f"{text}; {full}."
+            if full
+            else f"{text}: try again, or see {shown_path(self.data_dir.logs)}."
+        )
