@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from mm.backoff import Backoff
-from mm.errors import SystemRefused, TimedOut, Unavailable, ValueRefused
+from mm.errors import TimedOut, Unavailable, ValueRefused
 from mm.market import Order, Report, check_id
+from mm.orders.trouble import order_api_error
 from mm.orders.unanswered import UnansweredOrder, UnansweredOrders
 from mm.store import (
     Keys,
@@ -38,7 +39,6 @@ from mm.store import (
     server_url,
     stream_id_order,
     text,
-    trouble_of,
 )
 
 #: Longest blocking read, well below any usual socket timeout.
@@ -223,13 +223,13 @@ class OrderClient:
             results = send_pipeline(self._client, commands)
         except (RedisError, OSError) as error:
             self._unanswered.mark_lost(orders)
-            raise _own_error(error) from error
+            raise order_api_error(error) from error
         failed = [result for result in results if isinstance(result, Exception)]
         if wait_ms is not None and not isinstance(results[-1], Exception):
             self._read(results[-1])
         if failed:
             self._unanswered.mark_lost(orders)
-            raise _own_error(failed[0]) from failed[0]
+            raise order_api_error(failed[0]) from failed[0]
 
     def _block_ms(self, wait_ms: int) -> int:
         due_s = self._unanswered.due_in_s()
@@ -290,16 +290,4 @@ class OrderClient:
             if self._cursor and stream_id_order(self._end()) < stream_id_order(self._cursor):
                 self._cursor = "0-0"
         except (RedisError, OSError) as error:
-            raise _own_error(error) from error
-
-
-def _own_error(error: Exception) -> Unavailable | SystemRefused:
-    """The error of this package for an error of the connection."""
-    wrong_type = isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE")
-    found = trouble_of(error)
-    if wrong_type or found.final:
-        return SystemRefused(
-            f"the server refuses the order API: {found.words}. Its keys must be this system's"
-            " streams, and the user must be allowed to use them."
-        )
-    return Unavailable(found.words)
+            raise order_api_error(error) from error
