@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.text import Text
 
 from mm.audit import audit
 from mm.errors import SystemRefused, Unavailable, shown_path
@@ -25,7 +26,16 @@ from mm.host import (
 from mm.market import Config
 from mm.orders import Tape, config_to_replay
 from mm.store import Scripts, Snapshot, create_system, read_config, stream_id_order
-from mm.terminal import LiveView, RunStatus, SnapshotSource, audit_table, positions_table
+from mm.terminal import (
+    LiveView,
+    RunStatus,
+    SnapshotSource,
+    audit_table,
+    can_draw,
+    positions_table,
+    print_line,
+    progress,
+)
 
 #: Longest wait at the end of a run until all orders and fills are processed.
 DRAIN_S = 10.0
@@ -59,7 +69,7 @@ class Up:
         self.console = console
         self._system = options.system
         self._data_dir = options.system.data_dir
-        self._full_screen = console.is_terminal and not options.headless
+        self._full_screen = can_draw(console) and not options.headless
         owned_server = "" if self._system.redis_url else self._data_dir.url
         environment = self._system.environment()
         self._supervisor = Supervisor(self._data_dir.logs, owned_server, environment=environment)
@@ -112,7 +122,7 @@ class Up:
     def _say(self, text: str) -> None:
         self._supervisor.note(text)
         if not self._full_screen:
-            self.console.print(text, highlight=False, markup=False)
+            print_line(self.console, self._supervisor.notes[-1])
 
     def _tick(self) -> None:
         self._supervisor.tick()
@@ -146,20 +156,20 @@ class Up:
         found = source.snapshot(max_symbols=0)
         if found is None:
             raise Unavailable(f"the final account cannot be given: {source.trouble}")
+        durability = source.run_status().durability(found)
+        if durability.warning:
+            print_line(self.console, Text(durability.warning, "bold red"))
         self.console.print(positions_table(found))
         for name in self._supervisor.children:
             if name.startswith("publisher"):
-                self.console.print(self._supervisor.output(name), highlight=False, markup=False)
+                self.console.print(Text(self._supervisor.output(name)))
         for note in self._supervisor.notes:
-            self.console.print(note, highlight=False, markup=False)
-        result = audit(source.scripts, quiescent=True)
+            print_line(self.console, note)
+        with progress("auditing: every record is read"):
+            result = audit(source.scripts, quiescent=True)
         self.console.print(audit_table(result))
-        self.console.print(
-            f"ran {elapsed_s:.0f} s; data and logs in {shown_path(self._data_dir.path)}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        place = shown_path(self._data_dir.path)
+        print_line(self.console, f"ran {elapsed_s:.0f} s; data and logs in {place}")
         return 0 if result.ok else 1
 
 

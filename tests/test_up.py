@@ -44,7 +44,7 @@ def audited(said: str) -> None:
     """Require that the final words hold a clean audit of every invariant."""
     assert "audit: ok" in said, said
     for name in INVARIANTS:
-        assert re.search(rf"{name} +│ ok", said), f"{name} not ok in:\n{said}"
+        assert re.search(rf"{name} +ok", said), f"{name} not ok in:\n{said}"
 
 
 def test_runs_trades_audits_stops_and_continues(system: RunningSystem, server: list[str]) -> None:

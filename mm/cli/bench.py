@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from mm.cli.options import Positive, seed_option, server_option
 from mm.host import find_binary, interrupted_by_signals
@@ -21,6 +20,7 @@ from mm.lab.bench import (
     draw_picture,
     run_bench,
 )
+from mm.terminal import make_console
 
 USUAL = [name for name in SECTIONS if name != "sustained"]
 
@@ -76,7 +76,7 @@ def bench_command(
     if picture is not None:
         check_picture(picture)
     chosen = [*(sections or USUAL), *(["sustained"] if minutes is not None else [])]
-    progress = Console(stderr=True)
+    progress = make_console(stderr=True)
     options = BenchOptions(
         binary=find_binary(server),
         repeats=repeats or (1 if quick else 3),
@@ -91,8 +91,7 @@ def bench_command(
     if as_json:
         click.echo(json.dumps(result.as_dict(), indent=2))
     else:
-        # In a file the table has the width that it needs.
-        Console(width=None if sys.stdout.isatty() else 120).print(bench_table(result))
+        make_console().print(bench_table(result))
     if picture is not None:
         draw_picture(result, picture)
     sys.exit(1 if result.problems else 0)

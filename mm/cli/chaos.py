@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 
 import click
-from rich.console import Console
 
 from mm.cli.options import seed_option, server_option
 from mm.host import find_binary
 from mm.lab.chaos import Chaos, ChaosOptions, new_seed
 from mm.process import stop_on_signals
+from mm.terminal import make_console
 
 
 @click.command("chaos")
@@ -31,4 +31,4 @@ def chaos_command(rounds: int, seed: int | None, server: str | None) -> None:
     ledger. Data and logs are kept when something is wrong, and removed otherwise.
     """
     options = ChaosOptions(find_binary(server), rounds, new_seed() if seed is None else seed)
-    sys.exit(Chaos(options, Console(), stop_on_signals()).run())
+    sys.exit(Chaos(options, make_console(), stop_on_signals()).run())

@@ -11,6 +11,7 @@ import click
 
 from mm import __version__
 from mm.errors import MMError, UsageError
+from mm.streams import make_streams_safe
 
 #: Every command: name -> (module of this package, the beginning of its help). A module is imported
 #: only when its command runs: no command waits for what another one needs.
@@ -59,6 +60,11 @@ class Front(click.Group):
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command line, on streams that can write any text."""
+        make_streams_safe()
+        return super().main(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command and translate its errors."""

@@ -12,13 +12,16 @@ from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
-from rich.console import Console
+from rich.console import RenderableType
+from rich.text import Text
 
 from mm.errors import UsageError
+from mm.facts import found_durability
 from mm.host import CHILD_URL, DataDir, System
 from mm.market import Durability, load_config
 from mm.orders import read_tape
-from mm.store import DEFAULT_PREFIX, Keys, open_client
+from mm.store import DEFAULT_PREFIX, Keys, Scripts, durability_settings, open_client
+from mm.terminal import make_console, print_line
 
 DEFAULT_DATA_DIR = "mm-data"
 #: Largest seed of a whole run. Each further publisher takes the next seed, up to ``2**32``.
@@ -186,9 +189,21 @@ process_id = click.option(
 )
 
 
-def show(console: Console, as_json: bool, facts: object, shown: object) -> None:
-    """Print ``facts`` as JSON, or ``shown`` for people."""
+def show(as_json: bool, facts: object, shown: RenderableType, scripts: Scripts) -> None:
+    """Print ``facts`` as JSON, or ``shown`` for people, and say it when durability is weak.
+
+    A weak durability stands above what is shown, in JSON that is an object, and with all JSON on
+    standard error.
+    """
+    durability = found_durability(*durability_settings(scripts))
+    console = make_console()
+    warning = Text(durability.warning, "bold red")
     if as_json:
-        click.echo(json.dumps(facts, indent=2))
-    else:
+        if isinstance(facts, dict):
+            facts = facts | durability.facts()
+        console.out(json.dumps(facts, indent=2), highlight=False)
+        console = make_console(stderr=True)
+    if warning:
+        print_line(console, warning)
+    if not as_json:
         console.print(shown)

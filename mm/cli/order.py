@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from mm.cli.main import fail
 from mm.cli.options import Positive, json_option, show, system_options
@@ -12,6 +10,7 @@ from mm.host import System
 from mm.market import CONFLICT, REASONS
 from mm.orders import OrderClient, Ticket, first_order, report_facts
 from mm.store import require_config
+from mm.terminal import report_table
 
 
 @click.command("order")
@@ -63,12 +62,10 @@ def order_command(
         # Another sender with these ids may have got the report that was read.
         report = report.as_conflict()
     facts = report_facts(order, report, config.symbol(symbol))
+    words = dict(facts)
     if first is not None:
-        facts["first_order"] = first.facts
-    table = Table("", "", show_header=False, title="Execution report")
-    for name, value in facts.items():
-        table.add_row(name, first.words if first and name == "first_order" else str(value))
-    show(Console(), as_json, facts, table)
+        facts["first_order"], words["first_order"] = first.facts, first.words
+    show(as_json, facts, report_table(words), scripts)
     if report.status == "rejected":
         why = REASONS.get(report.reason, "")
         if report.reason == CONFLICT:

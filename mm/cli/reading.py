@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 import click
-from rich.console import Console
+from rich.console import Group
+from rich.text import Text
 
 from mm.audit import audit
 from mm.cli.options import json_option, show, system_options
@@ -20,8 +21,10 @@ from mm.terminal import (
     SnapshotSource,
     audit_table,
     exposure_table,
+    make_console,
     positions_table,
     processes_table,
+    progress,
     quotes_table,
     run_watch,
     status_line,
@@ -34,14 +37,10 @@ from mm.terminal import (
 @system_options
 def status_command(as_json: bool, system: System) -> None:
     """Show the system's state in one line, and its processes."""
-    found = take_snapshot(system.scripts())
-    if as_json:
-        show(Console(), True, status_facts(found), "")
-        return
-    source = SnapshotSource(system.url, system.keys)
-    source.snapshot(recent=0, max_symbols=1)
-    click.echo(status_line(found, History(), source.run_status()))
-    Console().print(processes_table(found))
+    scripts = system.scripts()
+    found = take_snapshot(scripts)
+    shown = Group(Text(status_line(found, History())), processes_table(found))
+    show(as_json, status_facts(found), shown, scripts)
 
 
 @click.command("positions")
@@ -49,8 +48,9 @@ def status_command(as_json: bool, system: System) -> None:
 @system_options
 def positions_command(as_json: bool, system: System) -> None:
     """Show the committed positions."""
-    found = take_snapshot(system.scripts())
-    show(Console(), as_json, positions_facts(found), positions_table(found))
+    scripts = system.scripts()
+    found = take_snapshot(scripts)
+    show(as_json, positions_facts(found), positions_table(found), scripts)
 
 
 @click.command("quotes")
@@ -58,8 +58,9 @@ def positions_command(as_json: bool, system: System) -> None:
 @system_options
 def quotes_command(as_json: bool, system: System) -> None:
     """Show the active quotes."""
-    found = take_snapshot(system.scripts())
-    show(Console(), as_json, quotes_facts(found), quotes_table(found))
+    scripts = system.scripts()
+    found = take_snapshot(scripts)
+    show(as_json, quotes_facts(found), quotes_table(found), scripts)
 
 
 @click.command("exposure")
@@ -67,8 +68,9 @@ def quotes_command(as_json: bool, system: System) -> None:
 @system_options
 def exposure_command(as_json: bool, system: System) -> None:
     """Show both exposure budgets, reservations and waiting symbols."""
-    found = take_snapshot(system.scripts())
-    show(Console(), as_json, exposure_facts(found), exposure_table(found))
+    scripts = system.scripts()
+    found = take_snapshot(scripts)
+    show(as_json, exposure_facts(found), exposure_table(found), scripts)
 
 
 @click.command("audit")
@@ -79,8 +81,10 @@ def exposure_command(as_json: bool, system: System) -> None:
 @system_options
 def audit_command(quiescent: bool, as_json: bool, system: System) -> None:
     """Check every invariant at one instant; exit status 1 on any violation."""
-    result = audit(system.scripts(), quiescent=quiescent)
-    show(Console(), as_json, result.facts(), audit_table(result))
+    scripts = system.scripts()
+    with progress("auditing: every record is read"):
+        result = audit(scripts, quiescent=quiescent)
+    show(as_json, result.facts(), audit_table(result), scripts)
     if not result.ok:
         sys.exit(1)
 
@@ -99,13 +103,18 @@ def audit_command(quiescent: bool, as_json: bool, system: System) -> None:
 def explain_command(symbol: str, last: int, as_json: bool, system: System) -> None:
     """Show what happened to a symbol, and why: orders, fills, positions, quotes."""
     check_symbol(symbol)
-    story = explain(system.scripts(), symbol, last=last)
-    show(Console(), as_json, story.facts(), story_table(story))
+    scripts = system.scripts()
+    story = explain(scripts, symbol, last=last)
+    show(as_json, story.facts(), story_table(story), scripts)
 
 
 @click.command("watch")
 @system_options
 def watch_command(system: System) -> None:
-    """Show the live view of a running system; read-only."""
+    """Show the live view of a running system; read-only.
+
+    Without a terminal that can draw it prints a status line every 2 s. It then ends when its reader
+    is gone, or when the system has not answered for 15 s.
+    """
     stop = stop_on_signals()
-    run_watch(SnapshotSource(system.url, system.keys), Console(), stop)
+    run_watch(SnapshotSource(system.url, system.keys), make_console(), stop)

@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 import click
-from rich.console import Console
 
 from mm.cli.options import (
     Positive,
@@ -21,6 +20,7 @@ from mm.host import ChildPlan, System, exit_with_parent
 from mm.market import Config
 from mm.orders import Tape, check_speed, config_to_replay
 from mm.process import stop_on_signals
+from mm.terminal import make_console
 from mm.up import Up, UpOptions
 
 
@@ -70,4 +70,4 @@ def up_command(
     run = UpOptions(system, plan, config, server, duration_s, headless, tape)
     stop = stop_on_signals()
     exit_with_parent(lambda text: click.echo(f"mm: {text}", err=True))
-    sys.exit(Up(run, Console()).run(stop))
+    sys.exit(Up(run, make_console()).run(stop))

@@ -5,10 +5,12 @@ quantities and money are exact decimals as text. Ticks, lots, units, versions, c
 milliseconds are integers. What does not exist is None.
 """
 
-from mm.facts.exposure import Budget, budgets, exposure_facts
+from mm.facts.durability import FoundDurability, found_durability
+from mm.facts.exposure import Budget, Reserved, budgets, exposure_facts, reservations
 from mm.facts.positions import (
     Mark,
     Profit,
+    average_cost,
     mark_of,
     mark_price,
     positions_facts,
@@ -16,24 +18,30 @@ from mm.facts.positions import (
     total_profit,
 )
 from mm.facts.processes import ProcessRow, process_rows
-from mm.facts.quotes import active_quotes, halts, quotes_facts, symbol_count
+from mm.facts.quotes import active_quotes, halts, placement_of, quotes_facts, symbol_count
 from mm.facts.status import status_facts
 
 __all__ = [
     "Budget",
+    "FoundDurability",
     "Mark",
     "ProcessRow",
     "Profit",
+    "Reserved",
     "active_quotes",
+    "average_cost",
     "budgets",
     "exposure_facts",
+    "found_durability",
     "halts",
     "mark_of",
     "mark_price",
+    "placement_of",
     "positions_facts",
     "process_rows",
     "profit_of",
     "quotes_facts",
+    "reservations",
     "status_facts",
     "symbol_count",
     "total_profit",

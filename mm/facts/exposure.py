@@ -1,8 +1,8 @@
-"""Both exposure budgets as plain facts."""
+"""Both exposure budgets and the reservations in them as plain facts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from mm.store import Snapshot
@@ -32,8 +32,30 @@ def budgets(snapshot: Snapshot) -> tuple[Budget, Budget]:
     )
 
 
+@dataclass(frozen=True)
+class Reserved:
+    """The exposure that one symbol's quote reserves, in units, until ``expires_ms``."""
+
+    symbol: str
+    quote_id: str
+    long_units: int
+    short_units: int
+    expires_ms: int
+
+
+def reservations(snapshot: Snapshot) -> list[Reserved]:
+    """The reservations that hold any exposure; their sums are what the budgets have used."""
+    found = []
+    for name, state in snapshot.symbols.items():
+        one = state.reservation
+        if one is not None and (one.bid_units or one.ask_units):
+            held = Reserved(name, one.quote_id, one.bid_units, one.ask_units, one.expires_ms)
+            found.append(held)
+    return found
+
+
 def exposure_facts(snapshot: Snapshot) -> dict[str, object]:
-    """Both budgets, and the symbols that wait for each, for ``--json``."""
+    """Both budgets, the reservations in them, and the symbols that wait for each."""
     long, short = budgets(snapshot)
     return {
         "exposure_mode": snapshot.config.exposure_mode,
@@ -44,4 +66,5 @@ def exposure_facts(snapshot: Snapshot) -> dict[str, object]:
         "short_free_units": short.free_units,
         "waiting_long": list(long.waiting),
         "waiting_short": list(short.waiting),
+        "reservations": [asdict(one) for one in reservations(snapshot)],
     }

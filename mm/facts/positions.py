@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from typing import Literal
 
 from mm.market import Symbol, from_steps
@@ -36,6 +37,22 @@ def mark_price(symbol: Symbol, mark: Mark) -> str:
     if mark.twice_ticks % 2 == 0:
         return symbol.price(mark.twice_ticks // 2)
     return from_steps(mark.twice_ticks, symbol.tick / 2)
+
+
+def average_cost(state: SymbolState) -> str | None:
+    """The average price of the open lots as decimal text; None when no lot is open.
+
+    It is exact where it ends within a ten-thousandth of a tick, and rounded to that otherwise. The
+    ``cost`` in :func:`positions_facts` is always exact.
+    """
+    position, tick = state.position, state.symbol.tick
+    if not position.net_lots:
+        return None
+    steps = round(Fraction(10_000 * position.cost_ticks, position.net_lots))
+    whole, _, decimals = from_steps(steps, tick / 10_000).partition(".")
+    least = len(state.symbol.price(1).partition(".")[2])
+    kept = decimals.rstrip("0").ljust(least, "0")
+    return f"{whole}.{kept}" if kept else whole
 
 
 def _half_money(symbol: Symbol, twice_ticks_lots: int) -> str:
@@ -72,7 +89,11 @@ def total_profit(snapshot: Snapshot) -> str:
 
 
 def positions_facts(snapshot: Snapshot) -> list[dict[str, object]]:
-    """Each symbol's committed position, mark and profit; ``fill_seq`` counts the fills emitted."""
+    """Each symbol's committed position, cost, mark and profit.
+
+    ``cost`` is what the open lots cost, with the sign of the position, and ``average_cost`` is its
+    price. ``fill_seq`` counts the fills emitted.
+    """
     return [_position_facts(name, state) for name, state in snapshot.symbols.items()]
 
 
@@ -86,6 +107,8 @@ def _position_facts(name: str, state: SymbolState) -> dict[str, object]:
         "net_lots": position.net_lots,
         "net_quantity": symbol.quantity(position.net_lots),
         "position_limit_lots": symbol.position_limit_lots,
+        "cost": symbol.money(position.cost_ticks),
+        "average_cost": average_cost(state),
         "cash": symbol.money(position.cash_ticks),
         "realised": profit.realised,
         "unrealised": profit.unrealised,

@@ -17,10 +17,10 @@ def _side_facts(symbol: Symbol, name: SideName, side: QuoteSide) -> dict[str, ob
 
 
 def quotes_facts(snapshot: Snapshot) -> list[dict[str, object]]:
-    """Each symbol's live quote, remaining and as placed, and the outcome of the last placement.
+    """Each symbol's live quote, remaining and as placed, and the outcome of its placement.
 
     Without a live quote ``active`` is False, the quote's quantities are 0, and its other facts
-    None.
+    None; ``outcome`` is then ``omitted`` if the last proposal got nothing, else None.
     """
     return [_quote_facts(name, state, snapshot.now_ms) for name, state in snapshot.symbols.items()]
 
@@ -39,18 +39,23 @@ def _quote_facts(name: str, state: SymbolState, now_ms: int) -> dict[str, object
         "expires_ms": quote.expires_ms if quote else None,
         "ttl_ms": quote.expires_ms - now_ms if quote else None,
         "maker_id": quote.maker_id if quote else None,
-        "outcome": state.outcome or None,
+        "outcome": placement_of(state) or None,
         "halted": state.halted or None,
     }
 
 
 def symbol_count(snapshot: Snapshot) -> int:
-    """How many symbols the system has, as far as the snapshot knows.
+    """How many symbols the system has."""
+    return len(snapshot.symbol_names)
 
-    A snapshot of the first few symbols also knows those that have a quote or wait for one.
+
+def placement_of(state: SymbolState) -> str:
+    """What became of the proposal for what is quoted now; empty text when nothing is quoted.
+
+    ``granted`` and ``reduced`` are said of an active quote only. ``omitted`` says that the last
+    proposal got nothing.
     """
-    known = snapshot.symbols.keys() | snapshot.expiry.keys()
-    return len(known | snapshot.waiting_bid.keys() | snapshot.waiting_ask.keys())
+    return state.outcome if state.quote is not None or state.outcome == "omitted" else ""
 
 
 def active_quotes(snapshot: Snapshot) -> int:

@@ -9,10 +9,13 @@ from mm.store import Snapshot
 
 
 def status_facts(snapshot: Snapshot) -> dict[str, object]:
-    """The system in a few numbers, and its processes."""
+    """The system in a few numbers, and its processes.
+
+    A snapshot does not know the server's settings: what the running system promises of a write is
+    in :meth:`mm.facts.FoundDurability.facts`.
+    """
     return {
         "now_ms": snapshot.now_ms,
-        "durability": snapshot.config.durability,
         "symbols": symbol_count(snapshot),
         "quotes_active": active_quotes(snapshot),
         "orders": snapshot.cursors.exchange_records,

@@ -1,9 +1,10 @@
-"""Log files: one file per process, one line per event, bounded in size."""
+"""Log files: one file per process, one line per event, bounded in size, times in UTC."""
 
 from __future__ import annotations
 
 import logging
 import logging.handlers
+import time
 from pathlib import Path
 
 MAX_BYTES = 20_000_000
@@ -25,8 +26,16 @@ def log_to_stderr() -> None:
     _log_to(logging.StreamHandler())
 
 
+class _Formatter(logging.Formatter):
+    """Lines with their time in UTC, as in ``2026-01-31T12:00:00.123Z``."""
+
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
+
 def _log_to(handler: logging.Handler) -> None:
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     root = logging.getLogger("mm")
     root.setLevel(logging.INFO)
     root.addHandler(handler)

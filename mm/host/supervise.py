@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -40,7 +41,7 @@ class Child:
     """One child: its command, its process while it runs, and its restarts so far.
 
     ``done`` is set when it has finished or was stopped. Instants are those of the supervisor's
-    clock.
+    clock. ``printed_before`` is how many bytes earlier runs have left in its output file.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Child:
     backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_DELAY_S, LONGEST_DELAY_S))
     started_at: float = 0.0
     due_at: float = 0.0
+    printed_before: int = 0
 
 
 @dataclass
@@ -78,11 +80,13 @@ class Supervisor:
 
     def note(self, text: str) -> None:
         """Add an event to the notes, with the time of day in UTC as everywhere on screen."""
-        self.notes.append(f"{time.strftime('%H:%M:%S', time.gmtime())} {text}")
+        self.notes.append(f"{time.strftime('%H:%M:%SZ', time.gmtime())} {text}")
 
     def add(self, name: str, *arguments: str) -> None:
         """Start a child that runs the program with these arguments."""
         child = Child(name, [*self.program, *arguments])
+        with contextlib.suppress(FileNotFoundError):
+            child.printed_before = self._output_path(name).stat().st_size
         self.children[name] = child
         self._start(child)
 
@@ -112,8 +116,10 @@ class Supervisor:
         return self.logs / f"{name}.out"
 
     def output(self, name: str) -> str:
-        """All that a child of this name has printed into this directory, without outer blanks."""
-        return self._output_path(name).read_text(encoding="utf-8", errors="replace").strip()
+        """What a child of this name has printed since it was added, without outer blanks."""
+        with self._output_path(name).open("rb") as out:
+            out.seek(self.children[name].printed_before)
+            return out.read().decode("utf-8", "replace").strip()
 
     def tick(self) -> None:
         """Note which children have ended, and restart those that are due."""

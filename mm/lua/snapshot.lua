@@ -3,7 +3,9 @@
 --
 -- KEYS   config exposure cursors expiry waiting:bid waiting:ask processes orders fills positions quotes deadletter symbol:* position:* quote:* reservation:* process:*
 -- ARGV   1 recent: how many of the newest fill entries and quote events to include
---        2 max_symbols: symbols to include at most, 0 for all
+--        2 max_symbols: symbols to include, 0 for all. Of more symbols, those that are halted come
+--        first, then those with an active quote, then the others. The symbols of the newest fills
+--        are included beside them
 -- REPLY  flat {name, value, ...}: now_ms; config, exposure, cursors as flat hashes; expiry,
 --        waiting_bid, waiting_ask, processes as {member, score, ...}; symbols {{name, symbol hash,
 --        position hash, quote hash, reservation hash}, ...}; process {{name, hash}, ...};
@@ -35,9 +37,56 @@ local function newest(key)
   return redis.call('XREVRANGE', key, '+', '-', 'COUNT', recent)
 end
 
-local symbols = {}
+local fills = recent > 0 and newest(fills_key) or {}
+
+-- included(names) -> the set of the symbols to include, where there are more than max_symbols.
+local function included(names)
+  local count, set, known = 0, {}, {}
+  local function include(symbol)
+    if known[symbol] and not set[symbol] and count < max_symbols then
+      set[symbol], count = true, count + 1
+    end
+  end
+  for _, symbol in ipairs(names) do
+    known[symbol] = true
+  end
+  for _, symbol in ipairs(names) do
+    if redis.call('HGET', symbol_prefix .. symbol, 'halted') then
+      include(symbol)
+    end
+  end
+  local active = {}
+  for _, symbol in ipairs(redis.call('ZRANGEBYSCORE', expiry_key, '(' .. text(now), '+inf')) do
+    active[symbol] = true
+  end
+  for _, symbol in ipairs(names) do
+    if active[symbol] then
+      include(symbol)
+    end
+  end
+  for _, symbol in ipairs(names) do
+    include(symbol)
+  end
+  local listed = 0
+  for _, entry in ipairs(fills) do
+    local records = entry[2]
+    for place = #records - 1, 1, -2 do
+      local symbol = string.match(records[place], '^(.*)%-')
+      if listed < recent and known[symbol] then
+        set[symbol], listed = true, listed + 1
+      end
+    end
+  end
+  return set
+end
+
+local names, symbols = {}, {}
 for symbol in string.gmatch(redis.call('HGET', config_key, 'symbols') or '', '%S+') do
-  if max_symbols == 0 or #symbols < max_symbols then
+  names[#names + 1] = symbol
+end
+local wanted = max_symbols > 0 and #names > max_symbols and included(names)
+for _, symbol in ipairs(names) do
+  if not wanted or wanted[symbol] then
     symbols[#symbols + 1] = { symbol, hash(symbol_prefix .. symbol),
       hash(position_prefix .. symbol), hash(quote_prefix .. symbol),
       hash(reservation_prefix .. symbol) }
@@ -65,4 +114,4 @@ return { 'now_ms', now, 'config', hash(config_key), 'exposure', hash(exposure_ke
   'cursors', hash(cursors_key), 'expiry', ranked(expiry_key), 'waiting_bid', ranked(waiting_bid),
   'waiting_ask', ranked(waiting_ask), 'processes', ranked(processes_key), 'symbols', symbols,
   'process', processes, 'streams', lengths, 'pending', pending,
-  'fills', recent > 0 and newest(fills_key) or {}, 'events', recent > 0 and newest(quotes_key) or {} }
+  'fills', fills, 'events', recent > 0 and newest(quotes_key) or {} }

@@ -28,7 +28,7 @@ from mm.store.replies import Committed, Expired, Matched, Survey, SurveyRow
 from mm.store.scripts import Scripts
 from mm.store.snapshot import Snapshot, SymbolState, take_snapshot
 from mm.store.streams import StreamReader, is_stream_id, stream_id_order
-from mm.store.system import check_system, create_system
+from mm.store.system import check_system, create_system, durability_settings
 from mm.store.trouble import Trouble, as_own_error, trouble_of
 from mm.store.urls import safe_url, socket_url
 
@@ -65,6 +65,7 @@ __all__ = [
     "check_durability",
     "check_system",
     "create_system",
+    "durability_settings",
     "execute",
     "is_stream_id",
     "open_client",

@@ -53,7 +53,8 @@ class Snapshot:
 
     ``expiry`` maps symbols to the expiry of their quotes. ``waiting_bid`` and ``waiting_ask`` map
     the symbols that wait for exposure to their places, the first in turn first. ``processes`` and
-    ``symbols`` go by name. ``lag_ms`` is, for each consumer, how long the oldest entry after its
+    ``symbols`` go by name; ``symbol_names`` are all that are configured, also those that the
+    snapshot does not include. ``lag_ms`` is, for each consumer, how long the oldest entry after its
     cursor has waited. ``fills`` and ``events`` are newest first.
     """
 
@@ -66,6 +67,7 @@ class Snapshot:
     waiting_ask: dict[str, int]
     processes: dict[str, ProcessInfo]
     symbols: dict[str, SymbolState]
+    symbol_names: tuple[str, ...]
     streams: dict[str, Stream]
     lag_ms: dict[str, int]
     fills: list[Fill]
@@ -104,9 +106,12 @@ def _ranked(key: str, stored: dict[str, str]) -> dict[str, int]:
 def take_snapshot(scripts: Scripts, recent: int = 0, max_symbols: int = 0) -> Snapshot:
     """Take a snapshot in one call.
 
-    ``recent`` is how many of the newest fill entries and quote events to include, ``max_symbols``
-    how many symbols at most (0 for all). SystemRefused when the keys hold no system, or naming the
-    key and field whose content is not what this system writes.
+    ``recent`` is how many of the newest fill entries and quote events to include. ``max_symbols``
+    is how many symbols (0 for all): the halted ones first, then those with an active quote, then
+    others, and beside them the symbols of the newest fills.
+
+    SystemRefused when the keys hold no system, or naming the key and field whose content is not
+    what this system writes.
     """
     return _snapshot(read_raw(scripts, recent, max_symbols), scripts.keys)
 
@@ -132,6 +137,7 @@ def _snapshot(raw: Raw, keys: Keys) -> Snapshot:
             for name, stored in raw.processes.items()
         },
         symbols=states,
+        symbol_names=tuple(raw.config.get("symbols", "").split()),
         streams=raw.streams,
         lag_ms={name: max(0, raw.now_ms - ms) if ms else 0 for name, ms in raw.pending.items()},
         fills=parse_fills(raw.fills),

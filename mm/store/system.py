@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from mm.errors import Unavailable
+import contextlib
+
+from redis.exceptions import RedisError
+
+from mm.errors import MMError, Unavailable
 from mm.market import Config, Durability, default_config, symbol_fields
 from mm.store.config import read_config
 from mm.store.connection import ServerInfo, check_durability, server_info
@@ -44,6 +48,20 @@ def check_system(
     if difference:
         raise config_differs(scripts.keys, difference)
     return info
+
+
+def durability_settings(scripts: Scripts) -> tuple[Durability, tuple[str, ...] | None]:
+    """What the keys say of durability, and the server's settings that are weaker than ``always``.
+
+    The settings are None when the server does not show them. Never raises: it is for what is shown
+    beside something else.
+    """
+    stored, weak = None, None
+    with contextlib.suppress(MMError, RedisError):
+        stored = scripts.client.hget(scripts.keys.named("config"), "durability")
+    with contextlib.suppress(MMError, RedisError):
+        weak = tuple(server_info(scripts.client).weak)
+    return ("relaxed" if stored == b"relaxed" else "always"), weak
 
 
 def _difference(stored: Config, given: Config) -> str:

@@ -1,7 +1,9 @@
 """Everything that draws on a terminal."""
 
 from mm.terminal.audit_table import audit_table
+from mm.terminal.console import can_draw, make_console, print_line, progress
 from mm.terminal.live import LiveView, run_watch
+from mm.terminal.report_table import report_table
 from mm.terminal.screen import History, RunStatus, market_screen, status_line
 from mm.terminal.story_table import story_table
 from mm.terminal.tables import exposure_table, positions_table, processes_table, quotes_table
@@ -13,11 +15,16 @@ __all__ = [
     "RunStatus",
     "SnapshotSource",
     "audit_table",
+    "can_draw",
     "exposure_table",
+    "make_console",
     "market_screen",
     "positions_table",
+    "print_line",
     "processes_table",
+    "progress",
     "quotes_table",
+    "report_table",
     "run_watch",
     "status_line",
     "story_table",

@@ -10,19 +10,9 @@ from rich.text import Text
 from mm.facts import process_rows
 from mm.market import Fill
 from mm.store import QuoteEvent, Snapshot
-from mm.terminal.draw import (
-    QUIET,
-    WARN,
-    Column,
-    beside,
-    clock,
-    cut,
-    fitted,
-    plain,
-    rule,
-    short_count,
-)
-from mm.terminal.tables import lag_text, none, restarts_text, state_text
+from mm.terminal.columns import Column, beside, choose, lines_of
+from mm.terminal.draw import QUIET, clock, cut, parts_line, plain, rule, short_count
+from mm.terminal.tables import lag_text, none, state_text
 
 #: From these widths on there is room for a wider process pane, and for three panes side by side.
 MIDDLE, WIDE = 100, 150
@@ -43,34 +33,36 @@ def processes_pane(
         none() if row.rate_per_s is None else Text(short_count(row.rate_per_s)) for row in shown
     ]
     pids = [none() if row.pid is None else Text(str(row.pid), QUIET) for row in shown]
-    restarted = "restarts" if width >= 54 else "rst"
     columns = [
-        Column("process", [Text(plain(row.name)) for row in shown], right=False),
-        Column("pid", pids, 2),
-        Column("state", [state_text(row) for row in shown], 1, right=False),
-        Column(restarted, [restarts_text(row) for row in shown], 4),
-        Column("rate/s", rates, 5),
-        Column("lag", [lag_text(row) for row in shown], 3),
+        Column("process", [Text(plain(row.name)) for row in shown], right=False, least=11),
+        Column("pid", pids, 2, least=7),
+        Column("state", [state_text(row) for row in shown], 1, right=False, least=6),
+        Column("restarts", [Text(str(row.restarts)) for row in shown], 5),
+        Column("rate/s", rates, 4),
+        Column("lag", [lag_text(row) for row in shown], 3, least=6),
     ]
-    lines = fitted(columns, width, max_gap=2)
+    lines = lines_of(choose(columns, width), width, max_gap=2)
     if len(rows) > len(shown):
         lines.append(cut(Text(f"and {len(rows) - len(shown)} more", "italic"), width))
     return lines
 
 
+def _dated(ts_ms: int, core: Text, width: int) -> Text:
+    """A line with its time before it where there is room: the core itself is whole first."""
+    stamp = Text(f"{clock(ts_ms)} ", QUIET)
+    if stamp.cell_len + core.cell_len <= width:
+        core = stamp.append_text(core)
+    return core
+
+
 def fill_line(snapshot: Snapshot, fill: Fill, width: int) -> Text:
-    """A fill from the maker's side: what was bought or sold, and in wide panes for which order."""
+    """A fill with the side of its order, and in wide panes with the order itself."""
     state = snapshot.symbols.get(fill.symbol)
-    bought = fill.signed_lots > 0
     price = state.symbol.price(fill.price_ticks) if state else f"{fill.price_ticks} ticks"
-    line = Text.assemble(
-        (clock(fill.ts_ms), QUIET), f" {fill.symbol if width < ROOMY else fill.fill_id} "
-    )
-    line.append("bought" if bought else "sold", "green" if bought else "red")
-    line.append(f" {fill.qty_lots} @ {price}")
-    if width >= ROOMY:
-        line.append(f" order {fill.client_id}/{fill.order_id}", QUIET)
-    return cut(line, width)
+    name = fill.symbol if width < ROOMY else fill.fill_id
+    core = [Text(f"{name} {fill.side} {fill.qty_lots}"), Text(f"@ {price}")]
+    line = _dated(fill.ts_ms, parts_line(core, width, " "), width)
+    return parts_line([line, Text(f"order {fill.client_id}/{fill.order_id}", QUIET)], width, " ")
 
 
 def notable(event: QuoteEvent) -> bool:
@@ -80,17 +72,17 @@ def notable(event: QuoteEvent) -> bool:
 
 def event_line(event: QuoteEvent, width: int) -> Text:
     """A quote event: what was reduced, omitted, withdrawn or expired."""
-    line = Text.assemble((clock(event.ts_ms), QUIET), f" {plain(event.symbol)} ")
+    line = Text(f"{plain(event.symbol)} ")
     if event.event == "active":
         to, of = (" ", "/") if width < 40 else (" to ", " of ")
         placed = f"{event.bid.lots}x{event.ask.lots}"
         requested = f"{event.bid.requested_lots}x{event.ask.requested_lots}"
-        line.append(plain(event.outcome), WARN).append(f"{to}{placed}{of}{requested}")
+        line.append(f"{plain(event.outcome)}{to}{placed}{of}{requested}")
     elif event.is_placement:
-        line.append("omitted", "magenta").append(", nothing fits")
+        line.append("omitted, nothing fits")
     else:
-        line.append(plain(event.event), "magenta").append(plain(f" quote {event.quote_id}"))
-    return cut(line, width)
+        line.append(plain(f"{event.event} quote {event.quote_id}"))
+    return cut(_dated(event.ts_ms, line, width), width)
 
 
 def fills_lines(snapshot: Snapshot, width: int, height: int) -> list[Text]:
@@ -111,7 +103,7 @@ def _parts(width: int) -> list[int]:
     if width < NARROW:
         return [width]
     if width < MIDDLE:
-        return [44, width - 46]
+        return [45, width - 47]
     if width < WIDE:
         return [54, width - 56]
     rest = width - 58

@@ -1,29 +1,36 @@
-"""The table that shows an audit."""
+"""How an audit looks."""
 
 from __future__ import annotations
 
-from rich.table import Table
 from rich.text import Text
 
-from mm.audit import Audit
+from mm.audit import Audit, Check
+from mm.terminal.draw import BAD, GOOD
+from mm.terminal.labelled import LabelledRows
 
 
-def audit_table(audit: Audit) -> Table:
+def audit_table(audit: Audit) -> LabelledRows:
     """One row for each invariant: its verdict, what was checked, and what was found."""
     failed = sum(not check.ok for check in audit.checks)
     title = f"audit: {failed} of {len(audit.checks)} invariants violated" if failed else "audit: ok"
-    shown = Table(title=title, title_justify="left", title_style="bold red" if failed else "bold")
-    shown.add_column("invariant", no_wrap=True)
-    shown.add_column("verdict", no_wrap=True)
-    shown.add_column("checked, and what was found", overflow="fold")
-    for check in audit.checks:
-        verdict = Text("ok", "green") if check.ok else Text(f"{check.total} violated", "bold red")
-        findings = Text(", ".join(f"{number:,} {what}" for what, number in check.checked.items()))
-        for line in check.violations:
-            findings.append(f"\n{line}", "red")
-        if check.total > len(check.violations):
-            findings.append(f"\nand {check.total - len(check.violations):,} more", "red")
-        for line in check.notes:
-            findings.append(f"\n{line}", "dim")
-        shown.add_row(check.name, verdict, findings)
-    return shown
+    widest = max((len(check.name) for check in audit.checks), default=0)
+    rows = [(_label(check, widest), _findings(check)) for check in audit.checks]
+    return LabelledRows(Text(title, f"bold {BAD}" if failed else "bold"), rows)
+
+
+def _label(check: Check, widest: int) -> Text:
+    """The invariant and its verdict."""
+    verdict = ("ok", GOOD) if check.ok else (f"{check.total:,} violated", f"bold {BAD}")
+    return Text.assemble(f"{check.name:<{widest}}  ", verdict)
+
+
+def _findings(check: Check) -> Text:
+    """What was checked, and each violation and note on a line of its own."""
+    findings = Text(", ".join(f"{number:,} {what}" for what, number in check.checked.items()))
+    for line in check.violations:
+        findings.append(f"\n{line}", BAD)
+    if check.total > len(check.violations):
+        findings.append(f"\nand {check.total - len(check.violations):,} more", BAD)
+    for line in check.notes:
+        findings.append(f"\n{line}", "dim")
+    return findings

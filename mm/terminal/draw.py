@@ -1,11 +1,9 @@
-"""Drawing pieces without any knowledge of the market: bars, sparklines, rules, fitted tables."""
+"""Drawing pieces without any knowledge of the market: bars, sparklines, rules, fitted lines."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import zip_longest
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -14,8 +12,6 @@ QUIET = "bright_black"
 GOOD, WARN, BAD = "green", "yellow", "red"
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _LEVELS = "▁▂▃▄▅▆▇█"
-#: Space between two columns in cells: the least, and the most where there is room.
-GAP, WIDE_GAP = 1, 3
 
 
 def plain(text: str) -> str:
@@ -24,9 +20,19 @@ def plain(text: str) -> str:
 
 
 def clock(ms: int) -> str:
-    """The time of day (UTC) of an instant of the server's clock, HH:MM:SS; ``-`` out of range."""
+    """The time of day of an instant of the server's clock, HH:MM:SSZ; ``-`` out of range."""
+    return _instant(ms, "%H:%M:%SZ")
+
+
+def timestamp(ms: int) -> str:
+    """Date and time of an instant of the server's clock, 2026-01-31T12:00:00Z; or ``-``."""
+    return _instant(ms, "%Y-%m-%dT%H:%M:%SZ")
+
+
+def _instant(ms: int, form: str) -> str:
+    """An instant in UTC; ``-`` when no calendar has it."""
     try:
-        return datetime.fromtimestamp(ms // 1000, UTC).strftime("%H:%M:%S")
+        return datetime.fromtimestamp(ms // 1000, UTC).strftime(form)
     except (OverflowError, ValueError, OSError):
         return "-"
 
@@ -116,57 +122,12 @@ def cut(line: Text, width: int) -> Text:
     return line
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column with its cells. Where not all fit, lower ranks come first; rank 0 always stays."""
-
-    title: str
-    cells: Sequence[Text]
-    rank: int = 0
-    right: bool = True
-
-    @property
-    def width(self) -> int:
-        """The width of its widest text."""
-        return max([cell_len(self.title), *(cell.cell_len for cell in self.cells)])
-
-
-def _chosen(columns: Sequence[Column], width: int) -> list[Column]:
-    left, chosen = width + GAP, set()
-    for column in sorted(columns, key=lambda one: one.rank):
-        need = column.width + GAP
-        if column.rank == 0 or need <= left:
-            chosen.add(id(column))
-            left -= need
-    return [column for column in columns if id(column) in chosen]
-
-
-def fitted(columns: Sequence[Column], width: int, max_gap: int = WIDE_GAP) -> list[Text]:
-    """The columns that fit, as lines: one of titles, then one for each row."""
-    chosen = _chosen(columns, width)
-    used = sum(column.width for column in chosen)
-    gap = " " * min(max((width - used) // max(len(chosen) - 1, 1), GAP), max_gap)
-    titled = [[Text(column.title, QUIET), *column.cells] for column in chosen]
-    lines = []
-    for cells in zip(*titled, strict=True):
-        line = Text()
-        for place, (column, cell) in enumerate(zip(chosen, cells, strict=True)):
-            pad = " " * (column.width - cell.cell_len)
-            line.append(gap if place else "").append(pad if column.right else "")
-            line.append_text(cell).append("" if column.right else pad)
-        line.rstrip()
-        lines.append(cut(line, width))
-    return lines
-
-
-def beside(panes: Sequence[Sequence[Text]], widths: Sequence[int], gap: int) -> list[Text]:
-    """Panes of lines side by side, each padded to its width."""
-    lines = []
-    for row in zip_longest(*panes):
-        line, at = Text(no_wrap=True, overflow="crop"), 0
-        for cell, width in zip(row, widths, strict=True):
-            if cell is not None:
-                line.append(" " * (at - line.cell_len)).append_text(cell)
-            at += width + gap
-        lines.append(line)
-    return lines
+def parts_line(parts: Sequence[Text], width: int, gap: str = "  ") -> Text:
+    """The parts in one line, as many of the first ones as fit: none is cut but the very first."""
+    line = Text()
+    for part in parts:
+        space = gap if line else ""
+        if line and line.cell_len + len(space) + part.cell_len > width:
+            break
+        line.append(space).append_text(part)
+    return cut(line, width)

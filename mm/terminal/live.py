@@ -12,18 +12,22 @@ from rich.live import Live
 
 from mm.errors import Unavailable
 from mm.store import Snapshot
+from mm.terminal.console import can_draw, print_line
 from mm.terminal.screen import History, RunStatus, market_screen, status_line
 from mm.terminal.watch import SnapshotSource
 
 #: Seconds from one snapshot to the next, and from one status line to the next.
 FRAME_S, STATUS_S = 0.25, 2.0
+#: `mm watch` without a full screen ends when the system has not answered for so many seconds.
+GONE_S = 15.0
 
 
 class LiveView:
     """Shows the snapshots of a source on one console.
 
     With ``full_screen`` each frame covers the whole terminal; without it a status line is printed
-    every ``STATUS_S``. ``run_status`` returns what is shown beside the snapshot.
+    every ``STATUS_S``. ``run_status`` returns what is shown beside the snapshot. ``silent_s`` is
+    for how long no snapshot could be taken.
     """
 
     def __init__(
@@ -39,13 +43,23 @@ class LiveView:
         self._run_status = run_status
         self._history = History()
         self._next_status = 0.0
+        self._answered_at = time.monotonic()
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the last snapshot, or since the beginning before the first one."""
+        return time.monotonic() - self._answered_at
 
     def run(self, stop: threading.Event, over: Callable[[], bool] = lambda: False) -> None:
-        """Show the system until ``stop`` is set or ``over()`` is true; each frame calls it."""
+        """Show the system until ``stop`` is set or ``over()`` is true; each frame calls it.
+
+        Also ends when the reader of the console is gone.
+        """
         with self._screen() as live:
-            while not stop.wait(FRAME_S) and not over():
+            while not self._console.quiet and not stop.wait(FRAME_S) and not over():
                 found = self._source.snapshot()
                 if found is not None:
+                    self._answered_at = time.monotonic()
                     self._history.add(found)
                 if live is not None:
                     live.update(self._frame(found), refresh=True)
@@ -68,14 +82,20 @@ class LiveView:
         line = self._source.unavailable_text().plain
         if found is not None:
             line = status_line(found, self._history, self._run_status())
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_line(self._console, line)
 
 
 def run_watch(source: SnapshotSource, console: Console, stop: threading.Event) -> None:
-    """Show a running system on the whole terminal until ``stop`` is set; it writes nothing.
+    """Show a running system until ``stop`` is set; it writes nothing to the system.
 
-    Raises Unavailable when there is nothing to show at the start.
+    Where the console cannot draw, it prints a status line every ``STATUS_S``. That ends when the
+    reader is gone, and raises Unavailable when the system has not answered for ``GONE_S``. Raises
+    Unavailable too when there is nothing to show at the start.
     """
     if source.snapshot() is None:
         raise Unavailable(source.trouble)
-    LiveView(source, console, True, source.run_status).run(stop)
+    drawn = can_draw(console)
+    view = LiveView(source, console, drawn, source.run_status)
+    view.run(stop, lambda: not drawn and view.silent_s >= GONE_S)
+    if not stop.is_set() and view.silent_s >= GONE_S:
+        raise Unavailable(f"the system has not answered for {GONE_S:.0f} s: {source.trouble}")

@@ -3,31 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
+from dataclasses import dataclass, field
 
+from rich.cells import cell_len
 from rich.text import Text
 
-from mm.facts import budgets, mark_of, mark_price, profit_of, symbol_count
-from mm.store import LiveQuote, QuoteSide, SideName, Snapshot, SymbolState
+from mm.facts import Budget, Profit, budgets, mark_of, profit_of, symbol_count
+from mm.store import LiveQuote, QuoteSide, Snapshot, SymbolState
+from mm.terminal.columns import Column, Widths, choose, left_out, lines_of
 from mm.terminal.draw import (
     QUIET,
     WARN,
-    Column,
     cut,
     duration,
-    fitted,
     grouped,
+    parts_line,
     plain,
     rule,
     signed,
     thin_bar,
 )
-from mm.terminal.tables import budget_bar, names, none, outcome_text, signed_lots
+from mm.terminal.rows import Rows
+from mm.terminal.tables import (
+    budget_bar,
+    cost_text,
+    lag_style,
+    mark_text,
+    names,
+    none,
+    outcome_text,
+    price_text,
+    signed_lots,
+)
 
-#: From this width on there is room for the less important columns.
-WIDE = 120
+#: From this width on the less important columns are shown where they fit, and from the second one
+#: on all titles are in full.
+WIDE, WIDEST = 120, 170
 #: The longest bar of a budget, in cells.
 MAX_BAR = 50
+
+
+@dataclass
+class Layout:
+    """What keeps columns and lines in their places from one frame to the next."""
+
+    widths: Widths = field(default_factory=Widths)
+    rows: Rows = field(default_factory=Rows)
 
 
 def exposure_lines(snapshot: Snapshot, width: int) -> list[Text]:
@@ -37,34 +58,38 @@ def exposure_lines(snapshot: Snapshot, width: int) -> list[Text]:
     half = (width - 2) // 2
     longest = max(len(f"{one.name} {text}") for one, text in zip(both, numbers, strict=True))
     cells = min(half - longest, MAX_BAR)
-    one_line = cells >= 8
-    if not one_line:
-        cells = max(width - max(len(f"short {text}") for text in numbers), 1)
-    lines = []
-    for budget, text in zip(both, numbers, strict=True):
-        line = Text.assemble((f"{budget.name} " if one_line else f"{budget.name:<5} ", "bold"))
-        line.append_text(budget_bar(budget, cells))
-        line.append(text)
-        lines.append(line)
-    if one_line:
-        lines[0].pad_right(half + 2 - lines[0].cell_len)
-        lines = [lines[0].append_text(lines[1])]
-    return [cut(line, width) for line in lines]
+    if cells >= 8:
+        pair = [_budget_line(*one, cells, 0) for one in zip(both, numbers, strict=True)]
+        pair[0].pad_right(half + 2 - pair[0].cell_len)
+        return [cut(pair[0].append_text(pair[1]), width)]
+    if longest + 2 > width:
+        numbers = [f" {grouped(one.used_units)}" for one in both]
+    cells = max(width - max(len(f"short {text}") for text in numbers), 1)
+    return [cut(_budget_line(*one, cells, 5), width) for one in zip(both, numbers, strict=True)]
+
+
+def _budget_line(budget: Budget, numbers: str, cells: int, name_width: int) -> Text:
+    line = Text.assemble((f"{budget.name:<{name_width}} ", "bold"))
+    return line.append_text(budget_bar(budget, cells)).append(numbers)
 
 
 def waiting_line(snapshot: Snapshot, width: int) -> Text:
-    """The symbols that wait for exposure, the first in turn first."""
+    """The symbols that wait for exposure, the first in turn first; narrow, only their numbers."""
     long, short = budgets(snapshot)
     max_names = max(2, width // 24)
     line = Text.assemble(("waiting for long ", QUIET), names(long.waiting, max_names))
     line.append("  for short ", QUIET).append(names(short.waiting, max_names))
+    if line.cell_len > width:
+        counts = f"{len(long.waiting)} wait for long, {len(short.waiting)} for short"
+        line = Text(counts, QUIET)
     return cut(line, width)
 
 
 def _price(state: SymbolState, side: QuoteSide | None) -> Text:
-    if side is None or not side.size_lots:
-        return none()
-    return Text(state.symbol.price(side.ticks), "bold" if side.lots else QUIET)
+    text = price_text(state, side)
+    if side is not None and side.size_lots:
+        text.stylize("bold" if side.lots else QUIET)
+    return text
 
 
 def _lots(side: QuoteSide | None, with_size: bool) -> Text:
@@ -75,84 +100,93 @@ def _lots(side: QuoteSide | None, with_size: bool) -> Text:
 
 
 def _ttl(snapshot: Snapshot, quote: LiveQuote | None, cells: int, seconds: bool) -> Text:
+    """The time that a quote has left; amber when its renewal is overdue."""
     if quote is None:
         return none()
     left = quote.expires_ms - snapshot.now_ms
     ttl, refresh = snapshot.config.quote_ttl_ms, snapshot.config.refresh_ms
-    text = thin_bar(left, ttl, cells, WARN if left <= refresh else "cyan")
+    text = thin_bar(left, ttl, cells, WARN if 2 * left < refresh else "cyan")
     return text.append(f" {left // 1000:>2} s") if seconds else text
 
 
-def _joined(left: list[Text], right: list[Text], width_left: int, width_right: int) -> list[Text]:
-    """Two columns of text as one, both right-aligned, one space apart."""
-    joined = []
-    for one, other in zip(left, right, strict=True):
-        cell = Text(" " * (width_left - one.cell_len)).append_text(one)
-        cell.append(" " * (1 + width_right - other.cell_len)).append_text(other)
-        joined.append(cell)
-    return joined
-
-
-def _side(states: Sequence[SymbolState], side: SideName, with_sizes: bool) -> Column:
-    """One side of the quotes, prices towards the middle: ``lots bid`` and ``ask lots``."""
-    sides = [state.quote.side(side) if state.quote else None for state in states]
-    lots = [_lots(one, with_sizes) for one in sides]
-    prices = [_price(state, one) for state, one in zip(states, sides, strict=True)]
-    wide_lots = max((cell.cell_len for cell in lots), default=0)
-    wide_price = max((cell.cell_len for cell in prices), default=0)
-    wide_price = max(wide_price, len(f"lots {side}") - wide_lots - 1)
-    if side == "bid":
-        title = "lots" + "bid".rjust(wide_lots + 1 + wide_price - len("lots"))
-        return Column(title, _joined(lots, prices, wide_lots, wide_price), 1)
-    title = "ask" + "lots".rjust(wide_lots + 1 + wide_price - len("ask"))
-    padded = [price.copy() for price in prices]
-    for price in padded:
-        price.pad_right(wide_price - price.cell_len)
-    return Column(title, _joined(padded, lots, wide_price, wide_lots), 2)
-
-
-def _symbol_columns(snapshot: Snapshot, states: Sequence[SymbolState], width: int) -> list[Column]:
-    wide = width >= WIDE
+def _quote_columns(snapshot: Snapshot, states: Sequence[SymbolState], wide: bool) -> list[Column]:
     quotes = [state.quote for state in states]
-    marks = [(state, mark_of(state)) for state in states]
-    profits = [profit_of(state, mark) for state, mark in marks]
-    bar_cells = 4 if not wide else min(8 + (width - WIDE) // 8, 16)
+    bids = [quote.bid if quote else None for quote in quotes]
+    asks = [quote.ask if quote else None for quote in quotes]
+    bar_cells = 8 if wide else 3
+    lots_least = 5 if wide else 3
     return [
-        Column("symbol", [Text(state.symbol.name, "bold") for state in states], right=False),
-        Column("placed", [outcome_text(state) for state in states], 3, right=False),
-        _side(states, "bid", wide),
-        _side(states, "ask", wide),
-        Column("ttl", [_ttl(snapshot, quote, bar_cells, wide) for quote in quotes], 5, right=False),
-        Column("net", [signed_lots(state.position.net_lots) for state in states], 4),
-        Column(
-            "quantity",
-            [Text(state.symbol.quantity(state.position.net_lots), QUIET) for state in states],
-            12,
-        ),
-        Column("mark", [Text(mark_price(state.symbol, mark)) for state, mark in marks], 10),
-        Column("realised", [signed(one.realised) for one in profits], 6),
-        Column("unrealised" if wide else "unreal.", [signed(one.unrealised) for one in profits], 7),
-        Column("position" if wide else "pv", [_position_version(one) for one in states], 8),
-        Column(
-            "quote" if wide else "qv",
-            [Text(str(one.quote_version)) for one in states],
-            9,
-        ),
-        Column(
-            "maker",
-            [Text(plain(quote.maker_id if quote else "-"), QUIET) for quote in quotes],
-            11,
-            right=False,
-        ),
+        Column("symbol", [Text(one.symbol.name, "bold") for one in states], right=False, least=6),
+        Column("placed", [outcome_text(state) for state in states], 6, right=False, least=7),
+        Column("lots", [_lots(one, wide) for one in bids], 4, name="bid lots", least=lots_least),
+        Column("bid", [_price(*pair) for pair in zip(states, bids, strict=True)], 1, least=7),
+        Column("ask", [_price(*pair) for pair in zip(states, asks, strict=True)], 2, least=7),
+        Column("lots", [_lots(one, wide) for one in asks], 5, name="ask lots", least=lots_least),
+        Column("ttl", [_ttl(snapshot, quote, bar_cells, wide) for quote in quotes], 9, right=False),
     ]
 
 
+def _position_columns(
+    states: Sequence[SymbolState], profits: Sequence[Profit], wide: bool
+) -> list[Column]:
+    realised = [signed(one.realised) for one in profits]
+    unrealised = [signed(one.unrealised) for one in profits]
+    net = [signed_lots(state.position.net_lots) for state in states]
+    return [
+        Column("net", net, 3, least=4),
+        Column("realised", realised, 7, least=8),
+        Column("unrealised" if wide else "unreal.", unrealised, 8, name="unrealised", least=7),
+    ]
+
+
+def _version_columns(states: Sequence[SymbolState], in_full: bool) -> list[Column]:
+    position, quote = ("position version", "quote version") if in_full else ("pv", "qv")
+    fills = [_position_version(state) for state in states]
+    quotes = [Text(str(state.quote_version)) for state in states]
+    return [Column(position, fills, 10, least=5), Column(quote, quotes, 11, least=5)]
+
+
+def _wide_columns(states: Sequence[SymbolState]) -> list[Column]:
+    marks = [mark_text(state, mark_of(state)) for state in states]
+    quantities = [Text(one.symbol.quantity(one.position.net_lots), QUIET) for one in states]
+    makers = [Text(plain(one.quote.maker_id if one.quote else "-"), QUIET) for one in states]
+    costs = [cost_text(state) for state in states]
+    return [
+        Column("average cost", costs, 12),
+        Column("mark", marks, 13, right=False, least=14),
+        Column("quantity", quantities, 15),
+        Column("maker", makers, 14, right=False, least=7),
+    ]
+
+
+def _chosen(
+    snapshot: Snapshot, states: Sequence[SymbolState], width: int, widths: Widths
+) -> tuple[list[Column], list[str]]:
+    """The columns that fit, and the names of those that do not.
+
+    Where realised and unrealised profit do not both fit, their sum stands in their place.
+    """
+    wide = width >= WIDE
+    profits = [profit_of(state, mark_of(state)) for state in states]
+    quote = _quote_columns(snapshot, states, wide)
+    position = _position_columns(states, profits, wide)
+    others = _version_columns(states, width >= WIDEST) + (_wide_columns(states) if wide else [])
+    columns = widths.grow([*quote, *position, *others])
+    chosen = choose(columns, width)
+    if {"realised", "unrealised"} <= {column.called for column in chosen}:
+        return chosen, left_out(columns, chosen)
+    profit = Column("profit", [signed(one.total) for one in profits], 1, least=8)
+    columns = widths.grow([*quote, position[0], profit, *others])
+    chosen = choose(columns, width)
+    return chosen, left_out(columns, chosen)
+
+
 def _position_version(state: SymbolState) -> Text:
-    """The committed version, followed by a yellow ``+n`` while n fills are not yet committed."""
+    """The committed version, followed by ``+n`` while n fills are not yet committed."""
     version = state.position.position_version
     text = Text(str(version))
     ahead = state.fill_seq - version
-    return text.append(f"+{ahead}", WARN) if ahead > 0 else text
+    return text.append(f"+{ahead}", QUIET) if ahead > 0 else text
 
 
 def symbols_lines(snapshot: Snapshot) -> int:
@@ -161,28 +195,61 @@ def symbols_lines(snapshot: Snapshot) -> int:
     return 2 + shown + (symbol_count(snapshot) > shown)
 
 
-def symbols_pane(snapshot: Snapshot, width: int, height: int) -> list[Text]:
-    """The first symbols that fit, one on each line, under titles, and how many more there are.
+def symbols_pane(
+    snapshot: Snapshot, width: int, height: int, layout: Layout | None = None
+) -> list[Text]:
+    """The symbols that fit, one on each line, under titles, and how many more there are.
 
-    ``height`` must be 3 at least; below 7 the pane has no rule.
+    ``height`` must be 3 at least; below 7 the pane has a rule only if all symbols fit with it.
+    ``layout`` keeps columns and lines in their places.
     """
-    pane: list[Text] = []
-    if height >= 7:
-        note = (
-            "sizes: lots remaining/placed" if width >= WIDE else "pv, qv: position, quote version"
-        )
-        pane.append(rule("quotes and positions", width, note))
-        height -= 1
-    total, rows = symbol_count(snapshot), min(height - 1, len(snapshot.symbols))
-    if rows < total:
-        rows = min(height - 2, rows)
-    states = list(islice(snapshot.symbols.values(), rows))
-    pane += fitted(_symbol_columns(snapshot, states, width), width)
-    if rows < total:
-        pane.append(cut(Text(f"and {grouped(total - rows)} more symbols", "italic"), width))
+    layout = layout or Layout()
+    with_rule = height >= min(7, symbols_lines(snapshot))
+    height -= with_rule
+    total, count = symbol_count(snapshot), min(height - 1, len(snapshot.symbols))
+    if count < total:
+        count = min(height - 2, count)
+    states = layout.rows.choose(snapshot, count)
+    chosen, missing = _chosen(snapshot, states, width, layout.widths)
+    pane = lines_of(chosen, width)
+    if with_rule:
+        pane.insert(0, _pane_rule(chosen, missing, width))
+    if count < total:
+        more = f"and {grouped(total - count)} more symbols, {_quoted_elsewhere(snapshot, states)}"
+        pane.append(cut(Text(more, "italic"), width))
     return pane
+
+
+def _quoted_elsewhere(snapshot: Snapshot, shown: Sequence[SymbolState]) -> str:
+    """How many of the symbols that are not shown have an active quote."""
+    active = {name for name, ends in snapshot.expiry.items() if ends > snapshot.now_ms}
+    return f"{grouped(len(active - {one.symbol.name for one in shown}))} of them quoted"
+
+
+def _pane_rule(chosen: Sequence[Column], missing: Sequence[str], width: int) -> Text:
+    """The title of the pane, what its columns mean, and the names of those that are not shown."""
+    title = "quotes and positions" if width >= 60 else "quotes"
+    notes = []
+    if missing:
+        sides = dict.fromkeys(name.removeprefix("bid ").removeprefix("ask ") for name in missing)
+        notes.append(f"not shown: {', '.join(sides)}")
+        if cell_len(f"─ {title}  {notes[0]} ─") > width:
+            title = notes.pop()
+    if any(column.called == "pv" for column in chosen):
+        notes.append("pv, qv: position version, quote version")
+    if width >= WIDE:
+        notes.append("lots: left/placed")
+    space = width - cell_len(f"─ {title}    ─")
+    notes = [note for note in notes if len(note) <= space]
+    return rule(title, width, parts_line([Text(one) for one in notes], space, "; ").plain)
 
 
 def lag_words(snapshot: Snapshot) -> str:
     """Both lags in words."""
     return " ".join(f"{name} {duration(ms)}" for name, ms in snapshot.lag_ms.items())
+
+
+def lag_line(snapshot: Snapshot) -> Text:
+    """Both lags; amber when one needs attention."""
+    longest = max(snapshot.lag_ms.values(), default=0)
+    return Text.assemble("lag ", (lag_words(snapshot), lag_style(longest) or "bold"))

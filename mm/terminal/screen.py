@@ -1,8 +1,8 @@
 """The live view: pure functions from a snapshot to what a terminal shows.
 
 Nothing here reads a clock or a server: the instant is that of the snapshot. A :class:`History`
-keeps what needs more than one instant, such as orders per second. The caller feeds it, and runs the
-loop that draws.
+keeps what needs more than one instant: orders per second, and where columns and lines stand. The
+caller feeds it, and runs the loop that draws.
 """
 
 from __future__ import annotations
@@ -10,18 +10,39 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import pairwise
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from mm.facts import active_quotes, budgets, halts, process_rows, symbol_count, total_profit
+from mm.facts import (
+    FoundDurability,
+    active_quotes,
+    budgets,
+    found_durability,
+    halts,
+    process_rows,
+    symbol_count,
+    total_profit,
+)
 from mm.store import Snapshot
 from mm.terminal.activity_pane import bottom_lines, bottom_pane
-from mm.terminal.draw import BAD, GOOD, QUIET, WARN, cut, grouped, plain, signed, sparkline
+from mm.terminal.draw import (
+    BAD,
+    QUIET,
+    clock,
+    cut,
+    grouped,
+    parts_line,
+    plain,
+    signed,
+    sparkline,
+    timestamp,
+)
 from mm.terminal.quotes_pane import (
+    Layout,
     exposure_lines,
+    lag_line,
     lag_words,
     symbols_lines,
     symbols_pane,
@@ -29,7 +50,6 @@ from mm.terminal.quotes_pane import (
 )
 from mm.terminal.tables import names
 
-STRONG = "durability always"
 #: Snapshots remembered: about four minutes at four frames a second.
 REMEMBERED = 1_000
 #: Orders per second are the mean over this time.
@@ -42,12 +62,14 @@ SHARED_FROM = 15
 
 @dataclass
 class History:
-    """Orders processed at the instants of successive snapshots, the newest ``REMEMBERED``.
+    """What a screen keeps from one frame to the next.
 
-    It starts again when the clock or the count goes back: the system is another one, or its clock
-    was set back.
+    That is the ``layout``, and the orders processed at the instants of successive snapshots, the
+    newest ``REMEMBERED``. They start again when the clock or the count goes back: the system is
+    another one, or its clock was set back.
     """
 
+    layout: Layout = field(default_factory=Layout)
     _samples: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def add(self, snapshot: Snapshot) -> None:
@@ -101,35 +123,31 @@ class History:
 class RunStatus:
     """What the screen shows beside the snapshot.
 
-    ``server`` names the server (``valkey 9.1.2 (managed)``). ``durability`` is ``always``, or
-    ``relaxed`` with the reason. ``notes`` is what the supervisor has done, oldest first, and
-    ``restarts`` its count by process name.
+    ``server`` names the server (``valkey 9.1.2 (managed)``). ``weak`` are its settings with which
+    an acknowledged write may be lost; None when it does not show its settings. ``notes`` is what
+    the supervisor has done, oldest first, and ``restarts`` its count by process name.
     """
 
     server: str
-    durability: str
+    weak: tuple[str, ...] | None = ()
     notes: tuple[str, ...] = ()
     restarts: Mapping[str, int] = field(default_factory=dict)
 
+    def durability(self, snapshot: Snapshot) -> FoundDurability:
+        """The durability of the running system."""
+        return found_durability(snapshot.config.durability, self.weak)
 
-def durability_words(snapshot: Snapshot, status: RunStatus) -> tuple[str, str]:
-    """``durability always``, or a weaker one in capitals, and why it is weaker.
 
-    It is weaker by the server's settings or by the configuration.
+def status_line(snapshot: Snapshot, history: History, status: RunStatus | None = None) -> str:
+    """The system in one plain line, which begins with the time of the snapshot.
+
+    Without ``status`` it does not say how durable writes are.
     """
-    durability, _, why = plain(status.durability).partition(":")
-    if snapshot.config.durability == "relaxed":
-        durability, why = "relaxed", why or "by configuration"
-    strong = durability == "always"
-    return f"durability {durability if strong else durability.upper()}", why.strip()
-
-
-def status_line(snapshot: Snapshot, history: History, status: RunStatus) -> str:
-    """The system in one plain line."""
-    rows = process_rows(snapshot, status.restarts)
+    rows = process_rows(snapshot, status.restarts if status else None)
     reported = sum(row.rate_per_s or 0 for row in rows if row.kind == "exchange")
     rate = history.orders_per_s if history.known else reported
     parts = [
+        timestamp(snapshot.now_ms),
         f"orders {snapshot.cursors.exchange_records} ({rate}/s)",
         f"fills {snapshot.cursors.state_records}",
         f"quotes {active_quotes(snapshot)}/{symbol_count(snapshot)}",
@@ -141,53 +159,47 @@ def status_line(snapshot: Snapshot, history: History, status: RunStatus) -> str:
     halted = list(halts(snapshot))
     parts.append(f"HALTED {names(halted, 4)}" if halted else "halted 0")
     parts.append(f"restarts {sum(row.restarts for row in rows)}")
-    durability, why = durability_words(snapshot, status)
-    if durability != STRONG:
-        parts.append(durability + (f" ({why})" if why else ""))
+    if status and (warning := status.durability(snapshot).warning):
+        parts.append(warning)
     return "  ".join(parts)
 
 
 def _title(snapshot: Snapshot, status: RunStatus, width: int) -> Text:
-    durability, _ = durability_words(snapshot, status)
+    """Durability, then server and time as far as there is room for them."""
+    durability = status.durability(snapshot)
     style = "bold white on blue"
     line = Text.assemble((" mm ", style))
-    line.append(f" {durability} ", style if durability == STRONG else "bold white on red")
-    line.append(f" {plain(status.server)} ", style)
-    try:
-        instant = datetime.fromtimestamp(snapshot.now_ms // 1_000, UTC)
-        time = instant.strftime("%Y-%m-%d %H:%M:%S UTC ")
-    except (OverflowError, ValueError, OSError):
-        time = ""
-    space = width - line.cell_len
-    line.append(time.rjust(space) if len(time) <= space else " " * space, style)
-    return cut(line, width)
+    line.append(f" {durability.text} ", "bold white on red" if durability.warning else style)
+    time, server = f" {clock(snapshot.now_ms)} ", f" {plain(status.server)} "
+    if line.cell_len + len(server) + len(time) <= width:
+        line.append(server, style)
+    space = max(width - line.cell_len, 0)
+    full = f" {timestamp(snapshot.now_ms)} "
+    time = next((one for one in (full, time) if len(one) <= space), "")
+    return cut(line.append(time.rjust(space), style), width)
 
 
 def _numbers(snapshot: Snapshot, width: int) -> Text:
-    """The system in numbers, the most important first, since narrow screens crop the end."""
-    line = Text.assemble("lag ", (lag_words(snapshot), "bold"))
+    """The system in numbers, the most important first, since narrow screens lack the last ones."""
     total = symbol_count(snapshot)
-    active = active_quotes(snapshot)
-    line.append("  quotes ").append(f"{grouped(active)} of {grouped(total)}", "bold")
-    line.append("  fills ").append(grouped(snapshot.cursors.state_records), "bold")
-    if total == len(snapshot.symbols):
-        line.append("  profit ").append_text(signed(total_profit(snapshot)))
-    return cut(line, width)
+    active = f"{grouped(active_quotes(snapshot))} of {grouped(total)}"
+    fills = grouped(snapshot.cursors.state_records)
+    profit = Text("profit ").append_text(signed(total_profit(snapshot)))
+    if total > len(snapshot.symbols):
+        profit = Text("profit: see `mm positions`", QUIET)
+    counts = [Text.assemble("quotes ", (active, "bold")), Text.assemble("fills ", (fills, "bold"))]
+    return parts_line([lag_line(snapshot), *counts, profit], width)
 
 
 def _orders(snapshot: Snapshot, history: History, width: int) -> Text:
-    line = Text.assemble(
-        "orders ",
-        (grouped(snapshot.cursors.exchange_records), "bold"),
-        "  ",
-        (f"{grouped(history.orders_per_s)}/s", f"bold {GOOD}"),
-        " ",
-    )
+    """The orders, their rate, and the rate of each of the last seconds."""
+    count = Text.assemble("orders ", (grouped(snapshot.cursors.exchange_records), "bold"))
+    line = parts_line([count, Text(f"{grouped(history.orders_per_s)}/s", "bold")], width)
     series = history.series(min(max(width - line.cell_len - 24, 0), 120))
-    if series:
-        line.append(sparkline(series), GOOD)
-        line.append(f" {len(series)} s, peak {grouped(max(series))}/s", QUIET)
-    return cut(line, width)
+    if not series:
+        return line
+    peak = Text(f"{len(series)} s, peak {grouped(max(series))}/s", QUIET)
+    return parts_line([line, Text(sparkline(series), QUIET), peak], width, " ")
 
 
 def _alerts(snapshot: Snapshot, status: RunStatus, width: int, max_lines: int) -> list[Text]:
@@ -201,12 +213,11 @@ def _alerts(snapshot: Snapshot, status: RunStatus, width: int, max_lines: int) -
     if len(lines) > shown:
         others = Text(f" and {grouped(len(lines) - shown)} more halted", f"bold {BAD}")
         lines = [*lines[: shown - 1], lines[shown - 1].append_text(others)]
-    durability, why = durability_words(snapshot, status)
-    if durability != STRONG:
-        risk = f": acknowledged orders may be lost{f' ({why})' if why else ''}"
-        lines.append(Text.assemble((f"! {durability}", f"bold {BAD}"), risk))
-    for note in reversed(status.notes):
-        lines.append(Text.assemble(("! ", f"bold {WARN}"), plain(note)))
+    durability = status.durability(snapshot)
+    if durability.warning:
+        _, _, risk = durability.warning.partition(durability.text)
+        lines.append(Text.assemble((f"! {durability.text}", f"bold {BAD}"), plain(risk)))
+    lines += [Text(f"- {plain(note)}") for note in reversed(status.notes)]
     return [cut(line, width) for line in lines[:max_lines]]
 
 
@@ -216,7 +227,8 @@ def market_screen(
     """The whole view, in at most ``height`` lines of at most ``width`` cells.
 
     In order of importance it shows title, exposure, alerts, orders, symbols, numbers, processes,
-    waiting symbols, latest fills and quote events. What does not fit is left out or cropped.
+    waiting symbols, latest fills and quote events. What does not fit is left out or cropped. Amber
+    and red stand only on what needs a person.
     """
     top = [_title(snapshot, status, width)]
     if height >= 8:
@@ -234,7 +246,7 @@ def market_screen(
     if bottom < BOTTOM_LEAST:
         bottom = 0
     if left - bottom >= SYMBOLS_LEAST:
-        parts += symbols_pane(snapshot, width, left - bottom)
+        parts += symbols_pane(snapshot, width, left - bottom, history.layout)
     if bottom:
         parts += bottom_pane(snapshot, status.restarts, width, bottom)
     return Group(*parts)

@@ -1,31 +1,22 @@
-"""The table that shows the story of a symbol."""
+"""How the story of a symbol looks."""
 
 from __future__ import annotations
 
-from rich.table import Table
 from rich.text import Text
 
 from mm.explain import Story
+from mm.terminal.draw import BAD, WARN
+from mm.terminal.labelled import LabelledRows
 
-_STYLES = {
-    "fill": "cyan",
-    "commit": "green",
-    "quote": "bold",
-    "omitted": "yellow",
-    "expired": "yellow",
-    "withdrawn": "red",
-}
+_STYLES = {"quote": "bold", "omitted": WARN, "expired": WARN, "withdrawn": BAD}
 
 
-def story_table(story: Story) -> Table:
+def story_table(story: Story) -> LabelledRows:
     """One row for each step, with the time since the step before."""
-    shown = Table.grid(padding=(0, 2))
-    shown.title = f"{story.symbol.name}, oldest first; times since the line before"
-    shown.title_justify, shown.title_style = "left", "bold"
-    shown.add_column(justify="right", no_wrap=True, style="dim")
-    shown.add_column(overflow="fold")
-    for note in story.notes:
-        shown.add_row("", Text(note, "dim"))
-    for when, step in story.rows():
-        shown.add_row(when, Text(step.text, _STYLES.get(step.kind, "")))
-    return shown
+    title = f"{story.symbol.name}, oldest first; times since the line before"
+    rows = [(Text(), Text(note, "dim")) for note in story.notes]
+    steps = list(story.rows())
+    widest = max(len(when) for when, _ in steps)
+    for when, step in steps:
+        rows.append((Text(when.rjust(widest), "dim"), Text(step.text, _STYLES.get(step.kind, ""))))
+    return LabelledRows(Text(title, "bold"), rows)

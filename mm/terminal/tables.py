@@ -4,27 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
-from rich.console import JustifyMethod
-from rich.table import Table
+from rich.console import Group
 from rich.text import Text
 
 from mm.facts import (
     Budget,
+    Mark,
     ProcessRow,
     active_quotes,
+    average_cost,
     budgets,
+    halts,
     mark_of,
     mark_price,
+    placement_of,
     process_rows,
     profit_of,
+    reservations,
     symbol_count,
 )
 from mm.store import QuoteSide, Snapshot, SymbolState
+from mm.terminal.columns import Column, FittedTable
 from mm.terminal.draw import BAD, GOOD, QUIET, WARN, bar, duration, grouped, plain, signed
 
 NONE = "-"
-_OUTCOME_STYLES = {"granted": GOOD, "reduced": WARN, "omitted": "magenta"}
+#: What a mark is, in the words that stand beside it.
+MARKS = (
+    "Profit is at the mark: the middle of the active quote (quote), without one the last fill's"
+    " price (last), before any fill the configured price (reference)."
+)
+#: A process that lags by this much needs attention.
+LATE_MS = 1_000
 _STATE_STYLES = {"live": GOOD, "silent": f"bold {BAD}"}
 
 
@@ -47,11 +57,11 @@ def signed_lots(lots: int) -> Text:
 
 
 def outcome_text(state: SymbolState) -> Text:
-    """HALTED, or the outcome of the last placement."""
+    """HALTED, or the outcome of the placement of what is quoted now."""
     if state.halted:
         return Text("HALTED", f"bold reverse {BAD}")
-    outcome = plain(state.outcome)
-    return Text(outcome, _OUTCOME_STYLES.get(outcome, "")) if outcome else none()
+    outcome = plain(placement_of(state))
+    return Text(outcome) if outcome else none()
 
 
 def state_text(row: ProcessRow) -> Text:
@@ -63,126 +73,141 @@ def lag_text(row: ProcessRow) -> Text:
     """The lag of the process's kind, if it reads a stream."""
     if row.lag_ms is None:
         return none()
-    return Text(duration(row.lag_ms), WARN if row.lag_ms >= 1_000 else "")
+    return Text(duration(row.lag_ms), lag_style(row.lag_ms))
 
 
-def restarts_text(row: ProcessRow) -> Text:
-    """How often the process was restarted."""
-    return Text(str(row.restarts), f"bold {WARN}" if row.restarts else "")
+def lag_style(lag_ms: int) -> str:
+    """Amber when a lag needs attention."""
+    return WARN if lag_ms >= LATE_MS else ""
 
 
-def _table(title: str, *columns: str, left: int = 1) -> Table:
-    """An empty table whose first ``left`` columns are text and the others numbers."""
-    # Where the console is narrow, cells are folded, headers are not.
-    table = Table(
-        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
-    for place, name in enumerate(columns):
-        justify: JustifyMethod = "left" if place < left else "right"
-        table.add_column(name, justify=justify, overflow="fold", min_width=len(name))
-    return table
+def mark_text(state: SymbolState, mark: Mark) -> Text:
+    """A mark with the word for what it is: quote, last or reference."""
+    return Text(mark_price(state.symbol, mark)).append(f" {mark.source}", QUIET)
 
 
-def positions_table(snapshot: Snapshot) -> Table:
-    """Each symbol's committed position and profit at its mark."""
-    table = _table(
-        "Positions",
-        "symbol",
-        "lots",
-        "quantity",
-        "mark",
-        "realised",
-        "unrealised",
-        "profit",
-        "version",
-    )
-    for name, state in snapshot.symbols.items():
-        mark = mark_of(state)
-        profit = profit_of(state, mark)
-        table.add_row(
-            name,
-            signed_lots(state.position.net_lots),
-            state.symbol.quantity(state.position.net_lots),
-            mark_price(state.symbol, mark),
-            signed(profit.realised),
-            signed(profit.unrealised),
-            signed(profit.total),
-            str(state.position.position_version),
-        )
-    return table
+def cost_text(state: SymbolState) -> Text:
+    """The average cost of the open lots."""
+    cost = average_cost(state)
+    return none() if cost is None else Text(cost)
 
 
-def _side_texts(state: SymbolState, side: QuoteSide | None) -> tuple[Text, Text]:
-    """The price, and the lots remaining and placed, of one side of a quote."""
+def positions_table(snapshot: Snapshot) -> FittedTable:
+    """Each symbol's committed position, its average cost, and its profit at its mark."""
+    states = list(snapshot.symbols.values())
+    marks = [mark_of(state) for state in states]
+    profits = [profit_of(state, mark) for state, mark in zip(states, marks, strict=True)]
+    marked = [mark_text(state, mark) for state, mark in zip(states, marks, strict=True)]
+    columns = [
+        Column("symbol", [Text(name) for name in snapshot.symbols], right=False),
+        Column("net\nlots", [signed_lots(one.position.net_lots) for one in states], 2),
+        Column("quantity", [Text(one.symbol.quantity(one.position.net_lots)) for one in states], 8),
+        Column("average\ncost", [cost_text(state) for state in states], 4),
+        Column("mark", marked, 3, right=False),
+        Column("realised", [signed(one.realised) for one in profits], 5),
+        Column("unrealised", [signed(one.unrealised) for one in profits], 6),
+        Column("profit", [signed(one.total) for one in profits], 1),
+        Column(
+            "position\nversion", [Text(str(one.position.position_version)) for one in states], 7
+        ),
+    ]
+    return FittedTable("Positions", columns, [Text(MARKS, QUIET)])
+
+
+def price_text(state: SymbolState, side: QuoteSide | None) -> Text:
+    """The price of one side of a quote."""
     if side is None or not side.size_lots:
-        return none(), none()
-    return Text(state.symbol.price(side.ticks)), Text(f"{side.lots}/{side.size_lots}")
+        return none()
+    return Text(state.symbol.price(side.ticks))
 
 
-def quotes_table(snapshot: Snapshot) -> Table:
-    """Each symbol's live quote (lots remaining/placed), and the outcome of its last placement."""
-    title = f"Quotes: {active_quotes(snapshot)} active, {symbol_count(snapshot)} symbols"
-    table = _table(
-        title, "symbol", "placement", "lots", "bid", "ask", "lots", "ttl", "quote", left=2
-    )
-    for name, state in snapshot.symbols.items():
-        quote = state.quote
-        bid, bid_lots = _side_texts(state, quote.bid if quote else None)
-        ask, ask_lots = _side_texts(state, quote.ask if quote else None)
-        outcome = outcome_text(state)
-        if state.halted:
-            outcome = Text.assemble(outcome, " ", plain(state.halted))
-        table.add_row(
-            name,
-            outcome,
-            bid_lots,
-            bid,
-            ask,
-            ask_lots,
-            Text(duration(quote.expires_ms - snapshot.now_ms)) if quote else none(),
-            Text(quote.quote_id) if quote else none(),
-        )
-    return table
+def _lots(side: QuoteSide | None) -> Text:
+    if side is None or not side.size_lots:
+        return none()
+    return Text(f"{side.lots}/{side.size_lots}")
 
 
-def exposure_table(snapshot: Snapshot) -> Table:
-    """Both budgets against the limit, and the symbols that wait for each."""
+def quotes_table(snapshot: Snapshot) -> FittedTable:
+    """Each symbol's active quote, with the lots left and placed, and how it was placed."""
+    states = list(snapshot.symbols.values())
+    quotes = [state.quote for state in states]
+    bids = [quote.bid if quote else None for quote in quotes]
+    asks = [quote.ask if quote else None for quote in quotes]
+    left_ms = [quote.expires_ms - snapshot.now_ms if quote else None for quote in quotes]
+    columns = [
+        Column("symbol", [Text(name) for name in snapshot.symbols], right=False),
+        Column("placed", [outcome_text(state) for state in states], 5, right=False),
+        Column("lots", [_lots(side) for side in bids], 3, name="bid lots"),
+        Column("bid", [price_text(*pair) for pair in zip(states, bids, strict=True)], 1),
+        Column("ask", [price_text(*pair) for pair in zip(states, asks, strict=True)], 2),
+        Column("lots", [_lots(side) for side in asks], 4, name="ask lots"),
+        Column("ttl", [none() if ms is None else Text(duration(ms)) for ms in left_ms], 6),
+        Column(
+            "quote id",
+            [Text(quote.quote_id) if quote else none() for quote in quotes],
+            7,
+            right=False,
+        ),
+    ]
+    title = f"Quotes: {active_quotes(snapshot)} active of {symbol_count(snapshot)} symbols"
+    return FittedTable(f"{title}; lots are left/placed", columns, _halt_lines(snapshot))
+
+
+def _halt_lines(snapshot: Snapshot) -> list[Text]:
+    return [
+        Text(f"HALTED {name}: {plain(why)}", f"bold {BAD}") for name, why in halts(snapshot).items()
+    ]
+
+
+def exposure_table(snapshot: Snapshot) -> Group:
+    """Both budgets against the limit, the symbols that wait for each, and all reservations."""
+    both = budgets(snapshot)
     lots = snapshot.config.exposure_mode == "lots"
     unit = "lots" if lots else "price ticks x lots x multiplier"
-    table = _table(f"Exposure in {unit}", "budget", "", "waiting", "used", "free", "limit", left=3)
-    for budget in budgets(snapshot):
-        table.add_row(
-            budget.name,
-            budget_bar(budget, 20),
-            names(budget.waiting, 20),
-            grouped(budget.used_units),
-            grouped(budget.free_units),
-            grouped(budget.limit_units),
-        )
-    return table
+    columns = [
+        Column("budget", [Text(one.name) for one in both], right=False),
+        Column("", [budget_bar(one, 20) for one in both], 4, right=False),
+        Column("used", [Text(grouped(one.used_units)) for one in both], 1),
+        Column("free", [Text(grouped(one.free_units)) for one in both], 3),
+        Column("limit", [Text(grouped(one.limit_units)) for one in both], 2),
+    ]
+    waiting = [Text(f"waiting for {one.name}: {names(one.waiting, 20)}") for one in both]
+    held = reservations(snapshot)
+    left_ms = [one.expires_ms - snapshot.now_ms for one in held]
+    reserved = [
+        Column("symbol", [Text(one.symbol) for one in held], right=False),
+        Column("long", [Text(grouped(one.long_units)) for one in held], 1),
+        Column("short", [Text(grouped(one.short_units)) for one in held], 2),
+        Column("quote id", [Text(plain(one.quote_id)) for one in held], 4, right=False),
+        Column("ends in", [Text(duration(ms) if ms > 0 else "expired") for ms in left_ms], 3),
+    ]
+    title = f"Reservations: {len(held)} of {symbol_count(snapshot)} symbols"
+    return Group(
+        FittedTable(f"Exposure in {unit}", columns, waiting),
+        Text(),
+        FittedTable(title, reserved if held else []),
+    )
 
 
 def budget_bar(budget: Budget, cells: int) -> Text:
-    """The used part of a budget as a bar; yellow when a tenth or less is free."""
-    scarce = budget.used_units * 10 >= budget.limit_units * 9
-    return bar(budget.used_units, budget.limit_units, cells, WARN if scarce else "cyan")
+    """The used part of a budget as a bar. A full budget is usual and no cause for an alarm."""
+    return bar(budget.used_units, budget.limit_units, cells, "cyan")
 
 
-def processes_table(snapshot: Snapshot) -> Table:
+def processes_table(snapshot: Snapshot) -> FittedTable:
     """Each process: pid, whether it lives, restarts, rate and lag."""
-    table = _table(
-        "Processes", "process", "state", "pid", "heard", "restarts", "rate/s", "lag", left=2
-    )
-    for row in process_rows(snapshot):
-        heard = none() if row.silent_ms is None else Text(f"{duration(row.silent_ms)} ago")
-        rate = none() if row.rate_per_s is None else Text(grouped(row.rate_per_s))
-        table.add_row(
-            row.name,
-            state_text(row),
-            none() if row.pid is None else Text(str(row.pid)),
-            heard,
-            restarts_text(row),
-            rate,
-            lag_text(row),
-        )
-    return table
+    rows = process_rows(snapshot)
+    heard = [
+        none() if row.silent_ms is None else Text(f"{duration(row.silent_ms)} ago") for row in rows
+    ]
+    rates = [none() if row.rate_per_s is None else Text(grouped(row.rate_per_s)) for row in rows]
+    columns = [
+        Column("process", [Text(plain(row.name)) for row in rows], right=False),
+        Column("state", [state_text(row) for row in rows], 1, right=False),
+        Column("pid", [none() if row.pid is None else Text(str(row.pid)) for row in rows], 2),
+        Column("heard", heard, 6),
+        Column("restarts", [Text(str(row.restarts)) for row in rows], 4),
+        Column("rate/s", rates, 5),
+        Column("lag", [lag_text(row) for row in rows], 3),
+    ]
+    return FittedTable("Processes", columns)

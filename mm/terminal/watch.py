@@ -51,11 +51,10 @@ class SnapshotSource:
         """The server's name and version."""
         return f"{self._info.name} {self._info.version}" if self._info else "no server"
 
-    def durability(self) -> str:
-        """``always``, or ``relaxed`` with the settings that make it so."""
-        if self._info is None:
-            return "unknown"
-        return "relaxed: " + ", ".join(self._info.weak) if self._info.weak else "always"
+    @property
+    def weak(self) -> tuple[str, ...] | None:
+        """The server's settings with which an acknowledged write may be lost; None if unknown."""
+        return None if self._info is None else tuple(self._info.weak)
 
     def run_status(
         self,
@@ -65,4 +64,4 @@ class SnapshotSource:
     ) -> RunStatus:
         """What the screen shows beside the snapshot; ``managed`` when `mm up` runs the server."""
         server = self.server() + (" (managed)" if managed else "")
-        return RunStatus(server, self.durability(), notes, restarts or {})
+        return RunStatus(server, self.weak, notes, restarts or {})

@@ -24,7 +24,7 @@ from mm.facts import (
     symbol_count,
     total_profit,
 )
-from mm.market import MAX_INT
+from mm.market import MAX_INT, Side
 from mm.store import take_snapshot
 from tests.kit import Fake, World, small_config, symbol_names
 
@@ -55,6 +55,8 @@ class TestPositions:
             "net_lots": 2,
             "net_quantity": "2",
             "position_limit_lots": 100,
+            "cost": "1.96",
+            "average_cost": "0.98",
             "cash": "-1.90",
             "realised": "0.06",
             "unrealised": "0.03",
@@ -68,6 +70,24 @@ class TestPositions:
             "updated_ms": fake_world.now_ms(),
         }
         assert (fresh["last_price"], fresh["last_fill_id"], fresh["updated_ms"]) == (None, None, 0)
+        assert (fresh["cost"], fresh["average_cost"]) == ("0.00", None)
+
+    def test_average_cost(self, fake: Fake) -> None:
+        """The average cost is exact, or rounded to a ten-thousandth of a tick; cost is exact."""
+        world = World(fake, small_config(1, of_symbol={"multiplier": 50}))
+
+        def after(side: Side, lots: int, bid: int) -> tuple[object, ...]:
+            world.propose("AAA", bid=bid, ask=101)
+            world.trade(world.order(side, lots))
+            world.scripts.commit(10)
+            (facts,) = positions_facts(take_snapshot(world.scripts))
+            return facts["net_lots"], facts["cost"], facts["average_cost"]
+
+        assert after("sell", 1, bid=98) == (1, "49.00", "0.98")
+        assert after("sell", 2, bid=99) == (3, "148.00", "0.986667")
+        assert after("sell", 1, bid=98) == (4, "197.00", "0.985")
+        assert after("buy", 8, bid=98) == (-4, "-202.00", "1.01")
+        assert after("sell", 4, bid=98) == (0, "0.00", None)
 
     def test_mark_of_a_quote_with_one_side(self, fake_world: World) -> None:
         """A side that is not quoted leaves the last price as the mark, a filled side does not."""
@@ -164,10 +184,8 @@ class TestQuotes:
         assert halts(take_snapshot(fake_world.scripts)) == {"BBB": "a gap"}
 
     def test_symbols_that_are_cut_from_the_snapshot_count(self, fake: Fake) -> None:
-        """Symbols that the snapshot leaves out count if they have a quote or wait for one."""
+        """Symbols that the snapshot leaves out count, whether they have a quote or not."""
         world = World(fake, small_config(20, limit=150))
-        for name in world.names:
-            world.propose(name)
         found = take_snapshot(world.scripts, max_symbols=5)
         assert (len(found.symbols), symbol_count(found)) == (5, 20)
 
@@ -188,6 +206,16 @@ class TestExposure:
             "short_free_units": 9,
             "waiting_long": ["BBB", "CCC"],
             "waiting_short": [],
+            "reservations": [
+                {
+                    "symbol": name,
+                    "quote_id": f"{name}-1",
+                    "long_units": long_units,
+                    "short_units": 2,
+                    "expires_ms": world.now_ms() + 30_000,
+                }
+                for name, long_units in (("AAA", 10), ("BBB", 5), ("CCC", 0))
+            ],
         }
         long, short = budgets(found)
         assert (long.name, long.free_units, long.waiting) == ("long", 0, ("BBB", "CCC"))
@@ -240,7 +268,6 @@ def test_status(fake_world: World) -> None:
     found = take_snapshot(fake_world.scripts)
     assert plain(status_facts(found)) == {
         "now_ms": fake_world.now_ms(),
-        "durability": "always",
         "symbols": 2,
         "quotes_active": 1,
         "orders": 2,

@@ -30,6 +30,7 @@ MODULE_LINES, FUNCTION_LINES, SCRIPT_LINES = 300, 60, 120
 #: Modules that may use what is otherwise banned: (module, what) -> why it decides nothing.
 CLOCKS_AND_CHANCE = {
     ("host.supervise", "time.strftime"): "the time of day beside a note for people",
+    ("host.logs", "time.gmtime"): "the time of day in the log files",
     ("host.supervise", "time.gmtime"): "the time of day beside a note for people",
     (
         "orders.flow",

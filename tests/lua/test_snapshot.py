@@ -65,6 +65,22 @@ class TestSnapshot:
         assert list(taken.symbols) == ["AAA"]
         assert [event.quote_version for event in taken.events] == [5, 4]
 
+    def test_which_symbols_of_many(self, make_world: MakeWorld) -> None:
+        """Halted symbols come first, then those that are quoted; those of new fills come beside."""
+        world = make_world(symbols=6, limit=1_000, quote_ttl_ms=3_000, refresh_ms=1_000)
+        world.propose("CCC")
+        world.trade(world.order("sell", symbol="CCC"))
+        for name in ("DDD", "EEE"):
+            world.propose(name)
+        world.client.hset(world.keys.member("symbol:*", "FFF"), "halted", "a gap")
+        taken = take_snapshot(world.scripts, max_symbols=3)
+        assert list(taken.symbols) == ["CCC", "DDD", "FFF"]
+        assert taken.symbol_names == tuple(world.names)
+        world.advance(3_000)
+        assert list(take_snapshot(world.scripts, max_symbols=3).symbols) == ["AAA", "BBB", "FFF"]
+        taken = take_snapshot(world.scripts, recent=1, max_symbols=3)
+        assert list(taken.symbols) == ["AAA", "BBB", "CCC", "FFF"]
+
     def test_changes_nothing(self, world: World) -> None:
         """A snapshot changes no key."""
         world.propose()

@@ -14,7 +14,7 @@ from mm.store import Keys, Snapshot, take_snapshot
 from mm.terminal import LiveView, RunStatus, SnapshotSource, run_watch
 from tests.kit import World
 
-STATUS = RunStatus("valkey 9.1.2", "always", notes=("12:00:00 maker-1 died",))
+STATUS = RunStatus("valkey 9.1.2", notes=("12:00:00 maker-1 died",))
 
 
 class StubSource(SnapshotSource):

@@ -11,6 +11,7 @@ from mm.errors import MMError
 from mm.host import interrupted_by_signals
 from mm.lab.demo.market import FactFailed, Market
 from mm.lab.demo.scenes import play
+from mm.streams import make_streams_safe
 
 
 def main() -> int:
@@ -19,6 +20,7 @@ def main() -> int:
         prog="python -m mm.lab.demo",
         description="Play the most telling failures on a throwaway market.",
     ).parse_args()
+    make_streams_safe()
     console = Console(highlight=False)
     with interrupted_by_signals():
         try:

@@ -1,0 +1,140 @@
+"""Columns that fit a width: whole columns are left out, no cell is broken or cropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from mm.terminal.draw import QUIET, cut
+
+#: Space between two columns in cells: the least, and the most where there is room.
+GAP, WIDE_GAP = 1, 3
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column with its cells.
+
+    Where not all columns fit, lower ranks come first; rank 0 always stays. A line break in the
+    ``title`` makes two lines of it. ``name`` is what a note calls the column once it is left out,
+    by default its title. The column is at least ``least`` cells wide.
+    """
+
+    title: str
+    cells: Sequence[Text]
+    rank: int = 0
+    right: bool = True
+    name: str = ""
+    least: int = 0
+
+    @property
+    def called(self) -> str:
+        """The column's name in one line."""
+        return self.name or self.title.replace("\n", " ")
+
+    @property
+    def width(self) -> int:
+        """The width of its widest text, or ``least``."""
+        titles = (cell_len(line) for line in self.title.split("\n"))
+        return max([self.least, *titles, *(cell.cell_len for cell in self.cells)])
+
+
+@dataclass
+class Widths:
+    """The widest that each column has been, by name.
+
+    A column that never shrinks stays in its place while one watches.
+    """
+
+    _widest: dict[str, int] = field(default_factory=dict)
+
+    def grow(self, columns: Iterable[Column]) -> list[Column]:
+        """The columns, each as wide as it has ever been."""
+        grown = []
+        for column in columns:
+            width = max(column.width, self._widest.get(column.called, 0))
+            self._widest[column.called] = width
+            grown.append(replace(column, least=width))
+        return grown
+
+
+def choose(columns: Sequence[Column], width: int) -> list[Column]:
+    """The columns that fit ``width`` cells, in their order."""
+    left, chosen = width + GAP, set()
+    for column in sorted(columns, key=lambda one: one.rank):
+        need = column.width + GAP
+        if column.rank == 0 or need <= left:
+            chosen.add(id(column))
+            left -= need
+    return [column for column in columns if id(column) in chosen]
+
+
+def left_out(columns: Sequence[Column], chosen: Sequence[Column]) -> list[str]:
+    """The names of the columns that are not chosen; a column without a name says nothing new."""
+    kept = {column.called for column in chosen}
+    return [one.called for one in columns if one.called and one.called not in kept]
+
+
+def lines_of(chosen: Sequence[Column], width: int, max_gap: int = WIDE_GAP) -> list[Text]:
+    """Chosen columns as lines of at most ``width`` cells: the titles, then one for each row."""
+    used = sum(column.width for column in chosen)
+    gap = " " * min(max((width - used) // max(len(chosen) - 1, 1), GAP), max_gap)
+    high = max((column.title.count("\n") + 1 for column in chosen), default=1)
+    titled = [[*_title_cells(column.title, high), *column.cells] for column in chosen]
+    lines = []
+    for cells in zip(*titled, strict=True):
+        line = Text()
+        for place, (column, cell) in enumerate(zip(chosen, cells, strict=True)):
+            pad = " " * (column.width - cell.cell_len)
+            line.append(gap if place else "").append(pad if column.right else "")
+            line.append_text(cell).append("" if column.right else pad)
+        line.rstrip()
+        lines.append(cut(line, width))
+    return lines
+
+
+def _title_cells(title: str, high: int) -> list[Text]:
+    """The lines of a title, the last of them beside the rows."""
+    lines = title.split("\n")
+    return [Text(line, QUIET) for line in [""] * (high - len(lines)) + lines]
+
+
+@dataclass(frozen=True)
+class FittedTable:
+    """A titled table of the columns that fit the console.
+
+    Below it stand the names of the columns that are left out, and the ``notes``. Both are prose,
+    which wraps between words.
+    """
+
+    title: str
+    columns: Sequence[Column]
+    notes: Sequence[Text] = ()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = options.max_width
+        chosen = choose(self.columns, width)
+        yield Text(self.title, "bold")
+        yield from lines_of(chosen, width)
+        missing = left_out(self.columns, chosen)
+        if missing:
+            yield Text(f"not shown at {width} columns: {', '.join(missing)}", "italic")
+        yield from self.notes
+
+
+def beside(panes: Sequence[Sequence[Text]], widths: Sequence[int], gap: int) -> list[Text]:
+    """Panes of lines side by side, each padded to its width."""
+    lines = []
+    for row in zip_longest(*panes):
+        line, at = Text(no_wrap=True, overflow="crop"), 0
+        for cell, width in zip(row, widths, strict=True):
+            if cell is not None:
+                line.append(" " * (at - line.cell_len)).append_text(cell)
+            at += width + gap
+        lines.append(line)
+    return lines

@@ -1,0 +1,39 @@
+"""Which symbols a screen shows where there is no room for all of them."""
+
+from __future__ import annotations
+
+from mm.store import Snapshot, SymbolState
+
+
+class Rows:
+    """The symbols on the lines of a screen. A symbol keeps its line while it is quoted.
+
+    Where all symbols fit they stand in the order of the configuration. Otherwise halted symbols and
+    those with an active quote come first, and a symbol that is neither gives its line to one that
+    waits for a line.
+    """
+
+    def __init__(self) -> None:
+        self._shown: list[str] = []
+
+    def choose(self, snapshot: Snapshot, count: int) -> list[SymbolState]:
+        """The symbols for ``count`` lines, from top to bottom."""
+        symbols = snapshot.symbols
+        if count >= len(symbols):
+            self._shown = list(symbols)
+            return list(symbols.values())
+        urgent = [name for name, one in symbols.items() if one.halted or one.quote is not None]
+        kept = [name if name in symbols else "" for name in self._shown[:count]]
+        kept += [""] * (count - len(kept))
+        spare = iter([name for name in urgent if name not in kept])
+        lines = [
+            name if name in symbols and _is_urgent(symbols[name]) else next(spare, name)
+            for name in kept
+        ]
+        rest = iter([name for name in symbols if name not in lines])
+        self._shown = [name or next(rest) for name in lines]
+        return [symbols[name] for name in self._shown]
+
+
+def _is_urgent(state: SymbolState) -> bool:
+    return bool(state.halted) or state.quote is not None
