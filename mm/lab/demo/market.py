@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -13,7 +12,7 @@ from rich.console import Console
 
 from mm.audit import audit
 from mm.errors import MMError
-from mm.host import ManagedServer, ThrowawaySystem
+from mm.host import ManagedServer, ThrowawaySystem, module_command, module_environment
 from mm.market import Config, Symbol
 from mm.store import SymbolState, take_snapshot
 
@@ -112,6 +111,5 @@ class Market(ThrowawaySystem[ManagedServer]):
     def begin(self, *words: str) -> subprocess.Popen[bytes]:
         """Start a command on this terminal and show it."""
         self.console.print(f"[bold]$ mm {' '.join(words)}[/]")
-        return subprocess.Popen(
-            [sys.executable, "-m", "mm", *words, "--data-dir", self.data_dir.path]
-        )
+        command = [*module_command("mm"), *words, "--data-dir", str(self.data_dir.path)]
+        return subprocess.Popen(command, env=module_environment())

@@ -11,13 +11,13 @@ import os
 import pty
 import statistics
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from mm.host import module_command, module_environment
 from mm.lab.bench.drive import CLIENTS, full_load
 from mm.lab.bench.figure import Figure, percentile
 from mm.lab.bench.load import Entry, Orders, PipelinedConnection
@@ -41,11 +41,11 @@ class Watcher:
         where = ["--data-dir", str(world.data_dir.path)]
         self.drawn = 0
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "mm", "watch", *where],
+            [*module_command("mm"), "watch", *where],
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env=os.environ | {"TERM": "xterm", "COLUMNS": "120", "LINES": "40"},
+            env=module_environment() | {"TERM": "xterm", "COLUMNS": "120", "LINES": "40"},
             start_new_session=True,
         )
         os.close(slave)

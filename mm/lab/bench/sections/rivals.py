@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from typing import Any
 
+from mm.host import module_command, module_environment
 from mm.lab.bench.drive import full_load
 from mm.lab.bench.figure import Figure
 from mm.lab.bench.options import BenchRun
@@ -74,13 +74,20 @@ def _run_rival(
     world: World, program: str, needs_url: bool, orders: int, seed: int
 ) -> dict[str, Any]:
     """What a rival printed; ``failed`` says why when it printed nothing."""
-    command = [sys.executable, "-m", f"mm.lab.bench.rivals.{program}"]
+    command = module_command(f"mm.lab.bench.rivals.{program}")
     command += ["--orders", str(orders), "--symbols", str(len(world.config.symbols))]
     command += ["--seed", str(seed)]
     if needs_url:
         world.scripts.client.flushall()
         command += ["--url", world.server.url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+        env=module_environment(),
+    )
     if not done.stdout.strip():
         last = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
         return {"failed": f"exit status {done.returncode}: {last[0]}"}
