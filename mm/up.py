@@ -158,7 +158,7 @@ class Up:
             raise Unavailable(f"the final account cannot be given: {source.trouble}")
         durability = source.run_status().durability(found)
         if durability.warning:
-            print_line(self.console, Text(durability.warning, "bold red"))
+            print_line(self.console, durability.warning, "bold red")
         self.console.print(positions_table(found))
         for name in self._supervisor.children:
             if name.startswith("publisher"):

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 from rich.console import RenderableType
-from rich.text import Text
 
 from mm.errors import UsageError
 from mm.facts import found_durability
@@ -197,13 +196,12 @@ def show(as_json: bool, facts: object, shown: RenderableType, scripts: Scripts) 
     """
     durability = found_durability(*durability_settings(scripts))
     console = make_console()
-    warning = Text(durability.warning, "bold red")
     if as_json:
         if isinstance(facts, dict):
             facts = facts | durability.facts()
         console.out(json.dumps(facts, indent=2), highlight=False)
         console = make_console(stderr=True)
-    if warning:
-        print_line(console, warning)
+    if durability.warning:
+        print_line(console, durability.warning, "bold red")
     if not as_json:
         console.print(shown)

@@ -6,7 +6,6 @@ import sys
 
 import click
 from rich.console import Group
-from rich.text import Text
 
 from mm.audit import audit
 from mm.cli.options import json_option, show, system_options
@@ -18,6 +17,7 @@ from mm.process import stop_on_signals
 from mm.store import take_snapshot
 from mm.terminal import (
     History,
+    Parts,
     SnapshotSource,
     audit_table,
     exposure_table,
@@ -39,7 +39,7 @@ def status_command(as_json: bool, system: System) -> None:
     """Show the system's state in one line, and its processes."""
     scripts = system.scripts()
     found = take_snapshot(scripts)
-    shown = Group(Text(status_line(found, History())), processes_table(found))
+    shown = Group(Parts(status_line(found, History())), processes_table(found))
     show(as_json, status_facts(found), shown, scripts)
 
 

@@ -81,7 +81,7 @@ def _when(ts_ms: int, after: int | None) -> str:
     if after is not None:
         return ("+" if after >= 0 else "") + seconds(after)
     moment = datetime.fromtimestamp(ts_ms / 1000, tz=UTC)
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def explain(scripts: Scripts, symbol: str, last: int = 10) -> Story:

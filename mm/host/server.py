@@ -206,7 +206,8 @@ class ManagedServer:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=allocator() | os.environ,
+            # Its log has the time of day without a zone: then in UTC, as all others.
+            env=allocator() | os.environ | {"TZ": "UTC"},
             start_new_session=True,
             preexec_fn=die_with_parent,  # noqa: PLW1509  # `mm up` has one thread only
         )

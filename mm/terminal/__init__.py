@@ -1,7 +1,7 @@
 """Everything that draws on a terminal."""
 
 from mm.terminal.audit_table import audit_table
-from mm.terminal.console import can_draw, make_console, print_line, progress
+from mm.terminal.console import Parts, can_draw, make_console, print_line, progress
 from mm.terminal.live import LiveView, run_watch
 from mm.terminal.report_table import report_table
 from mm.terminal.screen import History, RunStatus, market_screen, status_line
@@ -12,6 +12,7 @@ from mm.terminal.watch import SnapshotSource
 __all__ = [
     "History",
     "LiveView",
+    "Parts",
     "RunStatus",
     "SnapshotSource",
     "audit_table",

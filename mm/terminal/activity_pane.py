@@ -72,16 +72,17 @@ def notable(event: QuoteEvent) -> bool:
 
 def event_line(event: QuoteEvent, width: int) -> Text:
     """A quote event: what was reduced, omitted, withdrawn or expired."""
+    narrow = width < 40
     line = Text(f"{plain(event.symbol)} ")
     if event.event == "active":
-        to, of = (" ", "/") if width < 40 else (" to ", " of ")
+        to, of = (" ", "/") if narrow else (" to ", " of ")
         placed = f"{event.bid.lots}x{event.ask.lots}"
         requested = f"{event.bid.requested_lots}x{event.ask.requested_lots}"
         line.append(f"{plain(event.outcome)}{to}{placed}{of}{requested}")
     elif event.is_placement:
-        line.append("omitted, nothing fits")
+        line.append("omitted" if narrow else "omitted, nothing fits")
     else:
-        line.append(plain(f"{event.event} quote {event.quote_id}"))
+        line = Text(plain(f"{event.quote_id} {event.event}"))
     return cut(_dated(event.ts_ms, line, width), width)
 
 
@@ -95,7 +96,9 @@ def events_lines(snapshot: Snapshot, width: int, height: int) -> list[Text]:
     """The newest notable quote events, as many as fit."""
     found = islice(filter(notable, snapshot.events), max(height, 0))
     lines = [event_line(event, width) for event in found]
-    return lines or [cut(Text("all recent quotes granted", QUIET), width)][: max(height, 0)]
+    return (
+        lines or [cut(Text("no recent quote was reduced or ended", QUIET), width)][: max(height, 0)]
+    )
 
 
 def _parts(width: int) -> list[int]:
@@ -103,7 +106,7 @@ def _parts(width: int) -> list[int]:
     if width < NARROW:
         return [width]
     if width < MIDDLE:
-        return [45, width - 47]
+        return [42, width - 44]
     if width < WIDE:
         return [54, width - 56]
     rest = width - 58

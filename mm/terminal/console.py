@@ -7,13 +7,17 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import IO
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 #: The width of what is no terminal, such as a file: no column is left out there.
 FILE_WIDTH = 250
+#: The height where only the width is known; nothing but the full screen asks for it.
+HEIGHT = 24
 _DUMB = ("", "dumb", "unknown")
 
 
@@ -32,7 +36,11 @@ def make_console(stderr: bool = False) -> Console:
     ``quiet`` and prints nothing. Any encoding does after :func:`mm.streams.make_streams_safe`.
     """
     width = _fixed_width(sys.stderr if stderr else sys.stdout, os.environ)
-    return _Console(stderr=stderr, width=width, highlight=False)
+    # Rich asks a dumb terminal for neither, and heeds a width only together with a height.
+    height = HEIGHT if width is not None else None
+    # COLUMNS is already in the width. Rich would heed 0 columns.
+    others = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    return _Console(stderr=stderr, width=width, height=height, highlight=False, _environ=others)
 
 
 def _fixed_width(stream: IO[str], environment: Mapping[str, str]) -> int | None:
@@ -43,7 +51,6 @@ def _fixed_width(stream: IO[str], environment: Mapping[str, str]) -> int | None:
     if not stream.isatty():
         return FILE_WIDTH
     if environment.get("TERM", "").lower() in _DUMB:
-        # Rich takes every dumb terminal for one of 80 columns.
         return os.get_terminal_size(stream.fileno()).columns or None
     return None
 
@@ -53,10 +60,32 @@ def can_draw(console: Console) -> bool:
     return console.file.isatty() and os.environ.get("TERM", "").lower() not in _DUMB
 
 
-def print_line(console: Console, text: str | Text) -> None:
-    """Print text that stays one line in a file and breaks only between words on a terminal."""
-    line = Text(text) if isinstance(text, str) else text
-    console.print(line, soft_wrap=not console.file.isatty())
+@dataclass(frozen=True)
+class Parts:
+    """Text of parts with two spaces between them, of which as many as fit stand on each line.
+
+    A part that is longer than a line breaks between words.
+    """
+
+    text: str
+    style: str = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        line = ""
+        for part in self.text.split("  "):
+            if line and cell_len(line) + 2 + cell_len(part) > options.max_width:
+                yield Text(line, self.style)
+                line = ""
+            line += f"  {part}" if line else part
+        yield Text(line, self.style)
+
+
+def print_line(console: Console, text: str, style: str = "") -> None:
+    """Print text that stays one line in a file, and on a terminal breaks between its parts."""
+    if console.file.isatty():
+        console.print(Parts(text, style))
+    else:
+        console.print(Text(text, style), soft_wrap=True)
 
 
 @contextlib.contextmanager

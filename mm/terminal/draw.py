@@ -130,4 +130,4 @@ def parts_line(parts: Sequence[Text], width: int, gap: str = "  ") -> Text:
         if line and line.cell_len + len(space) + part.cell_len > width:
             break
         line.append(space).append_text(part)
-    return cut(line, width)
+    return cut(line, max(width, 0))

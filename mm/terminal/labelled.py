@@ -34,6 +34,6 @@ class LabelledRows:
             return
         for label, text in self.rows:
             if label:
-                yield label
+                yield label[len(label.plain) - len(label.plain.lstrip()) :]
             if text:
                 yield Padding(text, (0, 0, 0, 2))

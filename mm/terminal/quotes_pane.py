@@ -74,15 +74,15 @@ def _budget_line(budget: Budget, numbers: str, cells: int, name_width: int) -> T
 
 
 def waiting_line(snapshot: Snapshot, width: int) -> Text:
-    """The symbols that wait for exposure, the first in turn first; narrow, only their numbers."""
+    """The symbols that wait for exposure, the first in turn first, or only how many they are."""
     long, short = budgets(snapshot)
-    max_names = max(2, width // 24)
-    line = Text.assemble(("waiting for long ", QUIET), names(long.waiting, max_names))
-    line.append("  for short ", QUIET).append(names(short.waiting, max_names))
-    if line.cell_len > width:
-        counts = f"{len(long.waiting)} wait for long, {len(short.waiting)} for short"
-        line = Text(counts, QUIET)
-    return cut(line, width)
+    for max_names in range(max(2, width // 24), 0, -1):
+        line = Text.assemble(("waiting for long ", QUIET), names(long.waiting, max_names))
+        line.append("  for short ", QUIET).append(names(short.waiting, max_names))
+        if line.cell_len <= width:
+            return cut(line, width)
+    counts = f"{len(long.waiting)} wait for long, {len(short.waiting)} for short"
+    return cut(Text(counts, QUIET), width)
 
 
 def _price(state: SymbolState, side: QuoteSide | None) -> Text:

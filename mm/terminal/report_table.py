@@ -11,5 +11,5 @@ from mm.terminal.labelled import LabelledRows
 
 def report_table(facts: Mapping[str, object]) -> LabelledRows:
     """One row for each fact of an order and its report."""
-    rows = [(Text(name, "dim"), Text(str(value))) for name, value in facts.items()]
+    rows = [(Text(name, "dim"), Text(str(value) or "-")) for name, value in facts.items()]
     return LabelledRows(Text("Execution report", "bold"), rows)

@@ -1,0 +1,137 @@
+"""What the screens and tables say: true, and loud only where a person is needed."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+from rich.console import Console
+
+from mm.store import Snapshot
+from mm.terminal import (
+    History,
+    RunStatus,
+    exposure_table,
+    market_screen,
+    positions_table,
+    quotes_table,
+)
+from tests.kit import Fake, World, small_config
+from tests.terminal.drawing import RELAXED, STATUS, beat, drawn, row, shown, take
+
+
+def amber(found: Snapshot, status: RunStatus = STATUS, width: int = 120) -> list[str]:
+    """What stands in amber or bold red on the screen; losses are in plain red."""
+    console = Console(width=width, file=io.StringIO(), color_system="standard", force_terminal=True)
+    screen = market_screen(found, History(), status, width, 40)
+    return [
+        segment.text
+        for segment in console.render(screen)
+        if segment.style
+        and segment.style.color
+        and (
+            segment.style.color.name == "yellow"
+            or (segment.style.bold and "red" in str(segment.style))
+        )
+    ]
+
+
+def test_amber_is_for_what_needs_a_person(fake: Fake) -> None:
+    """Full budgets, reductions, restarts and fills in flight are usual, and none stands out."""
+    world = World(fake, small_config(3, limit=15))
+    for name in world.names:
+        world.propose(name)
+    world.trade(world.order("sell", 2))
+    beat(world)
+    fake.advance(500)
+    notes = ("00:00:01Z maker-1 died (signal 9): restart 1 at once",)
+    busy = replace(STATUS, restarts={"exchange-1": 2}, notes=notes)
+    assert amber(take(world), busy) == []
+    fake.advance(1_500)
+    assert amber(take(world), busy) == ["exchange 0 ms state 2.0 s"]
+    fake.advance(27_000)
+    late = amber(take(world))
+    assert "silent" in late
+    assert any("━" in text or "╸" in text for text in late), "a renewal is overdue"
+    world.client.hset(world.keys.member("symbol:*", "AAA"), "halted", "a gap")
+    assert "HALTED AAA" in amber(take(world))
+    assert any("RELAXED" in text for text in amber(take(world), RELAXED))
+
+
+def test_a_quote_that_ended_is_not_called_granted(fake_world: World) -> None:
+    """With no maker the quotes expire: none is counted, and none is called granted or reduced."""
+    for name in fake_world.names:
+        fake_world.propose(name)
+    fake_world.advance(30_000)
+    table = "\n".join(drawn(quotes_table(take(fake_world)), 80))
+    assert "0 active of 2 symbols" in table
+    assert "granted" not in table and "reduced" not in table
+    assert "granted" not in shown(fake_world)
+
+
+def test_fills_of_symbols_that_are_not_shown(fake: Fake) -> None:
+    """A fill of a symbol without a line has its price in decimals, as the others."""
+    world = World(fake, small_config(30, limit=10_000))
+    for name in world.names:
+        world.propose(name, bid=12_345, ask=12_347)
+    world.trade(world.order("sell", 1, symbol="S30"))
+    text = shown(world, 120, max_symbols=5)
+    assert "S30-1 sell 1 @ 123.45" in text
+    assert "ticks" not in text
+
+
+def test_a_halt_of_a_symbol_without_a_line(fake: Fake) -> None:
+    """A halt is shown though the screen has no room for its symbol."""
+    world = World(fake, small_config(30, limit=10_000))
+    world.client.hset(world.keys.member("symbol:*", "S30"), "halted", "a gap")
+    assert "HALTED S30 a gap" in shown(world, max_symbols=5)
+
+
+def test_symbols_without_a_line_are_counted_with_their_quotes(fake: Fake) -> None:
+    """The screen says how many symbols are not shown, and how many of these are quoted."""
+    world = World(fake, small_config(30, limit=10_000))
+    for name in world.names[10:]:
+        world.propose(name)
+    text = shown(world, height=24)
+    listed = [line.split()[0] for line in text.splitlines() if line.split()[0] in world.names]
+    assert listed == world.names[10 : 10 + len(listed)]
+    more, quoted = 30 - len(listed), 20 - len(listed)
+    assert f"and {more} more symbols, {quoted} of them quoted" in text
+
+
+def test_reservations_are_shown(fake: Fake) -> None:
+    """The exposure table lists what each quote reserves; together that is what is used."""
+    world = World(fake, small_config(3, limit=15))
+    for name in world.names:
+        world.propose(name, ask_lots=2)
+    lines = drawn(exposure_table(take(world)), 80)
+    rows = [line.split() for line in lines if line.split()[:1] and line.split()[0] in world.names]
+    assert [cells[:4] for cells in rows] == [
+        ["AAA", "10", "2", "AAA-1"],
+        ["BBB", "5", "2", "BBB-1"],
+        ["CCC", "0", "2", "CCC-1"],
+    ]
+    assert "Reservations: 3 of 3 symbols" in lines
+    assert "waiting for long: BBB CCC" in lines
+
+
+def test_a_mark_says_what_it_is(fake_world: World) -> None:
+    """A mark names its source, and so explains why it changes when the quote has ended."""
+    fake_world.propose("AAA", bid=98, ask=105)
+    fake_world.trade(fake_world.order("sell", 4))
+    fake_world.scripts.commit(10)
+    text = "\n".join(drawn(positions_table(take(fake_world)), 120))
+    assert "1.015 quote" in text and "1.00 reference" in text
+    assert "Profit is at the mark" in text
+    fake_world.advance(30_000)
+    assert "0.98 last" in "\n".join(drawn(positions_table(take(fake_world)), 120))
+
+
+def test_the_average_cost_stands_beside_the_position(fake_world: World) -> None:
+    """The average cost of the open lots is in the table and, where there is room, in the view."""
+    for bid, lots in ((98, 1), (97, 1)):
+        fake_world.propose("AAA", bid=bid, ask=101)
+        fake_world.trade(fake_world.order("sell", lots))
+        fake_world.scripts.commit(10)
+    assert row("\n".join(drawn(positions_table(take(fake_world)), 120)), "AAA")[3] == "0.975"
+    assert "0.975" in row(shown(fake_world, 160), "AAA")
