@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from redis.exceptions import RedisError
+
+from mm.errors import MMError
 from mm.facts.processes import process_rows
 from mm.facts.quotes import halts
-from mm.store import ServerInfo, Snapshot
+from mm.store import Scripts, ServerInfo, Snapshot, server_info, take_snapshot, trouble_of
 
 #: The kinds of process without which trading stops -> what then stands still.
 _NEEDED = {
@@ -15,6 +18,10 @@ _NEEDED = {
     "state": ("trading state service", "fills wait, and positions stand still"),
     "maker": ("maker", "quotes run out and are not replaced"),
 }
+#: With what the cause of a halt begins.
+HALT = "halt"
+#: The cause of a system whose state cannot be read.
+UNREACHABLE = "server"
 #: The most names in one sentence.
 MAX_NAMES = 5
 #: Seconds that a stoppage lasts before its beginning is announced.
@@ -25,13 +32,14 @@ SETTLED_S = 1.0
 class Stoppage:
     """Why trading stops, wholly or in part.
 
-    ``cause`` is the same as long as it lasts, while the numbers in ``words`` may change. With
-    ``by_limit`` it follows from a limit that somebody has set, and needs nobody's help.
+    ``cause`` is the same as long as it lasts, while the numbers in ``words`` may change. An
+    ``expected`` one needs nobody's help: it follows from a limit that somebody has set, or a
+    process has just been started.
     """
 
     cause: str
     words: str
-    by_limit: bool = False
+    expected: bool = False
 
 
 def stoppages(
@@ -58,16 +66,33 @@ def stoppages(
             )
         )
     found += absent
-    found += [Stoppage(f"halt {name}", f"{name} is halted: {why}") for name, why in _halts(snapshot)]
-    return [*found, *_without_exposure(snapshot)]
+    return [*found, *_halts(snapshot), *_without_exposure(snapshot)]
+
+
+def _halts(snapshot: Snapshot) -> Iterator[Stoppage]:
+    """The first halted symbols with their reasons, and how many more there are."""
+    found = sorted(halts(snapshot).items())
+    for name, why in found[:MAX_NAMES]:
+        yield Stoppage(f"{HALT} {name}", f"{name} is halted: {why}")
+    if len(found) > MAX_NAMES:
+        yield Stoppage(f"{HALT}s", f"{len(found) - MAX_NAMES} more symbols are halted")
+
+
+def unreachable(words: str) -> Stoppage:
+    """The stoppage of a system whose state cannot be read; ``words`` say why."""
+    return Stoppage(UNREACHABLE, words)
+
+
+def stoppages_now(scripts: Scripts) -> list[Stoppage]:
+    """Everything that stops trading now. Never raises: it is shown beside something else."""
+    try:
+        return stoppages(take_snapshot(scripts), server_info(scripts.client))
+    except (MMError, RedisError, OSError) as error:
+        return [unreachable(trouble_of(error).words)]
 
 
 def _refuses(why: str) -> str:
     return f"the server refuses writes, so orders wait: {why}"
-
-
-def _halts(snapshot: Snapshot) -> list[tuple[str, str]]:
-    return sorted(halts(snapshot).items())
 
 
 def _absent(snapshot: Snapshot, supervised: Mapping[str, int]) -> Iterator[Stoppage]:
@@ -80,9 +105,10 @@ def _absent(snapshot: Snapshot, supervised: Mapping[str, int]) -> Iterator[Stopp
     for kind, (name, effect) in _NEEDED.items():
         if kind in live:
             continue
-        starting = [row.name for row in rows if row.kind == kind and row.state == "unheard"]
-        why = f"{starting[0]} has not reported yet" if starting else f"no {name} is live"
-        yield Stoppage(f"no {kind}", f"{why}: {effect}")
+        new = [row for row in rows if row.kind == kind and row.state == "unheard"]
+        why = f"{new[0].name} has not reported yet" if new else f"no {name} is live"
+        first_start = bool(new) and not any(row.restarts for row in new)
+        yield Stoppage(f"no {kind}", f"{why}: {effect}", expected=first_start)
 
 
 def _without_exposure(snapshot: Snapshot) -> Iterator[Stoppage]:
@@ -94,7 +120,7 @@ def _without_exposure(snapshot: Snapshot) -> Iterator[Stoppage]:
         yield Stoppage(
             "exposure",
             f"no exposure is free, so these have no quote: {' '.join(found[:MAX_NAMES])}{more}",
-            by_limit=True,
+            expected=True,
         )
 
 
@@ -102,7 +128,8 @@ def _without_exposure(snapshot: Snapshot) -> Iterator[Stoppage]:
 class TroubleLog:
     """Says when a stoppage begins and when it is over; the caller has the clock.
 
-    One that is over before it has lasted ``SETTLED_S`` is not announced.
+    One that is expected, or over before it has lasted ``SETTLED_S``, is not announced. While the
+    system cannot be read no other stoppage is said to be over.
     """
 
     _since: dict[str, tuple[float, str]] = field(default_factory=dict)
@@ -111,8 +138,10 @@ class TroubleLog:
     def update(self, now_s: float, found: Sequence[Stoppage]) -> list[str]:
         """The lines to show now, given everything that stops trading now."""
         lines = []
+        found = [one for one in found if not one.expected]
         causes = {one.cause for one in found}
-        for cause in [cause for cause in self._since if cause not in causes]:
+        known = UNREACHABLE not in causes
+        for cause in [cause for cause in self._since if known and cause not in causes]:
             since_s, words = self._since.pop(cause)
             if cause in self._announced:
                 self._announced.remove(cause)

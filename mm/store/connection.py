@@ -145,10 +145,8 @@ def _refusals(info: Mapping[str, Any], settings: Mapping[str, str]) -> Iterator[
     limit = int(info.get("maxmemory", 0))
     used = int(info.get("used_memory", 0)) - int(info.get("mem_not_counted_for_evict", 0))
     if 0 < limit < used:
-        yield "memory", (
-            f"its memory limit is reached, {used:,} of {limit:,} bytes are used. Raise maxmemory,"
-            " or free memory"
-        )
+        found = f"its memory limit is reached, {used:,} of {limit:,} bytes are used"
+        yield "memory", f"{found}. Raise maxmemory, or free memory"
     snapshot_failed = info.get("rdb_last_bgsave_status") == "err" and settings.get("save")
     if info.get("aof_last_write_status") == "err":
         yield "disk", "it cannot write its append-only file. Is its disk full?"
