@@ -72,10 +72,10 @@ class Process(ABC):
         self.count = 0
         self.peers: list[str] = [self.name]
         self.log = logging.getLogger(f"mm.{self.name}")
+        self.say: Callable[[str], None] = lambda text: None
         self._connect = connect
         self._config = config
         self._durability = durability
-        self.say: Callable[[str], None] = lambda text: None
         self._scripts: Scripts | None = None
         self._joined = False
         self._waiting_for = ""

@@ -7,11 +7,12 @@ waits a bounded time for missing reports, and says how many orders had which out
 from __future__ import annotations
 
 import math
-import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,6 +22,7 @@ from mm.errors import ValueRefused
 from mm.market import Config, Durability, Order, check_int
 from mm.orders import (
     Answer,
+    FirstQuotes,
     FlowOptions,
     Intent,
     Journal,
@@ -28,6 +30,10 @@ from mm.orders import (
     OutcomeCounts,
     Summary,
     Tape,
+    check_run_id,
+    new_run_id,
+    newest_answered,
+    order_number,
     synthetic_orders,
     tape_orders,
 )
@@ -36,6 +42,8 @@ from mm.store import Keys, Scripts, require_config
 
 #: Largest number of orders sent in one round trip.
 MAX_BATCH = 1_000
+#: Seconds from one look for the first quotes to the next.
+LOOK_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -44,10 +52,15 @@ class PublisherOptions:
 
     ``tape`` replaces the synthetic ``flow``, at ``speed`` (1 real time, 0 flat out). Sending ends
     after ``duration_s``, after ``orders`` orders, or with the tape, whichever is first; without any
-    of them it never ends. ``in_flight`` bounds the orders without a report. ``bulk`` orders share a
-    stream entry. An order without a report is sent again after ``resend_after_s``. At the end the
-    publisher waits up to ``drain_s`` for missing reports. Each outcome is appended to the file
-    ``journal`` (see :class:`mm.orders.Journal`).
+    of them it never ends. No order is sent that is ``in_flight`` or more behind the oldest one
+    without a report. ``bulk`` orders share a stream entry. An order without a report is sent again
+    after ``resend_after_s``. At the end the publisher waits up to ``drain_s`` for missing reports.
+    Each outcome is appended to the file ``journal`` (see :class:`mm.orders.Journal`).
+
+    A publisher that is started again with the same ``run_id`` and otherwise the same options goes
+    on with its run, as do ``orders``, the tape and ``duration_s``. (A flow that is flat out has no
+    time of its own: its duration begins again.) None is a new run. A tape begins when each of its
+    symbols has had a quote, or ``quotes_wait_s`` later.
     """
 
     flow: FlowOptions = field(default_factory=FlowOptions)
@@ -60,9 +73,12 @@ class PublisherOptions:
     resend_after_s: float = 2.0
     drain_s: float = 5.0
     journal: Path | None = None
+    run_id: str | None = None
+    quotes_wait_s: float = 15.0
 
     def __post_init__(self) -> None:
-        for name, value in (("duration_s", self.duration_s), ("drain_s", self.drain_s)):
+        for name in ("duration_s", "drain_s", "quotes_wait_s"):
+            value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise ValueRefused(f"{name} {value}: it must be a number of seconds, 0 or more")
         if not 0 < self.resend_after_s < 1e6:
@@ -71,14 +87,17 @@ class PublisherOptions:
             check_int("orders", self.orders)
         check_int("in_flight", self.in_flight, high=1_000_000)
         check_int("bulk", self.bulk, high=MAX_BATCH)
+        if self.run_id is not None:
+            check_run_id(self.run_id)
 
 
 class Publisher(Process):
     """Sends the flow at its pace and counts the outcomes.
 
     :meth:`run` returns at the end of the flow, or soon after its ``stop`` is set. Then
-    :attr:`summary` is complete. Order ids are ``RUN-NUMBER`` with a new run id for each publisher,
-    so that a restarted one repeats no id.
+    :attr:`summary` is complete. Order ids are ``RUN-NUMBER``. The same number of the same run is
+    always the same order. So a publisher that goes on with a run sends its last orders again, and
+    none of them trades twice.
     """
 
     kind: ClassVar[str] = "publisher"
@@ -95,7 +114,7 @@ class Publisher(Process):
     ) -> None:
         super().__init__(connect, keys, ident, config, durability)
         self.options = options or PublisherOptions()
-        self.run_id = secrets.token_hex(4)
+        self.run_id = self.options.run_id or new_run_id()
         self.over = threading.Event()
         self._stop = threading.Event()
         self._client: OrderClient | None = None
@@ -103,13 +122,17 @@ class Publisher(Process):
         self._next: Intent | None = None
         self._started_s: float | None = None
         self._draining_until_s: float | None = None
+        self._first = 1
+        tape = self.options.tape
+        symbols = tape.by_symbol if tape is not None else ()
+        self._quotes = FirstQuotes(symbols, self.options.quotes_wait_s, self._tell)
         self._outcomes = OutcomeCounts()
         self._journal: Journal | None = None
 
     @property
     def summary(self) -> Summary:
         """The outcomes of all orders sent so far."""
-        return self._outcomes.summary(self.count, self._client)
+        return self._outcomes.summary(self.count, self._client, self._first)
 
     def run(self, stop: threading.Event) -> None:
         """Send until the flow ends or ``stop`` is set, then wait for missing reports.
@@ -151,7 +174,12 @@ class Publisher(Process):
     def step(self, wait_ms: int = 0) -> bool:
         """Send the orders that are due and count reports. Wait up to ``wait_ms`` for either."""
         client = self._begin()
+        if self._started_s is None and self._quotes.are_there(self.scripts.client, self.keys):
+            self._started_s = time.monotonic()
         self._end_when_due()
+        if self._started_s is None:
+            self.over.wait(min(wait_ms / 1000, LOOK_S))
+            return False
         due = self._take_due(client)
         wait_s = min(wait_ms / 1000, self._next_due_s(client))
         if due or client.unanswered:
@@ -169,31 +197,58 @@ class Publisher(Process):
         if self._client is None:
             options = self.options
             config = self._config or require_config(self.scripts)
-            self._intents = _intents(config, options)
-            self._next = next(self._intents, None)
+            connection = self.scripts.client
+            answered = 0
+            if options.run_id is not None:
+                answered = newest_answered(connection, self.keys, self.name, self.run_id)
+            self._continue(_intents(config, options), answered)
             if options.journal is not None:
                 self._journal = Journal(options.journal)
-            connection = self.scripts.client
             self._client = OrderClient(connection, self.keys, self.name, options.resend_after_s)
-            self._started_s = time.monotonic()
         return self._client
+
+    def _continue(self, intents: Iterator[Intent], answered: int) -> None:
+        """Go on after the order number ``answered``; 0 begins the run.
+
+        The last orders up to it may be unanswered, so they are sent again, at once. The time of the
+        flow goes on from it.
+        """
+        again = deque(islice(intents, answered), maxlen=self.options.in_flight)
+        if answered:
+            self._first = max(1, answered - self.options.in_flight + 1)
+            self._started_s = time.monotonic() - (again[-1].at_s if again else 0.0)
+            self._tell(f"run {self.run_id} goes on at order {self._first}")
+        self._intents = chain(again, intents)
+        self._next = next(self._intents, None)
+
+    def _tell(self, words: str) -> None:
+        self.log.info("%s", words)
+        self.say(words)
 
     def _take_due(self, client: OrderClient) -> Sequence[Order]:
         due: list[Order] = []
-        max_orders = min(MAX_BATCH, self.options.in_flight - len(client.unanswered))
+        max_orders = min(MAX_BATCH, self._room(client))
         while len(due) < max_orders and self._next is not None and self._due_in_s(self._next) <= 0:
-            number = self.count + len(due) + 1
+            number = self._first + self.count + len(due)
             due.append(self._next.order(self.name, f"{self.run_id}-{number}"))
-            last = number == self.options.orders
+            last = self.options.orders is not None and number >= self.options.orders
             self._next = None if last else next(self._intents, None)
         return due
+
+    def _room(self, client: OrderClient) -> int:
+        """How many orders may be sent before the oldest one without a report has one."""
+        number = self._first + self.count
+        oldest = next(iter(client.unanswered), "")
+        # Orders are first sent in the order of their numbers, and the table keeps that order.
+        behind = number - order_number(self.run_id, oldest) if oldest else 0
+        return self.options.in_flight - behind
 
     def _due_in_s(self, intent: Intent) -> float:
         return (self._started_s or 0.0) + intent.at_s - time.monotonic()
 
     def _next_due_s(self, client: OrderClient) -> float:
         """Seconds until the next order may be sent; infinite when a report must come first."""
-        if self._next is None or len(client.unanswered) >= self.options.in_flight:
+        if self._next is None or self._room(client) <= 0:
             return math.inf
         return self._due_in_s(self._next)
 

@@ -16,6 +16,7 @@ from mm.store import Keys, execute, open_client
 from tests.kit import binary_or_skip, server_binary, wait_for
 from tests.kit.commands import alive, run_mm
 from tests.kit.running import RunningSystem
+from tests.kit.tapes import trades
 
 pytestmark = pytest.mark.server
 
@@ -95,6 +96,33 @@ def test_a_killed_server_comes_back(system: RunningSystem, server: list[str]) ->
     assert code == 0, said
     audited(said)
     assert "the server died, restarting it" in said
+
+
+def test_a_killed_publisher_goes_on_with_its_tape(
+    system: RunningSystem, server: list[str], tmp_path: Path
+) -> None:
+    """A tape's publisher killed twice with -9 sends each row once; it says what it runs with."""
+    lines = [f"{10 * n},XY,{'buy' if n % 2 else 'sell'},{100 + n % 3},1" for n in range(800)]
+    tape = str(trades(tmp_path, *lines).path)
+    system.start("--tape", tape, *server)
+    for _ in range(2):
+        pid = system.pids()["publisher-1"]
+        os.kill(pid, signal.SIGKILL)
+        wait_for("the publisher back", partial(restarted, system, "publisher-1", pid), 20)
+        system.trades_on()
+    code, said = system.wait()
+    assert code == 0, said
+    audited(said)
+    assert "it defines its symbols" in said
+    rest = re.search(r"publisher-1: sent (\d+)(?: from order (\d+) of the run on)?", said)
+    assert rest is not None, said
+    assert int(rest[1]) + int(rest[2] or 1) - 1 == 800
+    assert re.search(r"\b800\W+remembered", said), said
+    system.start("--tape", tape, "--speed", "0", *server, trading=False)
+    code, said = system.wait()
+    assert code == 0, said
+    assert "those that the running system has" in " ".join(said.split())
+    assert re.search(r"\b1,?600\W+remembered", said), said
 
 
 def test_nothing_outlives_a_killed_up(system: RunningSystem, server: list[str]) -> None:

@@ -79,6 +79,11 @@ FLOW = ("rate_per_s", "seed", "size_percent", "aggressiveness_percent")
     type=click.Path(path_type=Path, dir_okay=False),
     help="File to append each outcome to, for a later comparison with the ledger.",
 )
+@click.option(
+    "--run-id",
+    help="A publisher started again with the same run id and options goes on with its run: its"
+    " order ids are RUN-NUMBER, and no order trades twice.  [default: a new one]",
+)
 @config_option
 @process_options
 def publisher_command(system: System, ident: str, config: Config | None, **options: Any) -> None:

@@ -15,7 +15,6 @@ from mm.host.supervise import (
     Supervisor,
     exit_reason,
     exit_with_parent,
-    stamped,
 )
 from mm.host.throwaway import ThrowawaySystem, interrupted_by_signals
 
@@ -46,5 +45,4 @@ __all__ = [
     "log_to_stderr",
     "module_command",
     "module_environment",
-    "stamped",
 ]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mm.host.locate import System
-from mm.orders import check_shared_rate
+from mm.orders import check_shared_rate, new_run_id
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,9 @@ class ChildPlan:
 
     ``rate`` is orders per second over all publishers. ``seed`` is that of the first publisher; each
     further one takes the next. A ``tape`` replaces that flow, at ``speed`` (1 is real time, 0 flat
-    out), and has at most one publisher. Raises ValueRefused for a rate that the publishers would
-    refuse: as children they would be restarted for ever.
+    out), and has at most one publisher. A publisher that is restarted goes on with its run, whose
+    id is ``run_id``. Raises ValueRefused for a rate that the publishers would refuse: as children
+    they would be restarted for ever.
     """
 
     makers: int = 2
@@ -33,6 +34,7 @@ class ChildPlan:
     seed: int = 1
     tape: Path | None = None
     speed: float = 1.0
+    run_id: str = field(default_factory=new_run_id)
 
     def __post_init__(self) -> None:
         check_shared_rate(self.rate, self.publishers)
@@ -41,13 +43,14 @@ class ChildPlan:
         """The children in the order of their start; the publishers are last."""
         planned = [_child("exchange", 1, system), _child("state", 1, system)]
         planned += [_child("maker", number, system) for number in range(1, self.makers + 1)]
+        run = ("--run-id", self.run_id)
         if self.tape is not None:
-            replay = ("--tape", str(self.tape), "--speed", f"{self.speed:g}")
+            replay = ("--tape", str(self.tape), "--speed", f"{self.speed:g}", *run)
             count = min(self.publishers, 1)
             return planned + [_child("publisher", n, system, *replay) for n in range(1, count + 1)]
         for number in range(1, self.publishers + 1):
             rate, seed = self.rate / self.publishers, self.seed + number - 1
-            flow = ("--rate", f"{rate:g}", "--seed", str(seed))
+            flow = ("--rate", f"{rate:g}", "--seed", str(seed), *run)
             planned.append(_child("publisher", number, system, *flow))
         return planned
 

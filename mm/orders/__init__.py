@@ -2,9 +2,11 @@
 
 from mm.orders.client import Answer, OrderClient
 from mm.orders.conflict import FirstOrder, first_order
+from mm.orders.first_quotes import FirstQuotes
 from mm.orders.flow import FlowOptions, Intent, check_shared_rate, synthetic_orders
 from mm.orders.journal import Journal, read_journal
 from mm.orders.replay import check_speed, config_of_tape, config_to_replay, tape_orders
+from mm.orders.resume import check_run_id, new_run_id, newest_answered, order_number
 from mm.orders.summary import OutcomeCounts, Summary
 from mm.orders.tape import Tape, read_tape
 from mm.orders.ticket import Ticket, report_facts
@@ -12,6 +14,7 @@ from mm.orders.ticket import Ticket, report_facts
 __all__ = [
     "Answer",
     "FirstOrder",
+    "FirstQuotes",
     "FlowOptions",
     "Intent",
     "Journal",
@@ -20,11 +23,15 @@ __all__ = [
     "Summary",
     "Tape",
     "Ticket",
+    "check_run_id",
     "check_shared_rate",
     "check_speed",
     "config_of_tape",
     "config_to_replay",
     "first_order",
+    "new_run_id",
+    "newest_answered",
+    "order_number",
     "read_journal",
     "read_tape",
     "report_facts",

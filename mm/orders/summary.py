@@ -13,6 +13,7 @@ from mm.orders.client import Answer, OrderClient
 class Summary:
     """The outcomes of all orders sent. Each order counts as one outcome, or as unanswered.
 
+    ``first`` is the number of the first order sent; it is above 1 when a run was continued.
     ``resent`` counts sendings beyond the first, ``duplicate`` reports marked duplicate, and
     ``by_reason`` orders by the reason why they did not fill in full.
     """
@@ -27,14 +28,16 @@ class Summary:
     unanswered: int
     filled_lots: int
     by_reason: Mapping[str, int]
+    first: int = 1
 
     def text(self) -> str:
         """One line for a person."""
         reasons = ", ".join(f"{name} {count}" for name, count in sorted(self.by_reason.items()))
+        since = f" from order {self.first} of the run on" if self.first > 1 else ""
         return (
-            f"sent {self.sent} (resent {self.resent}): filled {self.filled}, partially filled"
-            f" {self.partially_filled}, canceled {self.canceled}, rejected {self.rejected},"
-            f" duplicate {self.duplicate}, unanswered {self.unanswered};"
+            f"sent {self.sent}{since} (resent {self.resent}): filled {self.filled},"
+            f" partially filled {self.partially_filled}, canceled {self.canceled},"
+            f" rejected {self.rejected}, duplicate {self.duplicate}, unanswered {self.unanswered};"
             f" {self.filled_lots} lots filled" + (f"; reasons: {reasons}" if reasons else "")
         )
 
@@ -55,7 +58,7 @@ class OutcomeCounts:
             if answer.report.reason:
                 self._reasons[answer.report.reason] += 1
 
-    def summary(self, sent: int, client: OrderClient | None) -> Summary:
+    def summary(self, sent: int, client: OrderClient | None, first: int = 1) -> Summary:
         """The summary so far of ``sent`` orders; ``client`` is None before the first connection."""
         return Summary(
             sent=sent,
@@ -68,4 +71,5 @@ class OutcomeCounts:
             unanswered=len(client.unanswered) if client else 0,
             filled_lots=self._filled_lots,
             by_reason=dict(self._reasons),
+            first=first,
         )

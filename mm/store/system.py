@@ -60,8 +60,7 @@ def durability_settings(scripts: Scripts) -> tuple[Durability, tuple[str, ...] |
     with contextlib.suppress(MMError, RedisError):
         stored = scripts.client.hget(scripts.keys.named("config"), "durability")
     with contextlib.suppress(MMError, RedisError):
-        info = server_info(scripts.client)
-        weak = None if info.hidden else tuple(info.weak)
+        weak = tuple(server_info(scripts.client).weak)
     return ("relaxed" if stored == b"relaxed" else "always"), weak
 
 

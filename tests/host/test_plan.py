@@ -30,20 +30,32 @@ def test_each_kind_has_its_number_of_children() -> None:
 
 def test_publishers_share_the_rate_and_count_up_the_seeds() -> None:
     """Each publisher sends its share of the rate, from a seed of its own."""
-    found = planned(ChildPlan(publishers=4, rate=50, seed=7))
+    found = planned(ChildPlan(publishers=4, rate=50, seed=7, run_id="r1"))
     for number in range(1, 5):
-        flow = ("--rate", "12.5", "--seed", str(6 + number))
+        flow = ("--rate", "12.5", "--seed", str(6 + number), "--run-id", "r1")
         expected = ("publisher", "--id", str(number), *flow, *WHERE)
         assert found[f"publisher-{number}"] == expected
+
+
+def test_every_plan_is_a_run_of_its_own() -> None:
+    """Two plans have different run ids, and one plan gives all publishers and restarts the same."""
+    first, second = ChildPlan(publishers=2), ChildPlan(publishers=2)
+    ids = [
+        words[words.index("--run-id") + 1]
+        for plan in (first, first, second)
+        for name, words in planned(plan).items()
+        if name.startswith("publisher")
+    ]
+    assert len(set(ids)) == 2 and ids[:4] == [ids[0]] * 4
 
 
 @pytest.mark.parametrize(("publishers", "names"), [(0, []), (1, ["1"]), (3, ["1"])])
 def test_a_tape_has_at_most_one_publisher(publishers: int, names: list[str]) -> None:
     """A tape is sent once, however many publishers are asked for."""
-    found = planned(ChildPlan(publishers=publishers, tape=Path("t.csv"), speed=10))
+    found = planned(ChildPlan(publishers=publishers, tape=Path("t.csv"), speed=10, run_id="r1"))
     assert [name for name in found if "publisher" in name] == [f"publisher-{n}" for n in names]
     for name in names:
-        flow = ("--tape", "t.csv", "--speed", "10")
+        flow = ("--tape", "t.csv", "--speed", "10", "--run-id", "r1")
         assert found[f"publisher-{name}"] == ("publisher", "--id", name, *flow, *WHERE)
 
 

@@ -40,7 +40,7 @@ CLOCKS_AND_CHANCE = {
     ("lab.bench.load", "random"): "the benchmark's orders: each run sends the same",
     ("lab.bench.rivals.common", "random"): "the alternatives' orders: each run sends the same",
     ("lab.bench.probe", "random"): "the instants of a Poisson process: seeded",
-    ("publisher", "secrets"): "order ids that no earlier run has used",
+    ("orders.resume", "secrets"): "order ids that no earlier run has used",
     ("orders.ticket", "secrets"): "an order id that no earlier `mm order` has used",
 }
 BANNED_MODULES = {"random", "uuid", "secrets"}

@@ -31,8 +31,8 @@ class RunningSystem:
         # The write end of this pipe dies with the test process, and `mm up` with it.
         self.leash, self._hold = os.pipe()
 
-    def start(self, *arguments: str, rate: int = 150) -> None:
-        """Start `mm up --headless` and wait until it trades."""
+    def start(self, *arguments: str, rate: int = 150, trading: bool = True) -> None:
+        """Start `mm up --headless`, and wait until it trades unless ``trading`` is False."""
         self.process = subprocess.Popen(
             [
                 *(*MM, "up", "--headless", "--rate", str(rate)),
@@ -44,8 +44,9 @@ class RunningSystem:
             env=os.environ | {"MM_LEASH_FD": str(self.leash), "MM_LEASH_SERVER": ""},
             pass_fds=(self.leash,),
         )
-        wait_for("a server", self.status, 30)
-        self.trades_on(30)
+        if trading:
+            wait_for("a server", self.status, 30)
+            self.trades_on(30)
 
     def start_beside(self, *kinds: str) -> list[subprocess.Popen[bytes]]:
         """Start a second process of each kind by hand, with the id 2."""
