@@ -141,7 +141,7 @@ class Up:
             late = duration_s is not None and time.monotonic() - started_at >= duration_s
             return late or self._supervisor.finished("publisher")
 
-        LiveView(source, self.console, self._full_screen, run_status).run(stop, over)
+        LiveView(source, self.console, self._full_screen, run_status, self._say).run(stop, over)
 
     def _end_trading(self, source: SnapshotSource) -> None:
         """Stop the publishers, let the others process what was sent, then stop them too."""

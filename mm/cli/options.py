@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from rich.console import RenderableType
 
 from mm.errors import UsageError
-from mm.facts import found_durability
+from mm.facts import Stoppage, found_durability, stoppages_now
 from mm.host import CHILD_URL, DataDir, System
 from mm.market import Durability, load_config
 from mm.orders import read_tape
@@ -188,20 +188,25 @@ process_id = click.option(
 )
 
 
-def show(as_json: bool, facts: object, shown: RenderableType, scripts: Scripts) -> None:
-    """Print ``facts`` as JSON, or ``shown`` for people, and say it when durability is weak.
+def show(as_json: bool, facts: object, shown: RenderableType, scripts: Scripts) -> list[Stoppage]:
+    """Print ``facts`` as JSON, or ``shown`` for people; what stops trading now.
 
-    A weak durability stands above what is shown, in JSON that is an object, and with all JSON on
-    standard error.
+    What stops trading and a weak durability stand above what is shown, in JSON that is an object,
+    and with all JSON on standard error.
     """
+    stopped = stoppages_now(scripts)
     durability = found_durability(*durability_settings(scripts))
     console = make_console()
     if as_json:
         if isinstance(facts, dict):
-            facts = facts | durability.facts()
+            facts = facts | durability.facts() | {"trouble": [one.words for one in stopped]}
         console.out(json.dumps(facts, indent=2), highlight=False)
         console = make_console(stderr=True)
+    for one in stopped:
+        line = f"- {one.words}" if one.expected else f"TROUBLE: {one.words}"
+        print_line(console, line, "" if one.expected else "bold red")
     if durability.warning:
         print_line(console, durability.warning, "bold red")
     if not as_json:
         console.print(shown)
+    return stopped

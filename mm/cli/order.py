@@ -6,6 +6,8 @@ import click
 
 from mm.cli.main import fail
 from mm.cli.options import Positive, json_option, show, system_options
+from mm.errors import TimedOut
+from mm.facts import stoppages_now
 from mm.host import System
 from mm.market import CONFLICT, REASONS
 from mm.orders import OrderClient, Ticket, first_order, report_facts
@@ -56,7 +58,11 @@ def order_command(
     scripts = system.scripts()
     config = require_config(scripts)
     order = ticket.order(config)
-    report = OrderClient(scripts.client, system.keys, client_id).submit(order, timeout)
+    try:
+        report = OrderClient(scripts.client, system.keys, client_id).submit(order, timeout)
+    except TimedOut as error:
+        causes = "".join(f" {one.words}." for one in stoppages_now(scripts))
+        raise TimedOut(f"{error}{causes}") from error
     first = first_order(scripts, config, order, report)
     if first is not None:
         # Another sender with these ids may have got the report that was read.

@@ -36,11 +36,17 @@ from mm.terminal import (
 @json_option
 @system_options
 def status_command(as_json: bool, system: System) -> None:
-    """Show the system's state in one line, and its processes."""
+    """Show the system's state in one line, and its processes.
+
+    Exit status 1 while something stops trading: a server that refuses writes, a kind of process of
+    which none is live, a halted symbol. What it is stands above the line.
+    """
     scripts = system.scripts()
     found = take_snapshot(scripts)
     shown = Group(Parts(status_line(found, History())), processes_table(found))
-    show(as_json, status_facts(found), shown, scripts)
+    stopped = show(as_json, status_facts(found), shown, scripts)
+    if any(not one.expected for one in stopped):
+        sys.exit(1)
 
 
 @click.command("positions")

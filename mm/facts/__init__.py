@@ -20,14 +20,18 @@ from mm.facts.positions import (
 from mm.facts.processes import ProcessRow, process_rows
 from mm.facts.quotes import active_quotes, halts, placement_of, quotes_facts, symbol_count
 from mm.facts.status import status_facts
+from mm.facts.trouble import HALT, Stoppage, TroubleLog, stoppages, stoppages_now, unreachable
 
 __all__ = [
+    "HALT",
     "Budget",
     "FoundDurability",
     "Mark",
     "ProcessRow",
     "Profit",
     "Reserved",
+    "Stoppage",
+    "TroubleLog",
     "active_quotes",
     "average_cost",
     "budgets",
@@ -43,6 +47,9 @@ __all__ = [
     "quotes_facts",
     "reservations",
     "status_facts",
+    "stoppages",
+    "stoppages_now",
     "symbol_count",
     "total_profit",
+    "unreachable",
 ]

@@ -15,6 +15,7 @@ from mm.host.supervise import (
     Supervisor,
     exit_reason,
     exit_with_parent,
+    stamped,
 )
 from mm.host.throwaway import ThrowawaySystem, interrupted_by_signals
 
@@ -45,4 +46,5 @@ __all__ = [
     "log_to_stderr",
     "module_command",
     "module_environment",
+    "stamped",
 ]

@@ -35,6 +35,11 @@ MAX_OUT_BYTES = 1_000_000
 MAX_LAST_LINE = 200
 
 
+def stamped(text: str) -> str:
+    """The text of an event after its time of day in UTC, as in ``12:00:00Z it happened``."""
+    return f"{time.strftime('%H:%M:%SZ', time.gmtime())} {text}"
+
+
 def exit_reason(code: int) -> str:
     """An exit status in words: ``signal 9`` or ``exit status 1``."""
     return f"signal {-code}" if code < 0 else f"exit status {code}"
@@ -85,7 +90,7 @@ class Supervisor:
 
     def note(self, text: str) -> None:
         """Add an event to the notes, with the time of day in UTC as everywhere on screen."""
-        self.notes.append(f"{time.strftime('%H:%M:%SZ', time.gmtime())} {text}")
+        self.notes.append(stamped(text))
 
     def add(self, name: str, *arguments: str) -> None:
         """Start a child that runs the program with these arguments."""

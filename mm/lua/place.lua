@@ -63,15 +63,14 @@ if ended[symbol] then
 end
 local net = tonumber(net_lots)
 local position_room = { bid = position_limit - net, ask = position_limit + net }
-local sides = {}
+local sides, is_own = {}, function(other) return other == symbol end
 for _, name in ipairs({ 'bid', 'ask' }) do
   local lot_units = exposure_mode == 'notional' and asked[name].ticks * multiplier or 1
   -- What the position limit allows, and what would fit if no other symbol had a quote.
   local wanted_lots = math.min(asked[name].lots, math.max(0, position_room[name]),
     math.floor(exposure.limit / lot_units))
   local free = walk_queue(waiting[name], keys.reservation, name,
-    free_units(exposure, name, due_total[name] + own[name]), ended,
-    function(other) return other == symbol end)
+    free_units(exposure, name, due_total[name] + own[name]), ended, is_own)
   local lots = math.min(wanted_lots, math.floor(free / lot_units))
   if trigger == 'capacity' then
     -- A top-up gives nothing back. Else waiting symbols would pass capacity round for ever.
@@ -105,15 +104,15 @@ else
   redis.call('ZADD', keys.expiry, expires_word, symbol)
 end
 queue_up(keys.exposure, waiting, symbol, sides, own)
-reserve(keys.exposure, reservation_key, own, bid, ask, quote_id, expires_ms)
 redis.call('HSET', symbol_key, 'quote_version', quote_version, 'outcome', outcome)
+local event_id = own.event_id
 if not silent then
-  local event_id = redis.call('XADD', keys.quotes, 'MAXLEN', '~', keep_quotes, '*',
+  event_id = redis.call('XADD', keys.quotes, 'MAXLEN', '~', keep_quotes, '*',
     'event', omitted and 'withdrawn' or 'active', 'symbol', symbol, 'quote_id', quote_id,
     'quote_version', quote_version, 'outcome', outcome, 'bid_ticks', bid_ticks, 'bid_lots', granted_bid,
     'ask_ticks', ask_ticks, 'ask_lots', granted_ask, 'requested_bid_lots', bid_lots,
     'requested_ask_lots', ask_lots, 'position_version', position_version, 'fill_seq', fill_seq,
     'expires_ms', expires_word, 'maker_id', maker_id, 'trigger', trigger, 'ts_ms', text(now))
-  redis.call('HSET', reservation_key, 'event_id', event_id)
 end
+reserve(keys, symbol, own, sides, quote_id, event_id, expires_ms)
 return { outcome, quote_id, bid.lots, ask.lots, expires_ms }

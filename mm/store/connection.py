@@ -7,7 +7,7 @@ are off here: only the caller can tell whether a retry is safe.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +42,15 @@ REFUSING_SETTINGS = ("min-replicas-to-write", "stop-writes-on-bgsave-error", "sa
 class ServerInfo:
     """A server's ``name`` (redis or valkey), version and persistence settings.
 
-    ``hidden`` is why the server does not show its settings, or empty text. ``refusals`` are the
-    reasons, in words, for which it refuses writes now.
+    ``hidden`` is why the server does not show its settings, or empty text. ``refusals``
+    are the causes for which it refuses writes now, with their words.
     """
 
     name: str
     version: str
     settings: dict[str, str]
     hidden: str = ""
-    refusals: tuple[str, ...] = ()
+    refusals: dict[str, str] = field(default_factory=dict)
 
     @property
     def weak(self) -> list[str]:
@@ -120,7 +120,7 @@ def server_info(client: redis.Redis) -> ServerInfo:
         str(info.get(f"{name}_version", "unknown")),
         decoded,
         why or hidden,
-        tuple(_refusals(info, decoded)),
+        dict(_refusals(info, decoded)),
     )
 
 
@@ -137,26 +137,24 @@ def _if_allowed(read: Callable[[], Any]) -> tuple[dict[Any, Any], str]:
         raise as_own_error(error) from error
 
 
-def _refusals(info: Mapping[str, Any], settings: Mapping[str, str]) -> Iterator[str]:
+def _refusals(info: Mapping[str, Any], settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Why the server refuses writes now, by the rules of both servers."""
     if info.get("role") == "slave" and info.get("slave_read_only", 1):
         primary = f"{info.get('master_host')}:{info.get('master_port')}"
-        yield f"it is a read-only replica of {primary}. Name that server with --redis-url"
+        yield "replica", f"it is a read-only replica of {primary}. Name that one with --redis-url"
     limit = int(info.get("maxmemory", 0))
     used = int(info.get("used_memory", 0)) - int(info.get("mem_not_counted_for_evict", 0))
     if 0 < limit < used:
-        yield (
-            f"its memory limit is reached, {used:,} of {limit:,} bytes are used. Raise maxmemory,"
-            " or free memory"
-        )
+        found = f"its memory limit is reached, {used:,} of {limit:,} bytes are used"
+        yield "memory", f"{found}. Raise maxmemory, or free memory"
     snapshot_failed = info.get("rdb_last_bgsave_status") == "err" and settings.get("save")
     if info.get("aof_last_write_status") == "err":
-        yield "it cannot write its append-only file. Is its disk full?"
+        yield "disk", "it cannot write its append-only file. Is its disk full?"
     elif snapshot_failed and settings.get("stop-writes-on-bgsave-error") == "yes":
-        yield "it could not save its last snapshot to disk. Is its disk full?"
+        yield "disk", "it could not save its last snapshot to disk. Is its disk full?"
     needed, good = settings.get("min-replicas-to-write", "0"), info.get("min_slaves_good_slaves")
     if good is not None and needed.isdigit() and int(good) < int(needed):
-        yield f"it has {good} good replicas, and min-replicas-to-write is {needed}"
+        yield "replicas", f"it has {good} good replicas, and min-replicas-to-write is {needed}"
 
 
 def check_durability(info: ServerInfo, durability: Durability) -> None:

@@ -60,7 +60,8 @@ def durability_settings(scripts: Scripts) -> tuple[Durability, tuple[str, ...] |
     with contextlib.suppress(MMError, RedisError):
         stored = scripts.client.hget(scripts.keys.named("config"), "durability")
     with contextlib.suppress(MMError, RedisError):
-        weak = tuple(server_info(scripts.client).weak)
+        info = server_info(scripts.client)
+        weak = None if info.hidden else tuple(info.weak)
     return ("relaxed" if stored == b"relaxed" else "always"), weak
 
 

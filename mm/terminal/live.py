@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.text import Text
 
 from mm.errors import Unavailable
+from mm.facts import TroubleLog
+from mm.host import stamped
 from mm.store import Snapshot
 from mm.terminal.console import can_draw, print_line
+from mm.terminal.draw import plain
 from mm.terminal.screen import History, RunStatus, market_screen, status_line
 from mm.terminal.watch import SnapshotSource
 
@@ -20,14 +25,17 @@ from mm.terminal.watch import SnapshotSource
 FRAME_S, STATUS_S = 0.25, 2.0
 #: `mm watch` without a full screen ends when the system has not answered for so many seconds.
 GONE_S = 15.0
+#: Lines on what stopped trading that `mm watch` remembers.
+NOTES_KEPT = 20
 
 
 class LiveView:
     """Shows the snapshots of a source on one console.
 
     With ``full_screen`` each frame covers the whole terminal; without it a status line is printed
-    every ``STATUS_S``. ``run_status`` returns what is shown beside the snapshot. ``silent_s`` is
-    for how long no snapshot could be taken.
+    every ``STATUS_S``. ``run_status`` returns what is shown beside the snapshot. ``say`` gets a
+    line when something begins to stop trading and when it is over. ``silent_s`` is for how long no
+    snapshot could be taken.
     """
 
     def __init__(
@@ -36,11 +44,14 @@ class LiveView:
         console: Console,
         full_screen: bool,
         run_status: Callable[[], RunStatus],
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._source = source
         self._console = console
         self._full_screen = full_screen
         self._run_status = run_status
+        self._say = say
+        self._trouble = TroubleLog()
         self._history = History()
         self._next_status = 0.0
         self._answered_at = time.monotonic()
@@ -61,27 +72,31 @@ class LiveView:
                 if found is not None:
                     self._answered_at = time.monotonic()
                     self._history.add(found)
+                status = self._run_status()
+                for line in self._trouble.update(time.monotonic(), status.stoppages):
+                    self._say(line)
                 if live is not None:
-                    live.update(self._frame(found), refresh=True)
+                    live.update(self._frame(found, status), refresh=True)
                 elif time.monotonic() >= self._next_status:
                     self._next_status = time.monotonic() + STATUS_S
-                    self._print_status(found)
+                    self._print_status(found, status)
 
     def _screen(self) -> contextlib.AbstractContextManager[Live | None]:
         if not self._full_screen:
             return contextlib.nullcontext()
         return Live(console=self._console, screen=True, auto_refresh=False)
 
-    def _frame(self, found: Snapshot | None) -> RenderableType:
-        if found is None:
-            return self._source.unavailable_text()
+    def _frame(self, found: Snapshot | None, status: RunStatus) -> RenderableType:
         size = self._console.size
-        return market_screen(found, self._history, self._run_status(), size.width, size.height)
+        if found is None:
+            notes = [Text(f"- {plain(note)}") for note in reversed(status.notes)]
+            return Group(self._source.unavailable_text(), *notes[: size.height // 2])
+        return market_screen(found, self._history, status, size.width, size.height)
 
-    def _print_status(self, found: Snapshot | None) -> None:
+    def _print_status(self, found: Snapshot | None, status: RunStatus) -> None:
         line = self._source.unavailable_text().plain
         if found is not None:
-            line = status_line(found, self._history, self._run_status())
+            line = status_line(found, self._history, status)
         print_line(self._console, line)
 
 
@@ -95,7 +110,14 @@ def run_watch(source: SnapshotSource, console: Console, stop: threading.Event) -
     if source.snapshot() is None:
         raise Unavailable(source.trouble)
     drawn = can_draw(console)
-    view = LiveView(source, console, drawn, source.run_status)
+    notes: deque[str] = deque(maxlen=NOTES_KEPT)
+
+    def say(text: str) -> None:
+        notes.append(stamped(text))
+        if not drawn:
+            print_line(console, notes[-1])
+
+    view = LiveView(source, console, drawn, lambda: source.run_status(tuple(notes)), say)
     view.run(stop, lambda: not drawn and view.silent_s >= GONE_S)
     if not stop.is_set() and view.silent_s >= GONE_S:
         raise Unavailable(f"the system has not answered for {GONE_S:.0f} s: {source.trouble}")

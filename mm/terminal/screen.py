@@ -16,7 +16,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from mm.facts import (
+    HALT,
     FoundDurability,
+    Stoppage,
     active_quotes,
     budgets,
     found_durability,
@@ -126,12 +128,19 @@ class RunStatus:
     ``server`` names the server (``valkey 9.1.2 (managed)``). ``weak`` are its settings with which
     an acknowledged write may be lost; None when it does not show its settings. ``notes`` is what
     the supervisor has done, oldest first, and ``restarts`` its count by process name.
+    ``stoppages`` is what stops trading now, the gravest first.
     """
 
     server: str
     weak: tuple[str, ...] | None = ()
     notes: tuple[str, ...] = ()
     restarts: Mapping[str, int] = field(default_factory=dict)
+    stoppages: tuple[Stoppage, ...] = ()
+
+    def beside_halts(self, expected: bool) -> list[str]:
+        """The words of the stoppages that are no halts: the expected ones, or the others."""
+        found = (one for one in self.stoppages if not one.cause.startswith(HALT))
+        return [plain(one.words) for one in found if one.expected is expected]
 
     def durability(self, snapshot: Snapshot) -> FoundDurability:
         """The durability of the running system."""
@@ -161,6 +170,9 @@ def status_line(snapshot: Snapshot, history: History, status: RunStatus | None =
     parts.append(f"restarts {sum(row.restarts for row in rows)}")
     if status and (warning := status.durability(snapshot).warning):
         parts.append(warning)
+    if status:
+        parts += [f"TROUBLE: {words}" for words in status.beside_halts(expected=False)]
+        parts += status.beside_halts(expected=True)
     return "  ".join(parts)
 
 
@@ -203,20 +215,23 @@ def _orders(snapshot: Snapshot, history: History, width: int) -> Text:
 
 
 def _alerts(snapshot: Snapshot, status: RunStatus, width: int, max_lines: int) -> list[Text]:
-    """What needs attention: halts first, then weak durability, then the latest notes."""
+    """What needs attention: what stops all trading, halts, weak durability, the latest notes."""
     halted = list(halts(snapshot).items())
     lines = [
         Text.assemble((f"HALTED {name}", f"bold reverse {BAD}"), f" {plain(why)}")
         for name, why in halted
     ]
-    shown = max(max_lines - 1, 1)
+    trouble = status.beside_halts(expected=False)[: max(max_lines // 2, 1)]
+    shown = max(max_lines - 1 - len(trouble), 1)
     if len(lines) > shown:
         others = Text(f" and {grouped(len(lines) - shown)} more halted", f"bold {BAD}")
         lines = [*lines[: shown - 1], lines[shown - 1].append_text(others)]
+    lines = [*(Text(f"TROUBLE: {words}", f"bold {BAD}") for words in trouble), *lines]
     durability = status.durability(snapshot)
     if durability.warning:
         _, _, risk = durability.warning.partition(durability.text)
         lines.append(Text.assemble((f"! {durability.text}", f"bold {BAD}"), plain(risk)))
+    lines += [Text(f"- {words}") for words in status.beside_halts(expected=True)]
     lines += [Text(f"- {plain(note)}") for note in reversed(status.notes)]
     return [cut(line, width) for line in lines[:max_lines]]
 

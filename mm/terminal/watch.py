@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+
 from redis.exceptions import RedisError
 from rich.text import Text
 
 from mm.errors import SystemRefused, Unavailable
-from mm.store import Keys, Scripts, ServerInfo, Snapshot, open_client, server_info, take_snapshot
+from mm.facts import Stoppage, stoppages, unreachable
+from mm.store import (
+    Keys,
+    Scripts,
+    ServerInfo,
+    Snapshot,
+    open_client,
+    server_info,
+    take_snapshot,
+    trouble_of,
+)
 from mm.terminal.screen import RunStatus
 
 #: What a snapshot for the screen includes: newest fill entries and quote events, and symbols.
 RECENT = 24
 MAX_SYMBOLS = 60
+#: Seconds from one look at what the server says of itself to the next.
+INFO_S = 1.0
 
 
 class SnapshotSource:
@@ -23,6 +38,8 @@ class SnapshotSource:
     def __init__(self, url: str, keys: Keys) -> None:
         self._scripts = Scripts(open_client(url), keys)
         self._info: ServerInfo | None = None
+        self._info_due = 0.0
+        self._last: Snapshot | None = None
         self.trouble = ""
 
     @property
@@ -33,15 +50,23 @@ class SnapshotSource:
     def snapshot(self, recent: int = RECENT, max_symbols: int = MAX_SYMBOLS) -> Snapshot | None:
         """The system now, or None with the reason in ``trouble``."""
         try:
-            if self._info is None:
+            if self._info is None or time.monotonic() >= self._info_due:
                 self._info = server_info(self._scripts.client)
+                self._info_due = time.monotonic() + INFO_S
             found = take_snapshot(self._scripts, recent, max_symbols)
         except (RedisError, SystemRefused, Unavailable, OSError) as error:
-            self._info = None
-            self.trouble = str(error)
+            self._info = self._last = None
+            self.trouble = trouble_of(error).words
             return None
         self.trouble = ""
+        self._last = found
         return found
+
+    def stoppages(self, supervised: Mapping[str, int]) -> list[Stoppage]:
+        """What stops trading by the last snapshot, or why there is none."""
+        if self._last is None:
+            return [unreachable(self.trouble)] if self.trouble else []
+        return stoppages(self._last, self._info, supervised)
 
     def unavailable_text(self) -> Text:
         """What to show while there is no snapshot."""
@@ -54,7 +79,7 @@ class SnapshotSource:
     @property
     def weak(self) -> tuple[str, ...] | None:
         """The server's settings with which an acknowledged write may be lost; None if unknown."""
-        return None if self._info is None else tuple(self._info.weak)
+        return None if self._info is None or self._info.hidden else tuple(self._info.weak)
 
     def run_status(
         self,
@@ -64,4 +89,5 @@ class SnapshotSource:
     ) -> RunStatus:
         """What the screen shows beside the snapshot; ``managed`` when `mm up` runs the server."""
         server = self.server() + (" (managed)" if managed else "")
-        return RunStatus(server, self.weak, notes, restarts or {})
+        found = tuple(self.stoppages(restarts or {}))
+        return RunStatus(server, self.weak, notes, restarts or {}, found)

@@ -24,7 +24,7 @@ BANDS = [
 #: From outside the standard library: package -> the rooms that import it. The list is exact.
 OUTSIDE = {
     # The client library: from the store up, most of it for its errors.
-    "redis": {"store", "process", "publisher", "orders", "audit", "host", "terminal"}
+    "redis": {"store", "process", "publisher", "orders", "facts", "audit", "host", "terminal"}
     | {"lab.bench", "lab.chaos", "lab.demo"},
     # What draws.
     "rich": {"terminal", "lab.bench", "lab.chaos", "lab.demo", "up", "cli"},

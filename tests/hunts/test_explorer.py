@@ -43,7 +43,7 @@ BREAKS = {
         *("core", "exposure-bounded"),
     ),
     "no release at expiry": (
-        *("expire", "adjust(exposure_key, -old.bid, -old.ask)", ""),
+        *("expire", "adjust(keys.exposure, -old.bid, -old.ask)", ""),
         *("core", "exposure-exact"),
     ),
     "a cursor that stays": (

@@ -34,9 +34,9 @@ CRUCIAL = {
     "the outcome's memory": ("match", "remember(seen_prefix, bucket, window, outcomes)", ""),
     "the exchange's cursor": ("match", "redis.call('HSET', cursors_key, 'exchange'", ""),
     "the state service's cursor": ("commit", "redis.call('HSET', cursors_key, 'state'", ""),
-    "the reservation by a placement": ("exposure", "adjust(exposure_key, bid.units", ""),
+    "the reservation by a placement": ("exposure", "adjust(keys.exposure, bid.units", ""),
     "the release by a fill": ("book", "adjust(keys.exposure, -released.sell", ""),
-    "the release by the end of a quote": ("expiry", "release(keys.exposure", ""),
+    "the release by the end of a quote": ("expiry", "release(keys, symbol", ""),
     "the claims of earlier waiters": ("waiting", "free = free - claim", ""),
     "the sequence of fills": ("position", "seq ~= text(version)", "elseif false then"),
 }

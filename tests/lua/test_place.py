@@ -393,7 +393,7 @@ class TestExpired:
 
     def test_many_due(self, make_world: MakeWorld) -> None:
         """With 300 expired quotes at once the totals stay exact and nothing is granted twice."""
-        ttl, parameters = 1200, {"position_limit_lots": 999}
+        ttl, parameters = 2000, {"position_limit_lots": 999}
         world = make_world(301, 300, 1, of_symbol=parameters, quote_ttl_ms=ttl, refresh_ms=1)
         world.scripts.place_many([world.proposal(name) for name in world.names[:300]])
         assert world.reserved() == (300, 300)
@@ -401,9 +401,9 @@ class TestExpired:
         placed = world.propose(world.names[300], bid_lots=300, ask_lots=300)
         assert (placed.bid_lots, placed.ask_lots) == (256, 256)
         assert world.reserved() == (300, 300)
-        assert_sound(world)
         assert world.scripts.expire().more is False
         assert world.reserved() == (256, 256)
+        assert_sound(world)
 
     def test_lost_announcement(self, make_world: MakeWorld) -> None:
         """Without the event of its placement an expired quote is still released and announced."""

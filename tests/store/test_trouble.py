@@ -54,16 +54,16 @@ class TestOnAServer:
     def test_memory_limit(self, server: str) -> None:
         """At the memory limit the error and INFO both say so, and stop saying so when it ends."""
         with own_server(server) as client:
-            assert server_info(client).refusals == ()
+            assert server_info(client).refusals == {}
             client.config_set("maxmemory", 1)
             found = failure(client, *WRITE)
             assert (found.kind, found.final) == ("refusing_writes", False)
             assert "memory limit" in found.words
-            (why,) = server_info(client).refusals
+            (why,) = server_info(client).refusals.values()
             assert "memory limit" in why
             assert "of 1 bytes" in why
             client.config_set("maxmemory", 0)
-            assert server_info(client).refusals == ()
+            assert server_info(client).refusals == {}
 
     def test_read_only_replica(self, server: str) -> None:
         """A replica refuses writes: what to do is said, and INFO names the primary."""
@@ -72,20 +72,20 @@ class TestOnAServer:
             found = failure(client, *WRITE)
             assert found.kind == "refusing_writes"
             assert "primary with --redis-url" in found.words
-            (why,) = server_info(client).refusals
+            (why,) = server_info(client).refusals.values()
             assert "replica of 127.0.0.1:1" in why
             client.config_set("replica-read-only", "no")
-            assert server_info(client).refusals == ()
+            assert server_info(client).refusals == {}
 
     def test_too_few_replicas(self, server: str) -> None:
         """A server that asks for more replicas than it has refuses writes, and says so."""
         with own_server(server) as client:
             client.config_set("min-replicas-to-write", 2)
             assert failure(client, *WRITE).kind == "refusing_writes"
-            (why,) = server_info(client).refusals
+            (why,) = server_info(client).refusals.values()
             assert "0 good replicas" in why
             client.config_set("min-replicas-to-write", 0)
-            assert server_info(client).refusals == ()
+            assert server_info(client).refusals == {}
 
     def test_failed_snapshot(self, server: str) -> None:
         """A server that could not save its snapshot refuses writes (MISCONF), and says so."""
@@ -94,10 +94,10 @@ class TestOnAServer:
             fail_to_save(client)
             assert failure(client, *WRITE).kind == "refusing_writes"
             assert "disk" in failure(client, *WRITE).words
-            (why,) = server_info(client).refusals
+            (why,) = server_info(client).refusals.values()
             assert "snapshot" in why
             client.config_set("stop-writes-on-bgsave-error", "no")
-            assert server_info(client).refusals == ()
+            assert server_info(client).refusals == {}
 
     def test_busy(self, server: str) -> None:
         """While a foreign script runs for long the server is not able now: nothing is final."""

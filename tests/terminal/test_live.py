@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from mm.errors import Unavailable
+from mm.facts import Stoppage
 from mm.store import Keys, Snapshot, take_snapshot
 from mm.terminal import LiveView, RunStatus, SnapshotSource, run_watch
 from tests.kit import World
@@ -82,3 +84,25 @@ def test_watch_needs_something_to_show() -> None:
     """``mm watch`` on a server that does not answer says so instead of an empty screen."""
     with pytest.raises(Unavailable, match="no server answers"):
         run_watch(StubSource([None]), Console(file=io.StringIO()), threading.Event())
+
+
+def test_beginning_and_end_of_trouble_are_said(
+    fake_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stops trading is said when it has lasted, and again when it is over."""
+    monkeypatch.setattr("mm.facts.trouble.SETTLED_S", 0.0)
+    found = take_snapshot(fake_world.scripts)
+    refusing = replace(STATUS, stoppages=(Stoppage("memory", "memory is full"),))
+    statuses = iter([STATUS, refusing, refusing, STATUS])
+    left, said = [True] * 4, list[str]()
+    view = LiveView(
+        StubSource([found] * 4),
+        Console(file=io.StringIO()),
+        False,
+        lambda: next(statuses),
+        said.append,
+    )
+    view.run(threading.Event(), lambda: not left or not left.pop())
+    begin, end = said
+    assert begin == "TROUBLE: memory is full"
+    assert end.startswith("over after ") and end.endswith(" s: memory is full")

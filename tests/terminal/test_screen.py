@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from rich.console import Group
 
 from mm.errors import SystemRefused
+from mm.facts import Stoppage
 from mm.market import Config, default_config
 from mm.terminal import (
     History,
@@ -77,6 +78,26 @@ def test_unknown_durability_is_a_warning(fake_world: World) -> None:
     """A durability that could not be read is not shown as the strong one."""
     unknown = replace(STATUS, weak=None)
     assert "durability UNKNOWN" in shown(fake_world, status=unknown)
+
+
+@pytest.mark.parametrize("height", [8, 24, 50])
+def test_what_stops_trading_stands_out_everywhere(fake: Fake, height: int) -> None:
+    """Trouble stands above halts and notes at every height, and in the status line."""
+    refusing = Stoppage("memory", "the server refuses writes, so orders wait: memory")
+    scarce = Stoppage("exposure", "no exposure is free for BBB", expected=True)
+    status = replace(STATUS, stoppages=(refusing, scarce), notes=("12:00:00Z a note",))
+    world = troubled(fake)
+    text = shown(world, 100, height, status)
+    assert "TROUBLE: the server refuses writes, so orders wait: memory" in text
+    line = status_line(take(world), History(), status)
+    assert "TROUBLE: the server refuses writes, so orders wait: memory" in line
+    assert "no exposure is free for BBB" in line
+    assert "TROUBLE: no exposure" not in line
+    assert "TROUBLE" not in status_line(take(world), History(), STATUS)
+    if height == 50:
+        lines = [one for one in text.splitlines() if "TROUBLE" in one or "HALTED NVDA seq" in one]
+        assert "TROUBLE" in lines[0] and "HALTED" in lines[1]
+        assert "- no exposure is free for BBB" in text
 
 
 def test_empty_system(fake_world: World) -> None:

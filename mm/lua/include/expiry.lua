@@ -28,9 +28,8 @@ end
 -- exposure, and announces the end with the values of the placement from the quotes stream.
 -- `keys` has exposure, expiry, quotes, quote and reservation; `event` is expired or withdrawn.
 local function end_quote(keys, symbol, event, now, keep)
-  local reservation_key = keys.reservation .. symbol
-  local reserved = load_reservation(reservation_key)
-  local quote_id, event_id = reserved.quote_id or '-', reserved.event_id or '0-1'
+  local reserved = load_reservation(keys.reservation .. symbol)
+  local quote_id, event_id = reserved.quote_id or '-', reserved.event_id
   local placement = redis.call('XRANGE', keys.quotes, event_id, event_id)[1]
   local fields = placement and placement[2]
     or { 'event', event, 'symbol', symbol, 'quote_id', quote_id, 'ts_ms', '-' }
@@ -43,7 +42,7 @@ local function end_quote(keys, symbol, event, now, keep)
   end
   redis.call('DEL', keys.quote .. symbol)
   redis.call('ZREM', keys.expiry, symbol)
-  release(keys.exposure, reservation_key, reserved, event == 'expired' and 'expired' or 'released')
+  release(keys, symbol, reserved, event == 'expired' and 'expired' or 'released')
   redis.call('XADD', keys.quotes, 'MAXLEN', '~', keep, '*', unpack(fields))
   return quote_id
 end

@@ -16,12 +16,12 @@ local function load_exposure(exposure_key)
 end
 
 -- load_reservation(reservation_key) -> {bid, ask, quote_id, event_id} of a symbol's reservation.
--- Missing units are 0; quote_id and event_id are false where missing.
+-- Units are 0 where missing, quote_id is false, and event_id is 0-1, which no event has.
 local function load_reservation(reservation_key)
   local bid, ask, quote_id, event_id = unpack(redis.call('HMGET', reservation_key, 'bid_units',
     'ask_units', 'quote_id', 'event_id'))
   return { bid = tonumber(bid) or 0, ask = tonumber(ask) or 0, quote_id = quote_id,
-    event_id = event_id }
+    event_id = event_id or '0-1' }
 end
 
 -- free_units(exposure, side, released) -> the units of the side, bid or ask, that are not reserved.
@@ -37,21 +37,23 @@ local function adjust(exposure_key, bid, ask)
   redis.call('HINCRBY', exposure_key, 'ask_units', text(ask))
 end
 
--- reserve(exposure_key, reservation_key, old, bid, ask, quote_id, expires_ms) replaces the units of
--- the reservation `old` by those of the new quote. `bid` and `ask` have units, wanted_lots (what the
--- symbol would take) and lot_units; `expires_ms` is 0 when there is no new quote.
-local function reserve(exposure_key, reservation_key, old, bid, ask, quote_id, expires_ms)
-  adjust(exposure_key, bid.units - old.bid, ask.units - old.ask)
-  redis.call('HSET', reservation_key, 'quote_id', quote_id, 'bid_units', text(bid.units),
+-- reserve(keys, symbol, old, sides, quote_id, event_id, expires_ms) replaces the units of the symbol's
+-- reservation `old` by those of its new quote. `sides` has bid and ask, each with units, wanted_lots
+-- (what the symbol would take) and lot_units; `event_id` is the quote event of the placement, and
+-- `expires_ms` 0 when there is no new quote. `keys` has exposure and reservation.
+local function reserve(keys, symbol, old, sides, quote_id, event_id, expires_ms)
+  local bid, ask = sides.bid, sides.ask
+  adjust(keys.exposure, bid.units - old.bid, ask.units - old.ask)
+  redis.call('HSET', keys.reservation .. symbol, 'quote_id', quote_id, 'bid_units', text(bid.units),
     'ask_units', text(ask.units), 'expires_ms', text(expires_ms),
     'state', expires_ms == 0 and 'released' or 'active', 'bid_wanted_lots', text(bid.wanted_lots),
     'ask_wanted_lots', text(ask.wanted_lots), 'bid_lot_units', text(bid.lot_units),
-    'ask_lot_units', text(ask.lot_units))
+    'ask_lot_units', text(ask.lot_units), 'event_id', event_id)
 end
 
--- release(exposure_key, reservation_key, old, state) empties the reservation `old`; `state` is its new
--- state, expired or released.
-local function release(exposure_key, reservation_key, old, state)
-  adjust(exposure_key, -old.bid, -old.ask)
-  redis.call('HSET', reservation_key, 'bid_units', '0', 'ask_units', '0', 'state', state)
+-- release(keys, symbol, old, state) empties the symbol's reservation `old`; `state` is its new state,
+-- expired or released. `keys` has exposure and reservation.
+local function release(keys, symbol, old, state)
+  adjust(keys.exposure, -old.bid, -old.ask)
+  redis.call('HSET', keys.reservation .. symbol, 'bid_units', '0', 'ask_units', '0', 'state', state)
 end

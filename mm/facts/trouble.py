@@ -1,0 +1,154 @@
+"""What stops trading now, in plain sentences: the one voice of every screen and of ``--json``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from redis.exceptions import RedisError
+
+from mm.errors import MMError
+from mm.facts.processes import process_rows
+from mm.facts.quotes import halts
+from mm.store import Scripts, ServerInfo, Snapshot, server_info, take_snapshot, trouble_of
+
+#: The kinds of process without which trading stops -> what then stands still.
+_NEEDED = {
+    "exchange": ("exchange", "orders wait for their reports"),
+    "state": ("trading state service", "fills wait, and positions stand still"),
+    "maker": ("maker", "quotes run out and are not replaced"),
+}
+#: With what the cause of a halt begins.
+HALT = "halt"
+#: The cause of a system whose state cannot be read.
+UNREACHABLE = "server"
+#: The most names in one sentence.
+MAX_NAMES = 5
+#: Seconds that a stoppage lasts before its beginning is announced.
+SETTLED_S = 1.0
+
+
+@dataclass(frozen=True)
+class Stoppage:
+    """Why trading stops, wholly or in part.
+
+    ``cause`` is the same as long as it lasts, while the numbers in ``words`` may change. An
+    ``expected`` one needs nobody's help: it follows from a limit that somebody has set, or a
+    process has just been started.
+    """
+
+    cause: str
+    words: str
+    expected: bool = False
+
+
+def stoppages(
+    snapshot: Snapshot,
+    server: ServerInfo | None = None,
+    supervised: Mapping[str, int] | None = None,
+) -> list[Stoppage]:
+    """Everything that stops trading at the instant, the gravest first.
+
+    ``server`` is what the server says of itself, None when that is unknown. ``supervised`` names
+    the processes that `mm up` runs, which may not have had a heartbeat yet.
+    """
+    found: list[Stoppage] = []
+    if server is not None:
+        found += [Stoppage(cause, _refuses(why)) for cause, why in server.refusals.items()]
+    absent = list(_absent(snapshot, supervised or {}))
+    weak = server.weak if server is not None else []
+    if absent and weak and snapshot.config.durability == "always":
+        found.append(
+            Stoppage(
+                "durability",
+                f"the server does not put every acknowledged write on disk ({', '.join(weak)}):"
+                " processes refuse it without --durability relaxed",
+            )
+        )
+    found += absent
+    return [*found, *_halts(snapshot), *_without_exposure(snapshot)]
+
+
+def _halts(snapshot: Snapshot) -> Iterator[Stoppage]:
+    """The first halted symbols with their reasons, and how many more there are."""
+    found = sorted(halts(snapshot).items())
+    for name, why in found[:MAX_NAMES]:
+        yield Stoppage(f"{HALT} {name}", f"{name} is halted: {why}")
+    if len(found) > MAX_NAMES:
+        yield Stoppage(f"{HALT}s", f"{len(found) - MAX_NAMES} more symbols are halted")
+
+
+def unreachable(words: str) -> Stoppage:
+    """The stoppage of a system whose state cannot be read; ``words`` say why."""
+    return Stoppage(UNREACHABLE, words)
+
+
+def stoppages_now(scripts: Scripts) -> list[Stoppage]:
+    """Everything that stops trading now. Never raises: it is shown beside something else."""
+    try:
+        return stoppages(take_snapshot(scripts), server_info(scripts.client))
+    except (MMError, RedisError, OSError) as error:
+        return [unreachable(trouble_of(error).words)]
+
+
+def _refuses(why: str) -> str:
+    return f"the server refuses writes, so orders wait: {why}"
+
+
+def _absent(snapshot: Snapshot, supervised: Mapping[str, int]) -> Iterator[Stoppage]:
+    """The needed kinds of which no process is live."""
+    rows = process_rows(snapshot, supervised)
+    live = {row.kind for row in rows if row.state == "live"}
+    if not live & _NEEDED.keys() and not supervised:
+        yield Stoppage("processes", "no exchange, state service or maker is live: nothing trades")
+        return
+    for kind, (name, effect) in _NEEDED.items():
+        if kind in live:
+            continue
+        new = [row for row in rows if row.kind == kind and row.state == "unheard"]
+        why = f"{new[0].name} has not reported yet" if new else f"no {name} is live"
+        first_start = bool(new) and not any(row.restarts for row in new)
+        yield Stoppage(f"no {kind}", f"{why}: {effect}", expected=first_start)
+
+
+def _without_exposure(snapshot: Snapshot) -> Iterator[Stoppage]:
+    """The symbols that wait for exposure and have no quote meanwhile."""
+    waiting = snapshot.waiting_bid | snapshot.waiting_ask
+    found = [name for name in waiting if snapshot.expiry.get(name, 0) <= snapshot.now_ms]
+    if found:
+        more = f" and {len(found) - MAX_NAMES} more" if len(found) > MAX_NAMES else ""
+        yield Stoppage(
+            "exposure",
+            f"no exposure is free, so these have no quote: {' '.join(found[:MAX_NAMES])}{more}",
+            expected=True,
+        )
+
+
+@dataclass
+class TroubleLog:
+    """Says when a stoppage begins and when it is over; the caller has the clock.
+
+    One that is expected, or over before it has lasted ``SETTLED_S``, is not announced. While the
+    system cannot be read no other stoppage is said to be over.
+    """
+
+    _since: dict[str, tuple[float, str]] = field(default_factory=dict)
+    _announced: set[str] = field(default_factory=set)
+
+    def update(self, now_s: float, found: Sequence[Stoppage]) -> list[str]:
+        """The lines to show now, given everything that stops trading now."""
+        lines = []
+        found = [one for one in found if not one.expected]
+        causes = {one.cause for one in found}
+        known = UNREACHABLE not in causes
+        for cause in [cause for cause in self._since if known and cause not in causes]:
+            since_s, words = self._since.pop(cause)
+            if cause in self._announced:
+                self._announced.remove(cause)
+                lines.append(f"over after {now_s - since_s:.1f} s: {words}")
+        for one in found:
+            since_s, _ = self._since.setdefault(one.cause, (now_s, one.words))
+            if one.cause not in self._announced and now_s - since_s >= SETTLED_S:
+                self._announced.add(one.cause)
+                lines.append(f"TROUBLE: {one.words}")
+        return lines

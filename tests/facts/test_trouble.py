@@ -1,0 +1,174 @@
+"""What stops trading: each cause has its sentence while it lasts, and its end is announced."""
+
+from __future__ import annotations
+
+import pytest
+
+from mm.facts import (
+    Stoppage,
+    TroubleLog,
+    stoppages,
+    stoppages_now,
+    unreachable,
+)
+from mm.store import Keys, Scripts, ServerInfo, execute, open_client, take_snapshot
+from tests.kit import Fake, World, small_config
+
+GOOD = ServerInfo(
+    "valkey",
+    "9.1.2",
+    {
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "no-appendfsync-on-rewrite": "no",
+        "maxmemory-policy": "noeviction",
+    },
+)
+KINDS = ("exchange", "state", "maker")
+
+
+def beat(world: World, *kinds: str) -> None:
+    """A heartbeat of a process of each kind."""
+    for kind in kinds:
+        getattr(world, kind)().beat()
+
+
+def words(world: World, server: ServerInfo | None = GOOD, **supervised: int) -> list[str]:
+    """The sentences of what stops trading now."""
+    names = {name.replace("_", "-"): count for name, count in supervised.items()}
+    return [one.words for one in stoppages(take_snapshot(world.scripts), server, names)]
+
+
+def test_nothing_stops_a_whole_system(fake_world: World) -> None:
+    """With every kind live and a good server there is nothing to say."""
+    beat(fake_world, *KINDS)
+    assert words(fake_world) == []
+    assert words(fake_world, None) == []
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ("exchange", "no exchange is live: orders wait for their reports"),
+        ("state", "no trading state service is live: fills wait, and positions stand still"),
+        ("maker", "no maker is live: quotes run out and are not replaced"),
+    ],
+)
+def test_a_missing_kind_is_named(fake_world: World, missing: str, said: str) -> None:
+    """A needed kind of which no process is live is named, also when one was live before."""
+    beat(fake_world, *(kind for kind in KINDS if kind != missing))
+    assert words(fake_world) == [said]
+    beat(fake_world, *KINDS)
+    assert words(fake_world) == []
+    fake_world.advance(2_001)
+    beat(fake_world, *(kind for kind in KINDS if kind != missing))
+    assert words(fake_world) == [said]
+
+
+def test_a_system_at_rest_is_one_sentence(fake_world: World) -> None:
+    """Without any process there is one sentence; those that `mm up` has just started are named."""
+    assert words(fake_world) == ["no exchange, state service or maker is live: nothing trades"]
+    found = words(fake_world, exchange_1=0, state_1=0, maker_1=0, maker_2=0)
+    assert found[0] == "exchange-1 has not reported yet: orders wait for their reports"
+    assert len(found) == 3
+
+    def expected(restarts: int) -> list[bool]:
+        names = dict.fromkeys(("exchange-1", "state-1", "maker-1"), restarts)
+        return [one.expected for one in stoppages(take_snapshot(fake_world.scripts), GOOD, names)]
+
+    assert expected(restarts=0) == [True] * 3
+    assert expected(restarts=1) == [False] * 3
+
+
+def test_a_server_that_refuses_writes_comes_first(fake_world: World) -> None:
+    """Each reason of the server is a sentence, before all others."""
+    server = ServerInfo("redis", "7", GOOD.settings, "", {"memory": "its limit", "disk": "its log"})
+    first, second, third = words(fake_world, server)
+    assert first == "the server refuses writes, so orders wait: its limit"
+    assert second.endswith("its log")
+    assert "nothing trades" in third
+
+
+def test_weak_settings_are_the_reason_of_absence_only(fake_world: World) -> None:
+    """Weak settings stop trading when processes refuse them, and not when they accept them."""
+    weak = ServerInfo("redis", "7", GOOD.settings | {"appendonly": "no"})
+    assert "appendonly no" in words(fake_world, weak)[0]
+    beat(fake_world, *KINDS)
+    assert words(fake_world, weak) == []
+
+
+def test_a_halt_is_named_with_its_reason(fake_world: World) -> None:
+    """A halted symbol and why."""
+    beat(fake_world, *KINDS)
+    execute(fake_world.client, "HSET", "{mm}:symbol:AAA", "halted", "by hand")
+    assert words(fake_world) == ["AAA is halted: by hand"]
+
+
+def test_many_halts_are_counted(fake: Fake) -> None:
+    """The first halts are named and the others counted."""
+    world = World(fake, small_config(7))
+    beat(world, *KINDS)
+    for name in world.names:
+        execute(world.client, "HSET", world.keys.member("symbol:*", name), "halted", "gap")
+    found = words(world)
+    assert len(found) == 6
+    assert found[-1] == "2 more symbols are halted"
+
+
+def test_a_symbol_without_exposure_is_named_while_it_has_no_quote(fake_world: World) -> None:
+    """A symbol that waits for exposure counts when it has no quote, and as a set limit."""
+    beat(fake_world, *KINDS)
+    key = fake_world.keys.named("waiting:bid")
+    execute(fake_world.client, "ZADD", key, 1, "AAA")
+    (found,) = stoppages(take_snapshot(fake_world.scripts), GOOD)
+    assert found.words == "no exposure is free, so these have no quote: AAA"
+    assert found.expected
+    fake_world.propose("AAA", bid=98, ask=101)
+    execute(fake_world.client, "ZADD", key, 1, "AAA")
+    assert words(fake_world) == []
+
+
+def test_a_server_that_does_not_answer_is_a_stoppage() -> None:
+    """Asked for beside something else, an unreachable server is said and raises nothing."""
+    client = open_client("unix:///nowhere/redis.sock")
+    (found,) = stoppages_now(Scripts(client, Keys()))
+    assert found.words.startswith("no server answers")
+
+
+class TestLog:
+    FULL = Stoppage("memory", "memory is full")
+
+    def test_beginning_and_end(self) -> None:
+        """A stoppage is announced once it has lasted, once, and its end with its duration."""
+        log = TroubleLog()
+        assert log.update(10.0, [self.FULL]) == []
+        assert log.update(10.9, [self.FULL]) == []
+        assert log.update(11.0, [self.FULL]) == ["TROUBLE: memory is full"]
+        assert log.update(12.0, [Stoppage("memory", "other numbers")]) == []
+        assert log.update(15.5, []) == ["over after 5.5 s: memory is full"]
+        assert log.update(16.0, []) == []
+
+    def test_a_short_one_is_not_announced(self) -> None:
+        """What is over within a second makes no line; if it comes again it begins anew."""
+        log = TroubleLog()
+        assert log.update(0.0, [self.FULL]) == []
+        assert log.update(0.5, []) == []
+        assert log.update(1.2, [self.FULL]) == []
+
+    def test_an_expected_one_is_not_announced(self) -> None:
+        """What needs nobody's help makes no line."""
+        log = TroubleLog()
+        for second in (0.0, 5.0):
+            assert log.update(second, [Stoppage("exposure", "none is free", expected=True)]) == []
+        assert log.update(6.0, []) == []
+
+    def test_no_end_while_nobody_knows(self) -> None:
+        """While the system cannot be read, what stopped trading before is not said to be over."""
+        log = TroubleLog()
+        log.update(0.0, [self.FULL])
+        log.update(1.0, [self.FULL])
+        gone = [unreachable("no server answers")]
+        assert log.update(2.0, gone) == []
+        assert log.update(3.0, gone) == ["TROUBLE: no server answers"]
+        assert log.update(4.0, [self.FULL]) == ["over after 2.0 s: no server answers"]
+        assert log.update(6.0, []) == ["over after 6.0 s: memory is full"]
