@@ -207,7 +207,7 @@ class Process(ABC):
             if self._scripts is not None:
                 self._scripts.farewell(self.name)
         except (RedisError, OSError) as error:
-            self.log.warning("stopped without a farewell: %s", error)
+            self.log.warning("stopped without a farewell: %s", trouble_of(error).words)
         self.close()
         self.log.info("stopped count=%d", self.count)
 

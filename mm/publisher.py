@@ -18,7 +18,7 @@ from typing import ClassVar
 
 import redis
 
-from mm.errors import ValueRefused
+from mm.errors import Unavailable, ValueRefused
 from mm.market import Config, Durability, Order, check_int
 from mm.orders import (
     Answer,
@@ -120,6 +120,7 @@ class Publisher(Process):
         self._client: OrderClient | None = None
         self._intents: Iterator[Intent] = iter(())
         self._next: Intent | None = None
+        self._run_at_s: float | None = None
         self._started_s: float | None = None
         self._draining_until_s: float | None = None
         self._first = 1
@@ -137,13 +138,17 @@ class Publisher(Process):
     def run(self, stop: threading.Event) -> None:
         """Send until the flow ends or ``stop`` is set, then wait for missing reports.
 
-        Raises SystemRefused and UsageError. It retries after a lost connection, and drops no order.
+        Raises SystemRefused and UsageError, and Unavailable when no server could be used for the
+        whole duration. It retries after a lost connection, and drops no order.
         """
-        self._stop = stop
+        self._stop, self._run_at_s = stop, time.monotonic()
         try:
             super().run(self.over)
         finally:
             self.finish()
+        if self._started_s is None and not stop.is_set():
+            why = self._waiting_for or "no server could be used"
+            raise Unavailable(f"nothing was sent in {self.options.duration_s:g} s: {why}")
 
     def finish(self) -> None:
         """Close the journal and log the summary."""
@@ -264,6 +269,9 @@ class Publisher(Process):
         if self._stop.is_set():
             self._next = None
         elif started_s is None:
+            # Without a server nothing began: the duration counts from the start of the run.
+            if duration_s is not None and now_s - (self._run_at_s or now_s) >= duration_s:
+                self.over.set()
             return
         elif duration_s is not None and now_s - started_s >= duration_s:
             self._next = None

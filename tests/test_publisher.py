@@ -16,7 +16,7 @@ from mm.market import default_config
 from mm.orders import FlowOptions, Summary, newest_answered, read_journal, read_tape
 from mm.process import Process
 from mm.publisher import Publisher, PublisherOptions
-from mm.store import Keys, execute, send_pipeline
+from mm.store import Keys, execute, open_client, send_pipeline
 from tests.kit import SEEDS, Fake, Real, World, assert_sound, small_config, wait_for
 from tests.kit.tapes import trades
 
@@ -508,3 +508,18 @@ def test_creates_no_system(valkey: Real) -> None:
     with pytest.raises(Unavailable, match=r"no system under \{mm\} yet"):
         publisher.open()
     assert valkey.client().dbsize() == 0
+
+
+def test_the_duration_ends_without_a_server_too() -> None:
+    """With no server the publisher ends after its duration, and says what it waited for."""
+    url = "unix:///nowhere/redis.sock"
+    publisher = Publisher(
+        lambda: open_client(url), Keys(), options=PublisherOptions(duration_s=0.2)
+    )
+    said: list[str] = []
+    publisher.say = said.append
+    with pytest.raises(Unavailable, match=r"nothing was sent in 0.2 s: no server answers"):
+        publisher.run(threading.Event())
+    assert len(said) == 1
+    assert said[0].startswith("waiting, for ever: no server answers")
+    assert publisher.summary.sent == 0

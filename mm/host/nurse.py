@@ -14,7 +14,7 @@ from mm.host.supervise import FIRST_DELAY_S, LONGEST_DELAY_S
 class ServerNurse:
     """Restarts one managed server, which the caller has started and will stop.
 
-    ``say`` gets a line for people at each death and at each failed start.
+    ``say`` gets a line for people at each death, at each failed start, and when it is back.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class ServerNurse:
         self._say = say
         self._clock = clock
         self._backoff = Backoff(FIRST_DELAY_S, LONGEST_DELAY_S)
-        self._due_at = 0.0
+        self._due_at = self._died_at = 0.0
 
     def tick(self) -> None:
         """Restart the server if it is dead and due; returns once it serves or has failed.
@@ -37,7 +37,9 @@ class ServerNurse:
         if self.server.running:
             return
         if not self._backoff.attempts:
-            self._say("the server died, restarting it")
+            words = self.server.last_words()
+            self._say(f"the server died{f' ({words})' if words else ''}, restarting it")
+            self._died_at = self._clock()
         elif self._clock() < self._due_at:
             return
         try:
@@ -51,3 +53,4 @@ class ServerNurse:
             )
         else:
             self._backoff.succeeded()
+            self._say(f"the server is back after {self._clock() - self._died_at:.1f} s")

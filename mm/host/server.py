@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import redis
-from redis.exceptions import BusyLoadingError, RedisError
+from redis.exceptions import RedisError
 
 from mm.errors import SystemRefused, shown_path
 from mm.host.binary import allocator, default_binary, identify
 from mm.host.datadir import DataDir
-from mm.store import open_client, socket_url
+from mm.store import open_client, socket_url, trouble_of
 
 _CONFIG = """\
 # Written by `mm up` at each start; changes here are lost.
@@ -41,6 +41,8 @@ maxmemory-policy noeviction
 maxclients 12000
 """
 
+#: Characters of the error with which the server's log ends that are shown.
+MAX_LAST_WORDS = 300
 #: From Linux's prctl(2).
 _PR_SET_PDEATHSIG = 1
 
@@ -71,6 +73,10 @@ class ManagedServer:
     def url(self) -> str:
         """The URL at which the server answers."""
         return self.data_dir.url
+
+    @property
+    def _log(self) -> Path:
+        return self.data_dir.logs / "server.log"
 
     @property
     def running(self) -> bool:
@@ -138,17 +144,16 @@ class ManagedServer:
             try:
                 client.ping()
                 client.shutdown(nosave=True)
-            except BusyLoadingError:
-                pass
-            except redis.exceptions.ConnectionError:
-                self.data_dir.socket.unlink(missing_ok=True)
-                return
-            except RedisError as error:
-                raise SystemRefused(
-                    f"{self.data_dir}: a server that this program did not start"
-                    f" serves there and does not stop ({error}). Stop it, or use another"
-                    " --data-dir."
-                ) from error
+            except (RedisError, OSError) as error:
+                found = trouble_of(error)
+                if not found.answering:
+                    self.data_dir.socket.unlink(missing_ok=True)
+                    return
+                if found.kind != "not_now":
+                    raise SystemRefused(
+                        f"{self.data_dir}: a server that this program did not start serves there"
+                        f" and does not stop ({found.words}). Stop it, or use another --data-dir."
+                    ) from error
             finally:
                 client.close()
             time.sleep(0.05)
@@ -183,7 +188,7 @@ class ManagedServer:
                 )
         except RedisError as error:
             raise SystemRefused(
-                f"{self.data_dir}: its log could not be rewritten: {error}. Is"
+                f"{self.data_dir}: its log could not be rewritten: {trouble_of(error).words}. Is"
                 f" the disk full? See {shown_path(self.data_dir.logs / 'server.log')}"
             ) from error
         finally:
@@ -233,13 +238,19 @@ class ManagedServer:
                 announced = True
             time.sleep(0.005)
 
-    def _why_it_ended(self) -> str:
-        log = self.data_dir.logs / "server.log"
+    def last_words(self) -> str:
+        """The error with which the log of the server ends, or empty text."""
+        return " ".join(self._errors_logged(last_lines=2)[-1:])[-MAX_LAST_WORDS:]
+
+    def _errors_logged(self, last_lines: int) -> list[str]:
         lines: list[str] = []
         with contextlib.suppress(OSError):
-            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        relevant = [line for line in lines[-30:] if re.search(r" # |rror|atal|annot", line)]
-        last = " | ".join(relevant[-3:]) or "it logged nothing"
+            lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return [one for one in lines[-last_lines:] if re.search(r" # |rror|atal|annot", one)]
+
+    def _why_it_ended(self) -> str:
+        log = self._log
+        last = " | ".join(self._errors_logged(last_lines=30)[-3:]) or "it logged nothing"
         return (
             f"the server {shown_path(self.binary)} ended while starting in {self.data_dir}: {last}."
             f" See {shown_path(log)}. If its log is damaged, restore the directory from a backup;"

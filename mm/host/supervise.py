@@ -18,7 +18,7 @@ import redis
 
 from mm.backoff import Backoff
 from mm.host.interpreter import module_command, module_environment
-from mm.store import open_client
+from mm.store import open_client, trouble_of
 
 #: Environment of a child: the descriptor of the pipe that ends with its parent, and the URL of the
 #: server to stop then (empty when the parent does not own the server).
@@ -250,7 +250,7 @@ def exit_with_parent(warn: Callable[[str], None]) -> None:
             try:
                 client.shutdown(nosave=True)
             except redis.RedisError as error:
-                warn(f"the server was not stopped from here: {error}")
+                warn(f"the server was not stopped from here: {trouble_of(error).words}")
         os._exit(4)
 
     threading.Thread(target=watch, name="leash", daemon=True).start()

@@ -8,6 +8,9 @@ from mm.errors import SystemRefused
 from mm.host import ManagedServer, ServerNurse
 from mm.host.supervise import LONGEST_DELAY_S
 
+#: What a death and an immediate restart say.
+LINES = ("the server died, restarting it", "the server is back after 0.0 s")
+
 
 class StubServer(ManagedServer):
     """A server that only says whether it runs, and refuses the next ``refusals`` starts."""
@@ -16,6 +19,11 @@ class StubServer(ManagedServer):
         self.alive = True
         self.starts = 0
         self.refusals = 0
+        self.words = ""
+
+    def last_words(self) -> str:
+        """The error with which its log ends."""
+        return self.words
 
     @property
     def running(self) -> bool:
@@ -66,7 +74,17 @@ def test_a_dead_server_is_restarted_at_once() -> None:
         ward.server.alive = False
         ward.nurse.tick()
         assert (ward.server.running, ward.server.starts) == (True, deaths)
-        assert ward.said == ["the server died, restarting it"] * deaths
+        assert ward.said == [*LINES] * deaths
+
+
+def test_a_death_has_its_reason_and_its_end_a_duration() -> None:
+    """The error with which the log ends is said, and later for how long no server ran."""
+    ward = Ward()
+    ward.server.alive, ward.server.refusals, ward.server.words = False, 2, "No space left"
+    ward.starts_until(1)
+    assert ward.said[0] == "the server died (No space left), restarting it"
+    assert ward.said[-1] == "the server is back after 0.3 s"
+    assert len(ward.said) == 4
 
 
 def test_failed_starts_are_repeated_for_ever_with_growing_delays() -> None:
@@ -79,8 +97,8 @@ def test_failed_starts_are_repeated_for_ever_with_growing_delays() -> None:
     assert delays == sorted(delays)
     assert delays[0] < delays[1]
     assert delays[-1] == delays[-2] == LONGEST_DELAY_S
-    assert len(ward.said) == 1 + 9
-    assert all("for ever: no room" in line for line in ward.said[1:])
+    assert len(ward.said) == 1 + 9 + 1
+    assert all("for ever: no room" in line for line in ward.said[1:-1])
     # The next death is answered at once again.
     ward.server.alive = False
     died_at = ward.now

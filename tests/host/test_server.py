@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from mm.errors import SystemRefused
+from mm.host import ManagedServer, ThrowawaySystem
 from mm.store import open_client
-from tests.kit.crash import (
-    trading,
-)
+from tests.kit import SERVERS, binary_or_skip
+from tests.kit.crash import trading
 
 
 @pytest.mark.server
@@ -19,3 +21,17 @@ def test_the_server_answers_its_owner_only(tmp_path: Path) -> None:
         assert world.client.config_get("port")["port"] == "0"
         assert made.directory.path.stat().st_mode & 0o777 == 0o700
         assert open_client(made.directory.url).ping()
+
+
+@pytest.mark.server
+@SERVERS
+def test_a_foreign_server_in_the_directory_is_left_alone(server: str) -> None:
+    """A server that refuses this program is not taken for a dead one: its socket stays."""
+    binary = binary_or_skip(server)
+    with ThrowawaySystem(partial(ManagedServer, binary=binary), "mm-test-") as made:
+        made.start()
+        made.scripts.client.config_set("requirepass", "pw")
+        with pytest.raises(SystemRefused, match="did not start serves there"):
+            ManagedServer(made.data_dir, binary).start()
+        assert made.data_dir.socket.exists()
+        assert made.server.running
