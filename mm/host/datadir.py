@@ -122,6 +122,4 @@ def full_disk(data_dir: DataDir) -> str:
         return ""
     if left >= LEAST_ROOM:
         return ""
-    return (
-        f"the disk of {data_dir.path} has {left:,} bytes left, and the server needs room to write"
-    )
+    return f"the disk of {shown_path(data_dir.path)} is full, or nearly so: {left:,} bytes are left"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -74,11 +75,13 @@ class System:
         """A new client, not yet connected."""
         return open_client(self.url)
 
-    def scripts(self, patience_s: float = PATIENCE_S) -> Scripts:
+    def scripts(
+        self, patience_s: float = PATIENCE_S, stop: threading.Event | None = None
+    ) -> Scripts:
         """The scripts on a new client, once the server serves.
 
-        A server that is there but loads its data or is busy is waited for, ``patience_s`` at most.
-        Raises Unavailable when no server answers, and SystemRefused when it refuses the user.
+        A server that is there but loads its data or is busy is waited for, ``patience_s`` at most
+        and not once ``stop`` is set. Raises Unavailable when no server answers, and SystemRefused when it refuses the user.
         """
         client = self.client()
         deadline = time.monotonic() + patience_s
@@ -91,6 +94,8 @@ class System:
                 found = trouble_of(error)
                 if found.kind != "not_now" or not found.answering:
                     raise self._unreachable(found) from error
+                if stop is not None and stop.is_set():
+                    raise Unavailable(f"stopped while waiting: {found.words}") from error
                 if time.monotonic() >= deadline:
                     raise Unavailable(f"{found.words}: waited {patience_s:g} s for it") from error
             if found.words != said:
@@ -114,8 +119,5 @@ class System:
     def _restarting(self, owner: str) -> str:
         text = f"`mm up` (pid {owner}) runs there, and starts or restarts its server"
         full = full_disk(self.data_dir)
-        return (
-            f"{text}; {full}."
-            if full
-            else f"{text}: try again, or see {shown_path(self.data_dir.logs)}."
-        )
+        logs = shown_path(self.data_dir.logs)
+        return f"{text}; {full}." if full else f"{text}: try again, or see {logs}."
