@@ -9,6 +9,7 @@
     ├── SystemRefused       the server or the data is not one this system may use
     │   ├── DurabilityRefused   persistence settings weaker than required
     │   ├── ConfigDiffers       the keys hold a system with another configuration
+    │   ├── ForeignSystem       the keys hold another system than the one expected, or none
     │   └── ForeignKeys         the keys belong to something else
     ├── Unavailable         no server answers now; waiting may help
     ├── ProposalRefused     ``place.lua`` refused a proposal
@@ -65,6 +66,10 @@ class DurabilityRefused(SystemRefused):
 
 class ConfigDiffers(SystemRefused):
     """The keys hold a system that runs with another configuration."""
+
+
+class ForeignSystem(SystemRefused):
+    """The keys hold another system than the one that this program belongs to, or none (R21)."""
 
 
 class ForeignKeys(SystemRefused):

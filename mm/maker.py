@@ -16,7 +16,7 @@ from typing import ClassVar
 from mm.errors import ProposalRefused
 from mm.market import Config, Placement, Position, Proposal, Trigger, quote_prices
 from mm.process import Process
-from mm.store import Scripts, Survey, SurveyRow, execute, require_config, send_pipeline, text
+from mm.store import Scripts, Survey, SurveyRow, execute, send_pipeline, text
 
 #: The most symbols of one survey.
 SURVEY_SYMBOLS = 500
@@ -83,7 +83,7 @@ class Maker(Process):
     def config(self) -> Config:
         """The system's configuration; it cannot change, so each connection reads it once."""
         if self._known is None:
-            self._known = require_config(self.scripts)
+            self._known = self.stored_config()
         return self._known
 
     def step(self, wait_ms: int = 0) -> bool:

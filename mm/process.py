@@ -21,14 +21,14 @@ from redis.exceptions import RedisError
 
 from mm.backoff import Backoff
 from mm.errors import DurabilityRefused, SystemRefused, Unavailable
-from mm.market import LIVE_MS, Config, Durability, check_id
+from mm.market import Config, Durability, check_id
 from mm.store import (
     Keys,
+    Presence,
     Scripts,
     WaitingCalls,
     check_durability,
-    check_system,
-    create_system,
+    read_config,
     server_info,
     trouble_of,
 )
@@ -49,15 +49,14 @@ class Process(ABC):
     """One process of the system; a subclass defines :meth:`step`.
 
     ``connect`` returns a new client at each call. ``config`` is the configuration that the system
-    must have; None accepts what the keys hold, and creates new keys with the default one.
+    must have; None accepts what the keys hold. ``system_id`` is the system that it belongs to; with
+    None it belongs to the first one that it joins. It never makes a system (R21).
     ``count`` is the number of things done, in the unit of the subclass. ``peers`` are the live
     processes of the same kind, by name. ``say`` gets a line for people when the process begins to
     wait for its server, and when it goes on.
     """
 
     kind: ClassVar[str]
-    #: Whether :meth:`open` may create the keys of a new system, or only checks them.
-    creates: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -66,6 +65,7 @@ class Process(ABC):
         ident: str = "1",
         config: Config | None = None,
         durability: Durability | None = None,
+        system_id: str | None = None,
     ) -> None:
         self.name = check_id("process name", f"{self.kind}-{ident}")
         self.keys = keys
@@ -76,6 +76,7 @@ class Process(ABC):
         self._connect = connect
         self._config = config
         self._durability = durability
+        self._presence = Presence(self.name, self.kind, system_id)
         self._scripts: Scripts | None = None
         self._joined = False
         self._waiting_for = ""
@@ -94,13 +95,33 @@ class Process(ABC):
         self._scripts = scripts
 
     def open(self) -> None:
-        """Connect, create or check the system, and send the first heartbeat."""
+        """Connect, join the system, and send the first heartbeat.
+
+        Raises Unavailable while there is no system, and ForeignSystem when it is another one than
+        that which this process belongs to.
+        """
         scripts = Scripts(self._connect(), self.keys)
-        join = create_system if self.creates else check_system
-        info = join(scripts, self._config, self._durability)
+        joined = self._presence.join(scripts, self._config, self._durability)
         self.attach(scripts)
-        self.log.info("connected server=%s version=%s weak=%s", info.name, info.version, info.weak)
+        server = joined.server
+        self.log.info(
+            "connected system=%s server=%s version=%s weak=%s",
+            joined.identity.system_id,
+            server.name,
+            server.version,
+            server.weak,
+        )
         self.beat()
+
+    def stored_config(self) -> Config:
+        """The configuration that the keys hold.
+
+        Unavailable when they hold no system any more: the next :meth:`open` says what they hold.
+        """
+        config = read_config(self.scripts)
+        if config is None:
+            raise Unavailable(f"no system under {self.keys.prefix}")
+        return config
 
     def close(self) -> None:
         """Drop the connection; :meth:`open` makes a new one."""
@@ -122,8 +143,8 @@ class Process(ABC):
         if self._beats % DURABILITY_CHECK_BEATS == 0 and self._durability != "relaxed":
             self._check_durability()
         self._beats += 1
-        fields = {"pid": str(os.getpid()), "restarts": os.environ.get("MM_RESTARTS", "0")}
-        _, peers = self.scripts.heartbeat(self.name, self.kind, LIVE_MS, self.count, fields)
+        fields = {"restarts": os.environ.get("MM_RESTARTS", "0")}
+        peers = self._presence.beat(self.scripts, self.count, fields)
         if peers != self.peers:
             self.log.info("live %s", " ".join(peers))
         self.peers = peers
@@ -205,7 +226,7 @@ class Process(ABC):
     def _say_farewell(self) -> None:
         try:
             if self._scripts is not None:
-                self._scripts.farewell(self.name)
+                self._presence.farewell(self._scripts)
         except (RedisError, OSError) as error:
             self.log.warning("stopped without a farewell: %s", trouble_of(error).words)
         self.close()

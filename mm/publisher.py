@@ -38,7 +38,7 @@ from mm.orders import (
     tape_orders,
 )
 from mm.process import Process
-from mm.store import Keys, Scripts, require_config
+from mm.store import Keys, Scripts
 
 #: Largest number of orders sent in one round trip.
 MAX_BATCH = 1_000
@@ -101,7 +101,6 @@ class Publisher(Process):
     """
 
     kind: ClassVar[str] = "publisher"
-    creates: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -111,8 +110,9 @@ class Publisher(Process):
         config: Config | None = None,
         durability: Durability | None = None,
         options: PublisherOptions | None = None,
+        system_id: str | None = None,
     ) -> None:
-        super().__init__(connect, keys, ident, config, durability)
+        super().__init__(connect, keys, ident, config, durability, system_id)
         self.options = options or PublisherOptions()
         self.run_id = self.options.run_id or new_run_id()
         self.over = threading.Event()
@@ -201,7 +201,7 @@ class Publisher(Process):
     def _begin(self) -> OrderClient:
         if self._client is None:
             options = self.options
-            config = self._config or require_config(self.scripts)
+            config = self._config or self.stored_config()
             connection = self.scripts.client
             answered = 0
             if options.run_id is not None:

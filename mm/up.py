@@ -16,16 +16,19 @@ from mm.errors import SystemRefused, Unavailable, shown_path
 from mm.host import (
     ChildPlan,
     DataDir,
+    IdentityWatch,
     Lock,
     ManagedServer,
     ServerNurse,
     Supervisor,
     System,
+    check_directory,
     find_binary,
+    open_system,
 )
 from mm.market import Config
 from mm.orders import Tape, config_to_replay
-from mm.store import Scripts, Snapshot, create_system, read_config, stream_id_order
+from mm.store import Scripts, Snapshot, read_config, stream_id_order
 from mm.terminal import (
     LiveView,
     RunStatus,
@@ -74,6 +77,7 @@ class Up:
         environment = self._system.environment()
         self._supervisor = Supervisor(self._data_dir.logs, owned_server, environment=environment)
         self._nurse: ServerNurse | None = None
+        self._identity: IdentityWatch | None = None
 
     def run(self, stop: threading.Event) -> int:
         """Run until ``stop`` is set, the duration is over or the publishers have finished.
@@ -83,7 +87,7 @@ class Up:
         self._data_dir.prepare()
         with Lock(self._data_dir), self._server(), contextlib.closing(self._supervisor):
             source = SnapshotSource(self._system.waiting_url, self._system.keys)
-            create_system(source.scripts, self._config(source.scripts), self._system.durability)
+            self._open_system(source.scripts)
             if self._nurse is not None and self._nurse.server.unclean:
                 self._say("the server was not stopped in order: its data is audited first")
                 check_loaded(source.scripts, self._data_dir)
@@ -94,6 +98,15 @@ class Up:
             self._show(source, stop, started_at)
             self._end_trading(source)
             return self._account(source, time.monotonic() - started_at)
+
+    def _open_system(self, scripts: Scripts) -> None:
+        check_directory(self._data_dir, scripts)
+        config = self._config(scripts)
+        joined = open_system(self._data_dir, scripts, config, self._system.durability)
+        identity = joined.identity
+        if joined.how != "joined":
+            self._say(f"{joined.how} system {identity.system_id}")
+        self._identity = IdentityWatch(scripts, identity, self._data_dir)
 
     @contextlib.contextmanager
     def _server(self) -> Iterator[None]:
@@ -114,7 +127,7 @@ class Up:
         tape = self.options.tape
         if tape is None:
             return self.options.config
-        stored = read_config(scripts)
+        stored = read_config(scripts, old=True)
         config, words = config_to_replay(tape, self.options.config, stored, self.options.plan.speed)
         self._say(words)
         return config
@@ -128,6 +141,8 @@ class Up:
         self._supervisor.tick()
         if self._nurse is not None:
             self._nurse.tick()
+        if self._identity is not None:
+            self._identity.tick()
 
     def _show(self, source: SnapshotSource, stop: threading.Event, started_at: float) -> None:
         duration_s = self.options.duration_s
@@ -153,6 +168,8 @@ class Up:
 
     def _account(self, source: SnapshotSource, elapsed_s: float) -> int:
         """Print what happened, and audit; the exit status."""
+        if self._identity is not None:
+            self._identity.look()
         found = source.snapshot(max_symbols=0)
         if found is None:
             raise Unavailable(f"the final account cannot be given: {source.trouble}")

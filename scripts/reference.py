@@ -188,7 +188,7 @@ def keys() -> list[str]:
     for name, (kind, meaning) in CATALOGUE.items():
         stored = FIELDS.get(name, "") if kind == "hash" else ""
         if name == "config":
-            stored = " ".join(["schema", "symbols", *config_fields()])
+            stored = " ".join(["schema", "system_id", "created_ms", "symbols", *config_fields()])
         rows.append([f"`{key(name)}`", kind, meaning, f"`{stored}`" if stored else ""])
     note = (
         "`{mm}` is the default prefix (`--prefix`). Numbers are decimal text; times are"

@@ -19,7 +19,7 @@ from mm.audit.orders import OrderOnce
 from mm.audit.outcomes import Executions
 from mm.audit.quotes import QuoteCheck
 from mm.audit.reservations import check_bounded, check_exact
-from mm.audit.tally import Check, Tally
+from mm.audit.tally import Check, Tally, integer_or_none
 from mm.errors import SystemRefused
 from mm.store import Raw, Scripts, StreamReader, read_raw
 
@@ -40,10 +40,16 @@ INVARIANTS = {
 
 @dataclass(frozen=True)
 class Audit:
-    """The verdicts on all invariants at the instant ``now_ms``, 0 when no state could be read."""
+    """The verdicts on all invariants at the instant ``now_ms``, 0 when no state could be read.
+
+    ``system_id`` and ``created_ms`` say which system was judged; they are empty text and 0 when
+    they could not be read.
+    """
 
     now_ms: int
     checks: tuple[Check, ...]
+    system_id: str = ""
+    created_ms: int = 0
 
     @property
     def ok(self) -> bool:
@@ -55,6 +61,8 @@ class Audit:
         return {
             "ok": self.ok,
             "now_ms": self.now_ms,
+            "system_id": self.system_id,
+            "created_ms": self.created_ms,
             "checks": [
                 {
                     "name": check.name,
@@ -76,10 +84,12 @@ def audit(scripts: Scripts, quiescent: bool = False) -> Audit:
     a wrong type, and texts that must be numbers and are not. Errors of the connection are raised.
     """
     tallies = {name: Tally(name) for name in INVARIANTS}
-    now_ms = 0
+    now_ms, system_id, created_ms = 0, "", 0
     try:
         raw = read_raw(scripts)
         now_ms = raw.now_ms
+        system_id = raw.config.get("system_id", "")
+        created_ms = integer_or_none(raw.config, "created_ms") or 0
         _check_all(StreamReader(scripts), raw, tallies, quiescent)
     except SystemRefused as error:
         if not _holds_a_system(scripts):
@@ -87,7 +97,8 @@ def audit(scripts: Scripts, quiescent: bool = False) -> Audit:
         _nothing_judged(tallies, str(error))
     except ResponseError as error:
         _nothing_judged(tallies, f"a key changed its type during the audit: {error}")
-    return Audit(now_ms, tuple(tally.verdict() for tally in tallies.values()))
+    checks = tuple(tally.verdict() for tally in tallies.values())
+    return Audit(now_ms, checks, system_id, created_ms)
 
 
 def _holds_a_system(scripts: Scripts) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ _SAME_IN_EVENT = {
 #: Parameters that only the quote rule uses. The checks that use another one look at it.
 _PARAMETERS = ("reference_ticks", "spread_ticks", "size_lots", "skew_ticks")
 _CHECKED_ELSEWHERE = ("limit_units", "dedup_window_ms")
+_SYSTEM_ID = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass
@@ -200,8 +202,12 @@ class QuoteCheck:
 
     def _check_config(self, key: str) -> None:
         tally, config = self._tally, self._raw.config
-        tally.integers(
-            key, config, *(name for name in INT_FIELDS if name not in _CHECKED_ELSEWHERE)
+        numbers = (name for name in INT_FIELDS if name not in _CHECKED_ELSEWHERE)
+        tally.integers(key, config, "created_ms", *numbers)
+        system_id = config.get("system_id", "")
+        tally.expect(
+            _SYSTEM_ID.fullmatch(system_id) is not None,
+            f"{key} system_id {system_id!r}: it must be 16 hex digits",
         )
         schema, durability = config.get("schema"), config.get("durability")
         tally.expect(schema == SCHEMA, f"{key} schema {schema!r}: this program reads {SCHEMA}")

@@ -37,7 +37,9 @@ def _run(
     kind: type[Exchange | StateService | Maker], system: System, ident: str, config: Config | None
 ) -> None:
     url = system.waiting_url
-    process = kind(lambda: open_client(url), system.keys, ident, config, system.durability)
+    process = kind(
+        lambda: open_client(url), system.keys, ident, config, system.durability, system.known_id()
+    )
     run_process(process, system)
 
 

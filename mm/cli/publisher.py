@@ -100,6 +100,7 @@ def publisher_command(system: System, ident: str, config: Config | None, **optio
         config,
         system.durability,
         PublisherOptions(flow=FlowOptions(**flow), **options),
+        system.known_id(),
     )
     run_process(process, system)
     click.echo(f"{process.name}: {process.summary.text()}")

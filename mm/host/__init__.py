@@ -2,6 +2,7 @@
 
 from mm.host.binary import allocator, default_binary, find_binary, identify
 from mm.host.datadir import DataDir, Lock, full_disk, lock_owner
+from mm.host.identity import IdentityWatch, check_directory, known_system_id, open_system
 from mm.host.interpreter import module_command, module_environment
 from mm.host.locate import CHILD_URL, System
 from mm.host.logs import log_to_file, log_to_stderr
@@ -26,6 +27,7 @@ __all__ = [
     "NOTES_KEPT",
     "ChildPlan",
     "DataDir",
+    "IdentityWatch",
     "Lock",
     "ManagedServer",
     "PlannedChild",
@@ -34,6 +36,7 @@ __all__ = [
     "System",
     "ThrowawaySystem",
     "allocator",
+    "check_directory",
     "default_binary",
     "exit_reason",
     "exit_with_parent",
@@ -41,10 +44,12 @@ __all__ = [
     "full_disk",
     "identify",
     "interrupted_by_signals",
+    "known_system_id",
     "lock_owner",
     "log_to_file",
     "log_to_stderr",
     "module_command",
     "module_environment",
+    "open_system",
     "stamped",
 ]

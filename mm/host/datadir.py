@@ -39,6 +39,11 @@ class DataDir:
         return self.path / "logs"
 
     @property
+    def system_id_file(self) -> Path:
+        """The file that says which systems the directory belongs to."""
+        return self.path / "system-id"
+
+    @property
     def url(self) -> str:
         """The URL of the managed server."""
         return socket_url(self.socket)

@@ -11,6 +11,7 @@ import redis
 
 from mm.errors import SystemRefused, Unavailable, shown_path
 from mm.host.datadir import DataDir, full_disk, lock_owner
+from mm.host.identity import check_directory, known_system_id
 from mm.market import Durability
 from mm.store import Keys, Scripts, Trouble, open_client, safe_url, trouble_of
 
@@ -56,6 +57,10 @@ class System:
         """The server's URL for a program that waits until the server runs."""
         return self.redis_url or self.data_dir.url
 
+    def known_id(self) -> str | None:
+        """The id of the system that the data directory belongs to, or None."""
+        return known_system_id(self.data_dir, self.keys)
+
     def options(self) -> list[str]:
         """The command-line options with which another ``mm`` command finds this system.
 
@@ -81,7 +86,9 @@ class System:
         """The scripts on a new client, once the server serves.
 
         A server that is there but loads its data or is busy is waited for, ``patience_s`` at most
-        and not once ``stop`` is set. Raises Unavailable when no server answers, and SystemRefused when it refuses the user.
+        and not once ``stop`` is set. Raises Unavailable when no server answers, SystemRefused when
+        it refuses the user, and ForeignSystem when a managed server does not hold the system of its
+        data directory.
         """
         client = self.client()
         deadline = time.monotonic() + patience_s
@@ -89,7 +96,10 @@ class System:
         while True:
             try:
                 client.ping()
-                return Scripts(client, self.keys)
+                scripts = Scripts(client, self.keys)
+                if self.redis_url is None:
+                    check_directory(self.data_dir, scripts)
+                return scripts
             except (redis.RedisError, OSError) as error:
                 found = trouble_of(error)
                 if found.kind != "not_now" or not found.answering:

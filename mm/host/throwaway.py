@@ -12,12 +12,13 @@ from types import FrameType, TracebackType
 from typing import Generic, Self, TypeVar
 
 from mm.host.datadir import DataDir, Lock
+from mm.host.identity import open_system
 from mm.host.locate import System
 from mm.host.plan import ChildPlan
 from mm.host.server import ManagedServer
 from mm.host.supervise import Supervisor
 from mm.market import Config
-from mm.store import Keys, Scripts, create_system, open_client
+from mm.store import Keys, Scripts, open_client
 
 ServerT = TypeVar("ServerT", bound=ManagedServer)
 #: Makes the managed server from its data directory; a subclass can stand in for it.
@@ -53,7 +54,7 @@ class ThrowawaySystem(Generic[ServerT]):
         """Start the server, and set up the keys if a configuration is given."""
         self.server.start()
         if config is not None:
-            create_system(self.scripts, config)
+            open_system(self.data_dir, self.scripts, config)
 
     def start_children(self, plan: ChildPlan) -> None:
         """Start the children of the plan."""

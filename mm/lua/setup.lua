@@ -1,13 +1,18 @@
 #!lua flags=allow-oom
 -- Create the system's keys, or check that they hold a system with the given configuration.
 --
+-- A system of schema 1 gets an id, the instant of its creation and the fields that it lacks. It must
+-- count exposure in lots: in notional mode its units were not money.
+--
 -- KEYS   config exposure cursors fills positions quotes expiry symbol:* position:* reservation:*
--- ARGV   1 number of config fields, then for each: field, value; then for each symbol: name, number
---        of parameters, and for each: parameter, value
--- REPLY  created | matched
--- ERRORS FOREIGN_KEYS (the first key that exists without a config), CONFIG_DIFFERS (field, stored, given)
+-- ARGV   1 system_id for a system that has none  2 number of config fields, then for each: field,
+--        value; then for each symbol: name, number of parameters, and for each: parameter, value
+-- REPLY  created | matched | upgraded (from schema 1)
+-- ERRORS FOREIGN_KEYS (the first key that exists without a config), CONFIG_DIFFERS (field, stored,
+--        given), OLD_UNITS (a system of schema 1 in notional mode)
 -- EMITS  nothing
 
+-- INCLUDE base
 local config_key, exposure_key, cursors_key = KEYS[1], KEYS[2], KEYS[3]
 local symbol_prefix, position_prefix, reservation_prefix = KEYS[8], KEYS[9], KEYS[10]
 
@@ -20,19 +25,24 @@ local function pairs_at(first)
   return list, last + 1
 end
 
--- difference(key, list, where) -> text that names the first field with another stored value, or nil
+local now = now_ms()
+local system_id = ARGV[1]
+local old = redis.call('HGET', config_key, 'schema') == '1'
+
+-- difference(key, list, where) -> text that names the first field with another stored value, or nil.
+-- A system of schema 1 has another schema, and may lack fields.
 local function difference(key, list, where)
   for index = 1, #list, 2 do
     local field, given = list[index], list[index + 1]
     local stored = redis.call('HGET', key, field)
-    if stored ~= given then
+    if stored ~= given and not (old and (field == 'schema' or not stored)) then
       return where .. field .. ' stored ' .. (stored or 'nothing') .. ' given ' .. given
     end
   end
   return nil
 end
 
-local config, next_index = pairs_at(1)
+local config, next_index = pairs_at(2)
 local symbols = {}
 while next_index <= #ARGV do
   local name, parameters = ARGV[next_index], nil
@@ -48,8 +58,11 @@ if redis.call('EXISTS', config_key) == 1 then
   end
   if found then
     return redis.error_reply('CONFIG_DIFFERS ' .. found)
+  elseif old and redis.call('HGET', config_key, 'exposure_mode') ~= 'lots' then
+    return redis.error_reply('OLD_UNITS notional')
+  elseif not old then
+    return 'matched'
   end
-  return 'matched'
 end
 -- The orders stream may exist before the system. Any other of its keys would belong to half a system
 -- or to another program.
@@ -59,7 +72,7 @@ for _, symbol in ipairs(symbols) do
     foreign[#foreign + 1] = prefix .. symbol.name
   end
 end
-for _, key in ipairs(foreign) do
+for _, key in ipairs(old and {} or foreign) do
   if redis.call('EXISTS', key) == 1 then
     return redis.error_reply('FOREIGN_KEYS ' .. key)
   end
@@ -73,6 +86,13 @@ for index = 1, #config, 2 do
   if field == 'limit_units' then
     limit = value
   end
+end
+redis.call('HSET', config_key, 'system_id', system_id, 'created_ms', text(now))
+if old then
+  for _, symbol in ipairs(symbols) do
+    redis.call('HSET', symbol_prefix .. symbol.name, unpack(symbol.parameters))
+  end
+  return 'upgraded'
 end
 redis.call('HSET', exposure_key, 'limit_units', limit, 'bid_units', '0', 'ask_units', '0')
 redis.call('HSET', cursors_key, 'exchange', '0-0', 'state', '0-0')

@@ -3,6 +3,7 @@
 from mm.market.config import (
     INT_FIELDS,
     LIVE_MS,
+    OLD_SCHEMA,
     SCHEMA,
     TEMPLATE,
     Config,
@@ -43,6 +44,7 @@ __all__ = [
     "INT_FIELDS",
     "LIVE_MS",
     "MAX_INT",
+    "OLD_SCHEMA",
     "REASONS",
     "REFUSALS",
     "SCHEMA",

@@ -20,8 +20,9 @@ from mm.errors import ConfigError, ValueRefused, shown
 from mm.market.model import Symbol
 from mm.market.numbers import MAX_INT, check_int, check_symbol, parse_decimal, to_steps
 
-#: Version of the key layout. A program refuses keys of another version.
-SCHEMA = "1"
+#: Version of the key layout. A program refuses keys of another version. `mm up` carries a system of
+#: the old version over, unless its exposure is notional.
+SCHEMA, OLD_SCHEMA = "2", "1"
 
 #: A process counts as dead when its last heartbeat is older than this. The same for every system.
 LIVE_MS = 2_000

@@ -1,5 +1,6 @@
 """The only door to Redis: keys, connection, scripts, snapshots."""
 
+from mm.store.beat import Beat
 from mm.store.calls import WaitingCalls, execute, pairs, send_pipeline, text
 from mm.store.config import read_config, require_config
 from mm.store.connection import (
@@ -11,9 +12,11 @@ from mm.store.connection import (
     server_url,
 )
 from mm.store.events import EventSide, QuoteEvent
+from mm.store.identity import Identity, read_identity
 from mm.store.keys import DEFAULT_PREFIX, Keys
 from mm.store.lua import script_names
 from mm.store.memory import RememberedOrder, remembered_orders
+from mm.store.presence import Presence
 from mm.store.raw import Raw, RawSymbol, Stream, read_raw
 from mm.store.records import (
     Cursors,
@@ -24,25 +27,30 @@ from mm.store.records import (
     Reservation,
     SideName,
 )
+from mm.store.refusals import foreign_system
 from mm.store.replies import Committed, Expired, Matched, Survey, SurveyRow
 from mm.store.scripts import Scripts
 from mm.store.snapshot import Snapshot, SymbolState, take_snapshot
 from mm.store.streams import StreamReader, is_stream_id, stream_id_order
-from mm.store.system import check_system, create_system, durability_settings
+from mm.store.system import Joined, create_system, durability_settings, join_system
 from mm.store.trouble import Trouble, as_own_error, trouble_of
 from mm.store.urls import safe_url, socket_url
 
 __all__ = [
     "DEFAULT_PREFIX",
     "SOCKET_NAME",
+    "Beat",
     "Committed",
     "Cursors",
     "EventSide",
     "Expired",
     "Exposure",
+    "Identity",
+    "Joined",
     "Keys",
     "LiveQuote",
     "Matched",
+    "Presence",
     "ProcessInfo",
     "QuoteEvent",
     "QuoteSide",
@@ -63,14 +71,16 @@ __all__ = [
     "WaitingCalls",
     "as_own_error",
     "check_durability",
-    "check_system",
     "create_system",
     "durability_settings",
     "execute",
+    "foreign_system",
     "is_stream_id",
+    "join_system",
     "open_client",
     "pairs",
     "read_config",
+    "read_identity",
     "read_raw",
     "remembered_orders",
     "require_config",

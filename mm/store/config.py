@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
-from mm.market import Config, symbol_from_store
+from mm.errors import SystemRefused, Unavailable
+from mm.market import SCHEMA, Config, symbol_from_store
 from mm.store.calls import pairs
+from mm.store.identity import identity_of, is_old, stored_fields
 from mm.store.raw import no_system
 from mm.store.records import parsed
 from mm.store.scripts import Scripts
 
 
-def read_config(scripts: Scripts) -> Config | None:
+def read_config(scripts: Scripts, old: bool = False) -> Config | None:
     """The configuration that the keys hold, or None when they hold no system.
 
-    For programs that may create a system; all others use :func:`require_config`. SystemRefused
-    naming the key whose content is not what this system writes.
+    With ``old`` the system may be of the old schema. SystemRefused when it is of another schema, or
+    naming the key whose content is not what this system writes. Most programs use
+    :func:`require_config`.
     """
-    client, keys = scripts.client, scripts.keys
-    stored = pairs([word for item in client.hgetall(keys.named("config")).items() for word in item])
+    stored = stored_fields(scripts)
     if not stored:
         return None
+    if not (old and is_old(stored)):
+        identity_of(scripts.keys, stored)
+    return parse_config_hash(scripts, stored)
+
+
+def parse_config_hash(scripts: Scripts, stored: Mapping[str, str]) -> Config:
+    """The configuration in the config hash ``stored`` and in the symbols' hashes.
+
+    The hash may be of the old schema. SystemRefused naming the key whose content is not valid, and
+    Unavailable when the keys were replaced meanwhile.
+    """
+    try:
+        return _parse(scripts, stored)
+    except SystemRefused as error:
+        if stored_fields(scripts) != stored:
+            raise Unavailable("the keys were replaced while they were read") from error
+        raise
+
+
+def _parse(scripts: Scripts, stored: Mapping[str, str]) -> Config:
+    client, keys = scripts.client, scripts.keys
     names = stored.get("symbols", "").split()
     pipeline = client.pipeline(transaction=False)
     for name in names:
@@ -30,7 +54,8 @@ def read_config(scripts: Scripts) -> Config | None:
         state = pairs([word for item in fields.items() for word in item])
         key = keys.member("symbol:*", name)
         symbols.append(parsed(key, partial(symbol_from_store, name, state)))
-    return parsed(keys.named("config"), lambda: Config.from_store(stored, symbols))
+    current = {**stored, "schema": SCHEMA} if is_old(stored) else stored
+    return parsed(keys.named("config"), lambda: Config.from_store(current, symbols))
 
 
 def require_config(scripts: Scripts) -> Config:

@@ -43,7 +43,8 @@ class ServerInfo:
     """A server's ``name`` (redis or valkey), version and persistence settings.
 
     ``hidden`` is why the server does not show its settings, or empty text. ``refusals``
-    are the causes for which it refuses writes now, with their words.
+    are the causes for which it refuses writes now, with their words. ``run_id`` names this run of
+    the server: a restarted one has another. It is ``-`` when unknown.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ServerInfo:
     settings: dict[str, str]
     hidden: str = ""
     refusals: dict[str, str] = field(default_factory=dict)
+    run_id: str = "-"
 
     @property
     def weak(self) -> list[str]:
@@ -121,6 +123,7 @@ def server_info(client: redis.Redis) -> ServerInfo:
         decoded,
         why or hidden,
         dict(_refusals(info, decoded)),
+        str(info.get("run_id", "-")),
     )
 
 

@@ -43,6 +43,8 @@ CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType(
         "config": ("hash", "what all processes must agree on"),
         "processes": ("zset", "process names, scored by their last heartbeat"),
         "process:*": ("hash", "what a process reports of itself; expires"),
+        "lifecycle": ("stream", "when processes and the server started and ended; bounded"),
+        "server": ("hash", "the server's run id, as the processes last found it"),
     }
 )
 
@@ -78,7 +80,9 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         " size_lots skew_ticks position_limit_lots multiplier",
         "cursors": "exchange exchange_records state state_records seen_bucket trim_to trim_next"
         " trim_records",
-        "process:*": "kind heartbeat_ms count rate_per_s pid restarts",
+        "process:*": "kind heartbeat_ms count rate_per_s pid run steady_ms lost restarts",
+        "lifecycle": "event process kind pid before_pid heard_ms ts_ms",
+        "server": "run since_ms",
     }
 )
 

@@ -13,8 +13,10 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from mm.errors import SystemRefused
+from mm.market import OLD_SCHEMA
 from mm.store.calls import execute, pairs, text
 from mm.store.keys import CATALOGUE, Keys
+from mm.store.refusals import old_schema
 from mm.store.scripts import Scripts
 
 _CURSOR = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
@@ -51,6 +53,7 @@ class Raw:
     config: dict[str, str]
     exposure: dict[str, str]
     cursors: dict[str, str]
+    server: dict[str, str]
     expiry: dict[str, str]
     waiting_bid: dict[str, str]
     waiting_ask: dict[str, str]
@@ -123,12 +126,15 @@ def read_raw(scripts: Scripts, recent: int = 0, max_symbols: int = 0) -> Raw:
     stored = pairs(raw["config"])
     if not stored:
         raise no_system(scripts.keys)
+    if stored.get("schema") == OLD_SCHEMA:
+        raise old_schema(scripts.keys)
     since = (pairs(one).popitem() for one in raw["pending"])
     return Raw(
         now_ms=int(raw["now_ms"]),
         config=stored,
         exposure=pairs(raw["exposure"]),
         cursors=pairs(raw["cursors"]),
+        server=pairs(raw["server"]),
         expiry=pairs(raw["expiry"]),
         waiting_bid=pairs(raw["waiting_bid"]),
         waiting_ask=pairs(raw["waiting_ask"]),

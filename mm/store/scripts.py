@@ -13,11 +13,13 @@ from typing import Any
 import redis
 from redis.exceptions import NoScriptError, ResponseError
 
-from mm.errors import ConfigDiffers, ForeignKeys, ProposalRefused
-from mm.market import REFUSALS, Config, Placement, Proposal, symbol_fields
+from mm.errors import ProposalRefused
+from mm.market import LIVE_MS, REFUSALS, Config, Placement, Proposal, symbol_fields
+from mm.store.beat import Beat
 from mm.store.calls import WaitingCalls, execute, pairs, send_pipeline, text
 from mm.store.keys import Keys
 from mm.store.lua import assembled, key_names
+from mm.store.refusals import heartbeat_refusal, setup_refusal
 from mm.store.replies import Committed, Expired, Matched, Survey, SurveyRow
 
 
@@ -75,12 +77,14 @@ class Scripts:
                 results[i] = result
         return results
 
-    def setup(self, config: Config) -> str:
+    def setup(self, config: Config, system_id: str) -> str:
         """Create the system's keys, or check that they hold this configuration.
 
-        Returns ``created`` or ``matched``. Raises ConfigDiffers and ForeignKeys.
+        ``system_id`` is for a system that has none yet: a new one, or one of the old schema.
+        Returns ``created``, ``matched`` or ``upgraded``. Raises ConfigDiffers and ForeignKeys, and
+        SystemRefused for a notional system of the old schema.
         """
-        args: list[str] = []
+        args: list[str] = [system_id]
         stored = config.store_fields()
         args += [str(len(stored)), *(word for item in stored.items() for word in item)]
         for symbol in config.symbols:
@@ -90,16 +94,7 @@ class Scripts:
         try:
             return text(self.call("setup", *args))
         except ResponseError as error:
-            code, _, detail = str(error).partition(" ")
-            if code == "CONFIG_DIFFERS":
-                raise config_differs(self.keys, detail) from error
-            if code == "FOREIGN_KEYS":
-                raise ForeignKeys(
-                    f"{detail} exists, but {self.keys.named('config')} does not: these keys are not"
-                    " a complete system of this program. Use another key prefix or another server,"
-                    " or restore the data from a backup."
-                ) from error
-            raise
+            raise setup_refusal(self.keys, error) from error
 
     def waiting_calls(self, name: str, stream: str, wait_ms: int, max_records: int) -> WaitingCalls:
         """Calls of a script that the server itself runs when ``stream`` gets entries."""
@@ -208,20 +203,22 @@ class Scripts:
             )
         return Survey(now, result, [text(one) for one in servable])
 
-    def heartbeat(
-        self, name: str, kind: str, live_ms: int, count: int, fields: dict[str, str]
-    ) -> tuple[int, list[str]]:
-        """Record that a process lives; ``fields`` are added to its ``process:*`` hash.
+    def heartbeat(self, beat: Beat, live_ms: int = LIVE_MS) -> tuple[int, list[str]]:
+        """Record that a process lives.
 
-        Returns the server's time in ms, and the names of the live processes of that kind.
+        Returns the server's time in ms, and the names of the processes of its kind that were heard
+        within ``live_ms``. ForeignSystem, and nothing is recorded, when the keys do not hold the
+        system that the process has joined.
         """
-        words = [word for item in fields.items() for word in item]
-        now, live = self.call("heartbeat", name, kind, live_ms, count, *words)
+        try:
+            now, live = self.call("heartbeat", *beat.words(live_ms))
+        except ResponseError as error:
+            raise heartbeat_refusal(self.keys, beat.system_id, error) from error
         return now, [text(one) for one in live]
 
-    def farewell(self, name: str) -> None:
-        """Record that a process stops in order."""
-        self.call("farewell", name)
+    def farewell(self, beat: Beat) -> None:
+        """Record that a process stops in order; ``beat`` says which one."""
+        self.call("farewell", *beat.last_words())
 
     def snapshot(self, recent: int = 0, max_symbols: int = 0) -> dict[str, Any]:
         """The reply of ``snapshot.lua`` by name; :func:`~mm.store.take_snapshot` parses it."""
@@ -242,11 +239,3 @@ def _place_args(proposal: Proposal) -> list[str | int]:
         prices.ask_ticks,
         prices.ask_lots,
     ]
-
-
-def config_differs(keys: Keys, difference: str) -> ConfigDiffers:
-    """The error for a configuration that is not the stored one; ``difference`` names the field."""
-    return ConfigDiffers(
-        f"the keys under {keys.prefix} hold a system with another configuration: {difference}. Use"
-        " the configuration it was made with, another data directory, or another key prefix."
-    )

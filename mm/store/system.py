@@ -1,53 +1,86 @@
-"""What a program does first on a connection: create the system's keys, or check them."""
+"""What a program does first on a connection: make a system's keys, or join the system there."""
 
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
-from mm.errors import MMError, Unavailable
+from mm.errors import MMError
 from mm.market import Config, Durability, default_config, symbol_fields
-from mm.store.config import read_config
+from mm.store.config import parse_config_hash
 from mm.store.connection import ServerInfo, check_durability, server_info
-from mm.store.scripts import Scripts, config_differs
+from mm.store.identity import (
+    Identity,
+    check_identity,
+    identity_of,
+    is_old,
+    new_system_id,
+    stored_fields,
+)
+from mm.store.refusals import config_differs
+from mm.store.scripts import Scripts
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A system that a program may use: what its server is, and which system it is.
+
+    ``how`` is what was done to the keys: ``created``, ``upgraded`` from the old schema, or
+    ``joined``, which writes nothing.
+    """
+
+    server: ServerInfo
+    identity: Identity
+    how: str
 
 
 def create_system(
     scripts: Scripts, config: Config | None = None, durability: Durability | None = None
-) -> ServerInfo:
-    """Create the keys, or check them when they exist; what the server is.
+) -> Joined:
+    """Make the keys of a new system, carry one of the old schema over, or join the one there.
 
     ``config`` is None for the configuration that the keys hold, or the default one for new keys.
     ``durability`` is None for that of the configuration. Raises DurabilityRefused, ConfigDiffers,
-    and ForeignKeys when the keys are not a complete system.
+    and ForeignKeys when the keys are not a complete system. Only an explicit act of a person may
+    lead here (R21): every other program uses :func:`join_system`.
     """
-    info = server_info(scripts.client)
-    config = config or read_config(scripts) or default_config()
-    check_durability(info, durability or config.durability)
-    scripts.setup(config)
-    return info
+    server = server_info(scripts.client)
+    stored = stored_fields(scripts)
+    if stored and not is_old(stored):
+        return join_system(scripts, config, durability)
+    if config is None:
+        config = parse_config_hash(scripts, stored) if stored else default_config()
+    check_durability(server, durability or config.durability)
+    how = scripts.setup(config, new_system_id())
+    identity = identity_of(scripts.keys, stored_fields(scripts))
+    return Joined(server, identity, "joined" if how == "matched" else how)
 
 
-def check_system(
-    scripts: Scripts, config: Config | None = None, durability: Durability | None = None
-) -> ServerInfo:
-    """Check the keys and the server without a write; what the server is.
+def join_system(
+    scripts: Scripts,
+    config: Config | None = None,
+    durability: Durability | None = None,
+    system_id: str | None = None,
+    whose: str = "this process",
+) -> Joined:
+    """Check the keys and the server without a write.
 
-    The arguments are those of :func:`create_system`. Raises Unavailable while there are no keys,
-    DurabilityRefused and ConfigDiffers.
+    ``system_id`` is that of the system that must be there; None accepts any. ``whose`` names in an
+    error what belongs to it. The other arguments are those of :func:`create_system`. Raises
+    Unavailable while there is no system and none is expected, ForeignSystem when the expected one
+    is not there, DurabilityRefused and ConfigDiffers.
     """
-    info = server_info(scripts.client)
-    stored = read_config(scripts)
-    if stored is None:
-        raise Unavailable(
-            f"no system under {scripts.keys.prefix} yet: `mm up` or an exchange creates one"
-        )
-    check_durability(info, durability or (config or stored).durability)
-    difference = "" if config is None else _difference(stored, config)
+    server = server_info(scripts.client)
+    stored = stored_fields(scripts)
+    identity = check_identity(scripts.keys, stored, system_id, whose)
+    found = parse_config_hash(scripts, stored)
+    check_durability(server, durability or (config or found).durability)
+    difference = "" if config is None else _difference(found, config)
     if difference:
         raise config_differs(scripts.keys, difference)
-    return info
+    return Joined(server, identity, "joined")
 
 
 def durability_settings(scripts: Scripts) -> tuple[Durability, tuple[str, ...] | None]:

@@ -8,10 +8,11 @@ from itertools import islice
 from rich.text import Text
 
 from mm.facts import process_rows
+from mm.instant import clock
 from mm.market import Fill
 from mm.store import QuoteEvent, Snapshot
 from mm.terminal.columns import Column, beside, choose, lines_of
-from mm.terminal.draw import QUIET, clock, cut, parts_line, plain, rule, short_count
+from mm.terminal.draw import QUIET, cut, parts_line, plain, rule, short_count
 from mm.terminal.tables import lag_text, none, state_text
 
 #: From these widths on there is room for a wider process pane, and for three panes side by side.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from mm.audit import Audit, Check
+from mm.instant import timestamp
 from mm.terminal.draw import BAD, GOOD
 from mm.terminal.labelled import LabelledRows
 
@@ -15,7 +16,15 @@ def audit_table(audit: Audit) -> LabelledRows:
     title = f"audit: {failed} of {len(audit.checks)} invariants violated" if failed else "audit: ok"
     widest = max((len(check.name) for check in audit.checks), default=0)
     rows = [(_label(check, widest), _findings(check)) for check in audit.checks]
+    if audit.system_id:
+        rows.append((Text("system"), _identity(audit)))
     return LabelledRows(Text(title, f"bold {BAD}" if failed else "bold"), rows)
+
+
+def _identity(audit: Audit) -> Text:
+    """Which system was judged, and when."""
+    made, judged = timestamp(audit.created_ms), timestamp(audit.now_ms)
+    return Text(f"{audit.system_id}, created {made}, judged at {judged}")
 
 
 def _label(check: Check, widest: int) -> Text:

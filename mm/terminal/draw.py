@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -17,24 +16,6 @@ _LEVELS = "▁▂▃▄▅▆▇█"
 def plain(text: str) -> str:
     """The text on one line, with a space for each character that cannot be printed."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
-
-
-def clock(ms: int) -> str:
-    """The time of day of an instant of the server's clock, HH:MM:SSZ; ``-`` out of range."""
-    return _instant(ms, "%H:%M:%SZ")
-
-
-def timestamp(ms: int) -> str:
-    """Date and time of an instant of the server's clock, 2026-01-31T12:00:00Z; or ``-``."""
-    return _instant(ms, "%Y-%m-%dT%H:%M:%SZ")
-
-
-def _instant(ms: int, form: str) -> str:
-    """An instant in UTC; ``-`` when no calendar has it."""
-    try:
-        return datetime.fromtimestamp(ms // 1000, UTC).strftime(form)
-    except (OverflowError, ValueError, OSError):
-        return "-"
 
 
 def grouped(count: int) -> str:

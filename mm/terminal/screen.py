@@ -27,19 +27,18 @@ from mm.facts import (
     symbol_count,
     total_profit,
 )
+from mm.instant import clock, timestamp
 from mm.store import Snapshot
 from mm.terminal.activity_pane import bottom_lines, bottom_pane
 from mm.terminal.draw import (
     BAD,
     QUIET,
-    clock,
     cut,
     grouped,
     parts_line,
     plain,
     signed,
     sparkline,
-    timestamp,
 )
 from mm.terminal.quotes_pane import (
     Layout,

@@ -31,8 +31,7 @@ from tests.kit import Fake, World, small_config, symbol_names
 
 def beat(world: World, name: str, restarts: int = 0) -> None:
     """A heartbeat of a process."""
-    kind = name.partition("-")[0]
-    world.scripts.heartbeat(name, kind, 2_000, 7, {"pid": "4711", "restarts": str(restarts)})
+    world.beat(name, 7, pid=4711, fields={"restarts": str(restarts)})
 
 
 def plain(facts: object) -> Any:
@@ -288,5 +287,12 @@ def test_status(fake_world: World) -> None:
                 "lag_ms": 0,
             }
         ],
-        "streams": {"orders": 2, "fills": 1, "positions": 1, "quotes": 1, "deadletter": 0},
+        "streams": {
+            "orders": 2,
+            "fills": 1,
+            "positions": 1,
+            "quotes": 1,
+            "deadletter": 0,
+            "lifecycle": 0,
+        },
     }

@@ -182,16 +182,17 @@ def test_errors_line_names_the_codes_used(name: str) -> None:
 
 
 def test_error_codes_are_known_to_python() -> None:
-    """Refusals of place.lua are those of REFUSALS; Scripts.setup knows those of setup.lua.
+    """Refusals of place.lua are those of REFUSALS; ``refusals`` knows those of the other scripts.
 
     DAMAGED is not a refusal: it is raised as it is, and retried until the data is restored.
     """
     placing = set(re.findall(r"error_reply\('([A-Z_]+) ", assembled("place")))
     assert placing - {"DAMAGED"} == set(REFUSALS)
-    source = (ROOT / "mm" / "store" / "scripts.py").read_text(encoding="utf-8")
+    source = (ROOT / "mm" / "store" / "refusals.py").read_text(encoding="utf-8")
     handled = set(re.findall(r'code == "([A-Z_]+)"', source))
-    assert handled == set(re.findall(r"error_reply\('([A-Z_]+) ", script_text("setup")))
-    others = [name for name in SCRIPTS if name not in ("place", "setup")]
+    both = script_text("setup") + script_text("heartbeat")
+    assert handled == set(re.findall(r"error_reply\('([A-Z_]+) ", both))
+    others = [name for name in SCRIPTS if name not in ("place", "setup", "heartbeat")]
     codes = {
         code for name in others for code in re.findall(r"error_reply\('([A-Z_]+)", assembled(name))
     }

@@ -41,6 +41,8 @@ CLOCKS_AND_CHANCE = {
     ("lab.bench.rivals.common", "random"): "the alternatives' orders: each run sends the same",
     ("lab.bench.probe", "random"): "the instants of a Poisson process: seeded",
     ("orders.resume", "secrets"): "order ids that no earlier run has used",
+    ("store.identity", "secrets"): "the id of a new system",
+    ("store.presence", "secrets"): "a word that tells one start of a process from another",
     ("orders.ticket", "secrets"): "an order id that no earlier `mm order` has used",
 }
 BANNED_MODULES = {"random", "uuid", "secrets"}
@@ -115,7 +117,7 @@ def sample_story(world: World) -> None:
     world.scripts.commit(100)
     world.client.xadd(world.keys.named("fills"), {"BBB-7": "buy 1 101 c1 o9 BBB-1 1"})
     world.scripts.commit(100)
-    world.scripts.heartbeat("maker-1", "maker", 1000, 0, {"pid": "1", "restarts": "0"})
+    world.beat("maker-1", first=True, server_run="r1", fields={"restarts": "0"})
 
 
 def test_documented_fields_are_those_stored(fake: Fake) -> None:
@@ -140,7 +142,7 @@ def test_documented_fields_are_those_stored(fake: Fake) -> None:
                         stored.setdefault(name, set()).add(field.decode())
     assert set(stored) - set(FIELDS) == {"config", "seen:*"}
     market = {field.name for field in fields(Config)} - {"symbols"}
-    assert stored["config"] == {"schema", "symbols"} | market
+    assert stored["config"] == {"schema", "system_id", "created_ms", "symbols"} | market
     for name, line in FIELDS.items():
         assert stored[name] == set(line.split()), name
 

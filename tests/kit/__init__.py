@@ -28,6 +28,7 @@ from tests.kit.checks import (
 )
 from tests.kit.world import (
     SEEDS,
+    SYSTEM_ID,
     MakeWorld,
     World,
     make_symbol,
@@ -38,6 +39,7 @@ from tests.kit.world import (
 __all__ = [
     "SEEDS",
     "SERVERS",
+    "SYSTEM_ID",
     "Backend",
     "Dump",
     "Fake",

@@ -74,7 +74,7 @@ class Trader:
     def beat(self) -> None:
         """A heartbeat of one process."""
         process = self.random.choice([self.exchange, self.state, *self.makers])
-        process.scripts.heartbeat(process.name, process.kind, 2_000, process.count, {"pid": "1"})
+        self.world.beat(process.name, process.count)
 
     def step(self) -> None:
         """One random step."""

@@ -13,6 +13,7 @@ import pytest
 from mm.exchange import Exchange
 from mm.maker import Maker
 from mm.market import (
+    LIVE_MS,
     Config,
     Fill,
     Order,
@@ -26,13 +27,15 @@ from mm.market import (
 )
 from mm.process import Process
 from mm.state import StateService
-from mm.store import Keys, Scripts, execute, pairs, text
+from mm.store import Beat, Keys, Scripts, execute, pairs, text
 from tests.kit.backends import (
     Backend,
     server_ms,
 )
 from tests.kit.checks import Dump, dump, execute_flat, read_stream
 
+#: The id of the systems that tests make.
+SYSTEM_ID = "5151515151515151"
 #: A random test runs with these seeds, which stand in its name; MM_TEST_SEED=N replays another.
 SEEDS = [int(os.environ["MM_TEST_SEED"])] if "MM_TEST_SEED" in os.environ else [11, 23]
 
@@ -84,9 +87,27 @@ class World:
         self.scripts = self.make_scripts()
         self._orders = 0
         if self.setup:
-            self.scripts.setup(self.config)
+            self.set_up()
+
+    def set_up(self, config: Config | None = None, system_id: str = SYSTEM_ID) -> str:
+        """Run the set-up script; what it says it did."""
+        return self.scripts.setup(config or self.config, system_id)
 
     # processes
+
+    def beat(
+        self, name: str, count: int = 0, live_ms: int = LIVE_MS, run: str = "", **changes: Any
+    ) -> list[str]:
+        """A heartbeat of a process of this name; the live processes of its kind."""
+        kind = name.partition("-")[0]
+        values: dict[str, Any] = {"run": run or name, "pid": 7, "count": count} | changes
+        return self.scripts.heartbeat(Beat(SYSTEM_ID, name, kind, **values), live_ms)[1]
+
+    def farewell(self, name: str, run: str = "", **changes: Any) -> None:
+        """The farewell of a process of this name."""
+        kind = name.partition("-")[0]
+        values: dict[str, Any] = {"run": run or name, "pid": 7} | changes
+        self.scripts.farewell(Beat(changes.get("system_id", SYSTEM_ID), name, kind, **values))
 
     def make_scripts(self) -> Scripts:
         """Scripts on a client of their own."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mm.errors import ConfigDiffers, ForeignKeys
-from mm.market import Config
-from mm.store import execute, read_config
+from mm.errors import ConfigDiffers, ForeignKeys, SystemRefused
+from mm.market import SCHEMA, Config
+from mm.store import Identity, execute, read_config, read_identity, take_snapshot
 from tests.kit import MakeWorld, World, make_symbol, symbol_names
 
 
@@ -18,9 +18,9 @@ class TestSetup:
     def test_created_then_matched(self, make_world: MakeWorld) -> None:
         """The first call creates the keys, any further one with the same configuration matches."""
         world = make_world(setup=False)
-        assert world.scripts.setup(world.config) == "created"
+        assert world.set_up() == "created"
         before = world.dump()
-        assert world.scripts.setup(world.config) == "matched"
+        assert world.set_up() == "matched"
         assert world.dump() == before
 
     def test_keys(self, world: World) -> None:
@@ -42,6 +42,20 @@ class TestSetup:
         """The keys give back exactly the configuration that made them."""
         assert read_config(world.scripts) == world.config
 
+    def test_identity(self, make_world: MakeWorld) -> None:
+        """A new system has the given id and the server's time; a later id changes neither."""
+        world = make_world(setup=False)
+        before = world.now_ms()
+        world.set_up(system_id="00000000000000aa")
+        created_ms = int(world.hash("config")["created_ms"])
+        assert before <= created_ms <= world.now_ms()
+        assert world.set_up(system_id="00000000000000bb") == "matched"
+        assert read_identity(world.scripts) == Identity("00000000000000aa", created_ms)
+
+    def test_no_identity(self, make_world: MakeWorld) -> None:
+        """Where there is no system there is no identity."""
+        assert read_identity(make_world(setup=False).scripts) is None
+
     def test_nothing_to_read(self, make_world: MakeWorld) -> None:
         """Where there is no system there is no configuration."""
         assert read_config(make_world(setup=False).scripts) is None
@@ -50,7 +64,7 @@ class TestSetup:
         """A system with quotes and fills matches too: what changes in it is no configuration."""
         world.propose()
         world.trade(world.order())
-        assert world.scripts.setup(world.config) == "matched"
+        assert world.set_up() == "matched"
 
     @pytest.mark.parametrize(
         ("changes", "field"),
@@ -78,7 +92,7 @@ class TestSetup:
         """The configuration is refused by this field and no key changes."""
         before = world.dump()
         with pytest.raises(ConfigDiffers, match=field):
-            world.scripts.setup(config)
+            world.set_up(config)
         assert world.dump() == before
 
     @pytest.mark.parametrize(
@@ -101,7 +115,7 @@ class TestSetup:
         execute(world.client, "HSET", key, "a", "b")
         before = world.dump()
         with pytest.raises(ForeignKeys, match=re.escape(key)):
-            world.scripts.setup(world.config)
+            world.set_up()
         assert world.dump() == before
 
     def test_lost_config(self, world: World) -> None:
@@ -111,19 +125,70 @@ class TestSetup:
         world.drain()
         execute(world.client, "DEL", world.keys.named("config"))
         with pytest.raises(ForeignKeys):
-            world.scripts.setup(world.config)
+            world.set_up()
 
     def test_early_orders(self, make_world: MakeWorld) -> None:
         """Orders sent before the system existed are no obstacle: they are matched later."""
         world = make_world(setup=False)
         world.send(world.order())
-        assert world.scripts.setup(world.config) == "created"
+        assert world.set_up() == "created"
         assert world.scripts.match(10).orders == 1
 
     def test_many_symbols(self, make_world: MakeWorld) -> None:
         """Three hundred symbols are set up and read back."""
         world = make_world(symbols=300)
-        assert world.scripts.setup(world.config) == "matched"
+        assert world.set_up() == "matched"
         config = read_config(world.scripts)
         assert config is not None
         assert [symbol.name for symbol in config.symbols] == symbol_names(300)
+
+
+class TestOldSchema:
+    """A system of schema 1 gets an identity and the fields that it lacks, and goes on."""
+
+    @staticmethod
+    def age(world: World) -> None:
+        """Make the keys those of schema 1."""
+        key = world.keys.named("config")
+        execute(world.client, "HDEL", key, "system_id", "created_ms", "keep_orders")
+        world.client.hset(key, "schema", "1")
+        execute(world.client, "HDEL", world.keys.member("symbol:*", "BBB"), "multiplier")
+
+    def test_upgraded(self, world: World) -> None:
+        """Ids, missing fields and the schema are added; orders, fills and positions stay."""
+        whole = world.hash("symbol:*", "BBB")
+        world.trade(world.order())
+        market = {key: value for key, value in world.dump().items() if ":config" not in key}
+        self.age(world)
+        assert world.set_up(system_id="00000000000000aa") == "upgraded"
+        found = world.hash("config")
+        assert (found["schema"], found["system_id"]) == (SCHEMA, "00000000000000aa")
+        assert abs(int(found["created_ms"]) - world.now_ms()) < 60_000
+        assert read_config(world.scripts) == world.config
+        assert world.hash("symbol:*", "BBB") == whole
+        assert market == {key: value for key, value in world.dump().items() if ":config" not in key}
+        assert world.set_up(system_id="00000000000000bb") == "matched"
+
+    def test_another_configuration(self, world: World) -> None:
+        """An old system with another configuration is refused, and no key changes."""
+        self.age(world)
+        before = world.dump()
+        with pytest.raises(ConfigDiffers, match="limit_units stored 20 given 21"):
+            world.set_up(replace(world.config, limit_units=21))
+        assert world.dump() == before
+
+    def test_notional(self, make_world: MakeWorld) -> None:
+        """Old notional units were not money: refused with a way out, and no key changes."""
+        world = make_world(mode="notional", limit=2_000)
+        self.age(world)
+        before = world.dump()
+        with pytest.raises(SystemRefused, match=r"cannot be carried over.*new --data-dir"):
+            world.set_up()
+        assert world.dump() == before
+
+    def test_readers_refuse(self, world: World) -> None:
+        """Who reads an old system learns that `mm up` carries it over."""
+        self.age(world)
+        for read in (read_config, read_identity, take_snapshot):
+            with pytest.raises(SystemRefused, match="`mm up` of this version carries it over"):
+                read(world.scripts)

@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 from mm.errors import ProposalRefused
 from mm.market import MAX_INT, Position, symbol_fields
 from mm.store import execute, take_snapshot
-from tests.kit import Fake, MakeWorld, World, assert_sound, small_config
+from tests.kit import SYSTEM_ID, Fake, MakeWorld, World, assert_sound, small_config
 
 #: A divisor of 2^53 - 1.
 DIVISOR = 6361
@@ -265,7 +265,7 @@ class TestPlace:
 class TestHeartbeat:
     def beat(self, world: World, name: str, count: int = 0) -> list[str]:
         """A maker's heartbeat; the live makers."""
-        return world.scripts.heartbeat(name, "maker", 2000, count, {})[1]
+        return world.beat(name, count)
 
     def test_rate(self, fake: Fake) -> None:
         """The rate is exact, and 0 where no time has passed."""
@@ -302,7 +302,8 @@ class TestHeartbeat:
 class TestSetup:
     def test_everything_that_is_stored(self, world: World) -> None:
         """The hashes of a new system hold exactly these fields."""
-        assert world.hash("config") == world.config.store_fields()
+        identity = {"system_id": SYSTEM_ID, "created_ms": world.hash("config")["created_ms"]}
+        assert world.hash("config") == world.config.store_fields() | identity
         for symbol in world.config.symbols:
             stored = world.hash("symbol:*", symbol.name)
             versions = {"fill_seq": "0", "quote_version": "0"}
@@ -328,7 +329,7 @@ class TestSetup:
 class TestSnapshot:
     def test_streams(self, world: World) -> None:
         """Each stream is told by its length, its first and its last entry."""
-        names = ["orders", "fills", "positions", "quotes", "deadletter"]
+        names = ["orders", "fills", "positions", "quotes", "deadletter", "lifecycle"]
         for count, name in enumerate(names, 2):
             for number in range(count):
                 append(world, name, "event", str(number))
@@ -346,7 +347,7 @@ class TestSnapshot:
         world.propose("BBB", ask_lots=0)
         world.propose("CCC", bid_lots=0)
         for number in range(4):
-            world.scripts.heartbeat(f"maker-{number}", "maker", 2000, 0, {})
+            world.beat(f"maker-{number}")
         taken = take_snapshot(world.scripts)
         assert (list(taken.waiting_bid), list(taken.waiting_ask)) == (["BBB"], ["CCC"])
         assert list(taken.processes) == [f"maker-{number}" for number in range(4)]

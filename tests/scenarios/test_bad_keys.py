@@ -61,7 +61,7 @@ def live(world: World) -> None:
         world.advance(70)
         world.scripts.expire()
         quote_all(world)
-        world.scripts.heartbeat("maker-1", "maker", 2_000, 1, {"pid": "1"})
+        world.beat("maker-1", 1)
     assert all(map(world.quote_lots, world.names))
 
 
@@ -92,7 +92,7 @@ def test_what_heals(traded: World, pattern: str) -> None:
     world = traded
     world.send_raw("bad", "c1 AAA buy x 1")
     world.drain()
-    world.scripts.heartbeat("maker-1", "maker", 2_000, 1, {"pid": "1"})
+    world.beat("maker-1", 1)
     if pattern.startswith("waiting"):
         key = world.keys.named(pattern)
         execute(world.client, "ZADD", key, 1, "AAA")
@@ -218,7 +218,7 @@ def test_symbol(fake_traded: World) -> None:
     with pytest.raises(SystemRefused, match="AAA"):
         world.maker().config  # noqa: B018  # reading it is the test
     with pytest.raises(SystemRefused):
-        world.scripts.setup(world.config)
+        world.set_up()
 
 
 def test_config_at_the_start_of_a_process(fake_traded: World) -> None:
@@ -226,7 +226,7 @@ def test_config_at_the_start_of_a_process(fake_traded: World) -> None:
     world = fake_traded
     world.client.delete(world.keys.named("config"))
     with pytest.raises(ForeignKeys):
-        world.scripts.setup(world.config)
+        world.set_up()
 
 
 def test_memory_of_orders_that_ended_by_itself(fake: Fake) -> None:

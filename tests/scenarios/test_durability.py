@@ -125,7 +125,7 @@ def test_log_damaged_in_its_middle(server: str) -> None:
     with record(binary_or_skip(server), SEEDS[1], steps=80) as log:
         middle = (log.start, log.start + (log.size - log.start) * 3 // 4)
         with killable_server(binary_or_skip(server)) as made:
-            for _ in range(12 if server == "valkey" else 6):
+            for _ in range(12 if server == "valkey" else 9):
                 made.copy_log(log.path)
                 offset, bit = dice.randrange(*middle), dice.randrange(8)
                 data = bytearray(made.log.read_bytes())

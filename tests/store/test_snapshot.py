@@ -47,7 +47,7 @@ def test_cursors_and_processes(fake_world: World) -> None:
     assert take_snapshot(fake_world.scripts).cursors == Cursors("0-0", 0, "0-0", 0)
     fake_world.propose()
     fake_world.trade(fake_world.order())
-    fake_world.scripts.heartbeat("maker-1", "maker", 2_000, 3, {"pid": "12", "restarts": "4"})
+    fake_world.beat("maker-1", 3, pid=12, fields={"restarts": "4"})
     found = take_snapshot(fake_world.scripts)
     assert found.cursors == Cursors(found.streams["orders"].last_id, 1, "0-0", 0)
     assert found.processes == {"maker-1": ProcessInfo("maker", found.now_ms, 3, 0, 12, 4)}
@@ -88,7 +88,7 @@ def test_a_missing_position_reads_as_an_empty_one(fake_world: World) -> None:
 def test_damaged_numbers_are_refused(fake_world: World, key: str, name: str, value: str) -> None:
     """A field that holds no integer is refused, and the error names key, field and value."""
     fake_world.propose("AAA")
-    fake_world.scripts.heartbeat("maker-1", "maker", 2_000, 0, {"pid": "1"})
+    fake_world.beat("maker-1")
     damaged(fake_world, key, name, value)
     said = re.escape(f"{{mm}}:{key}: {name} {value!r}: it must be an integer")
     with pytest.raises(SystemRefused, match=said):

@@ -32,8 +32,7 @@ def take(world: World, max_symbols: int = 0) -> Snapshot:
 
 def beat(world: World, name: str = "exchange-1", pid: str = "4711") -> None:
     """A heartbeat of a process."""
-    kind = name.partition("-")[0]
-    world.scripts.heartbeat(name, kind, 2_000, 0, {"pid": pid, "restarts": "0"})
+    world.beat(name, pid=int(pid), fields={"restarts": "0"})
 
 
 def huge(fake: Fake) -> World:

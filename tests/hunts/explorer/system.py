@@ -21,6 +21,7 @@ from tests.hunts.explorer.db import Db
 from tests.hunts.explorer.parts import START_MS, Host, Position, Proc, Spec, Violation
 from tests.hunts.explorer.table import Table
 from tests.hunts.explorer.wire import Call, Suspended, Wire
+from tests.kit import SYSTEM_ID
 
 #: Nobody reads the log of a million futures.
 _SILENT = logging.getLogger("mm.explorer")
@@ -85,7 +86,7 @@ class System:
         while True:
             self.wire.begin(replies)
             try:
-                assert self.scripts.setup(self.spec.config) == "created"
+                assert self.scripts.setup(self.spec.config, SYSTEM_ID) == "created"
                 break
             except Suspended as wish:
                 reply, db = self.host.run(db, wish.calls[0])

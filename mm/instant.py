@@ -1,0 +1,23 @@
+"""Instants for people: always UTC, and always with their zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def clock(ms: int) -> str:
+    """The time of day of an instant of the server's clock, HH:MM:SSZ; ``-`` out of range."""
+    return _instant(ms, "%H:%M:%SZ")
+
+
+def timestamp(ms: int) -> str:
+    """Date and time of an instant of the server's clock, 2026-01-31T12:00:00Z; or ``-``."""
+    return _instant(ms, "%Y-%m-%dT%H:%M:%SZ")
+
+
+def _instant(ms: int, form: str) -> str:
+    """An instant in UTC; ``-`` when no calendar has it."""
+    try:
+        return datetime.fromtimestamp(ms // 1000, UTC).strftime(form)
+    except (OverflowError, ValueError, OSError):
+        return "-"

@@ -1,0 +1,70 @@
+"""What the scripts' refusals of a system mean, in words."""
+
+from __future__ import annotations
+
+from redis.exceptions import ResponseError
+
+from mm.errors import ConfigDiffers, ForeignKeys, ForeignSystem, SystemRefused
+from mm.market import OLD_SCHEMA, SCHEMA
+from mm.store.keys import Keys
+
+
+def config_differs(keys: Keys, difference: str) -> ConfigDiffers:
+    """The error for a configuration that is not the stored one; ``difference`` names the field."""
+    return ConfigDiffers(
+        f"the keys under {keys.prefix} hold a system with another configuration: {difference}. Use"
+        " the configuration it was made with, another data directory, or another key prefix."
+    )
+
+
+def foreign_system(
+    keys: Keys, expected: str, found: str | None, whose: str = "this process"
+) -> ForeignSystem:
+    """The error for a server that holds another system than the expected one, or none.
+
+    ``whose`` names what belongs to the expected system.
+    """
+    holds = f"the server holds system {found} under {keys.prefix}"
+    if found is None:
+        holds = f"the server holds no system: {keys.named('config')} does not exist"
+    return ForeignSystem(
+        f"{whose} belongs to system {expected}, but {holds}. Nothing was set up anew. Name the"
+        f" server that holds system {expected} (--redis-url), or restore its data from a backup. A"
+        " new system needs a new --data-dir."
+    )
+
+
+def old_schema(keys: Keys) -> SystemRefused:
+    """The error for a system of the old schema."""
+    return SystemRefused(
+        f"the system under {keys.prefix} was made by an earlier version (schema {OLD_SCHEMA}, this"
+        f" program has {SCHEMA}): `mm up` of this version carries it over"
+    )
+
+
+def setup_refusal(keys: Keys, error: ResponseError) -> Exception:
+    """The error that an error reply of ``setup.lua`` means; the reply itself when it is none."""
+    code, _, detail = str(error).partition(" ")
+    if code == "CONFIG_DIFFERS":
+        return config_differs(keys, detail)
+    if code == "FOREIGN_KEYS":
+        return ForeignKeys(
+            f"{detail} exists, but {keys.named('config')} does not: these keys are not a complete"
+            " system of this program. Use another key prefix or another server, or restore the"
+            " data from a backup."
+        )
+    if code == "OLD_UNITS":
+        return SystemRefused(
+            f"the system under {keys.prefix} was made by an earlier version, which counted notional"
+            " exposure in another unit, so it cannot be carried over. Begin a new system with a new"
+            " --data-dir (and with --redis-url an empty server or another --prefix)."
+        )
+    return error
+
+
+def heartbeat_refusal(keys: Keys, system_id: str, error: ResponseError) -> Exception:
+    """The error that an error reply of ``heartbeat.lua`` means; the reply itself when none."""
+    code, _, found = str(error).partition(" ")
+    if code == "FOREIGN_SYSTEM":
+        return foreign_system(keys, system_id, None if found == "nothing" else found)
+    return error
