@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from mm.market import Fill, Symbol
+from mm.market import Fill, Position, Symbol
 from mm.store import (
     QuoteEvent,
     Snapshot,
@@ -213,15 +213,18 @@ class Past:
             if sent.can_have(fill):
                 self.orders.setdefault(order, sent)
 
-    def nets(self) -> dict[int, int]:
-        """The net position at each version, counted back from the committed one."""
-        version, net = self.state.position.position_version, self.state.position.net_lots
-        nets = {version: net}
-        while version in self.fills:
-            net -= self.fills[version].signed_lots
-            version -= 1
-            nets[version] = net
-        return nets
+    def positions(self) -> dict[int, Position]:
+        """The position at each version without its cost, counted back from the committed one."""
+        position = replace(self.state.position, cost_ticks=0)
+        positions = {position.position_version: position}
+        while fill := self.fills.get(position.position_version):
+            position = Position(
+                position.net_lots - fill.signed_lots,
+                position.cash_ticks + fill.signed_lots * fill.price_ticks,
+                position_version=fill.seq - 1,
+            )
+            positions[position.position_version] = position
+        return positions
 
     def filled(self, quote: QuoteEvent) -> tuple[int, int]:
         """The lots filled of the bid and of the ask of a quote."""

@@ -111,7 +111,7 @@ def _quote_steps(past: Past, skip_first: bool) -> Iterator[tuple[Place, Step]]:
     ``skip_first`` leaves out the first placement, which is there because it says from where on the
     fills are known.
     """
-    symbol, config, nets = past.symbol, past.snapshot.config, past.nets()
+    symbol, config, positions = past.symbol, past.snapshot.config, past.positions()
     active: QuoteEvent | None = None
     facts: dict[str, Any] = {}  # of the newest placement
     for event in past.quotes:
@@ -128,7 +128,7 @@ def _quote_steps(past: Past, skip_first: bool) -> Iterator[tuple[Place, Step]]:
             how = "replaced" if event.event == "active" else event.event
             facts["end"] = end | {"how": how, "by": event.quote_id}
             replaced = (active, past.filled(active))
-        step = placement_step(config, symbol, event, nets.get(event.fill_seq), replaced)
+        step = placement_step(config, symbol, event, positions.get(event.fill_seq), replaced)
         facts = step.facts
         if not (skip_first and event is past.quotes[0]):
             yield (event.quote_version, -1, 0, 0), step

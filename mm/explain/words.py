@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mm.explain.past import Commit, SentOrder
-from mm.market import Config, Fill, Symbol
+from mm.market import MAX_INT, Config, Fill, Position, Symbol
 from mm.store import EventSide, QuoteEvent, SymbolState
 
 _TRIGGERS = {
@@ -111,25 +111,36 @@ def commit_step(symbol: Symbol, commit: Commit, before: int | None) -> Step:
 
 
 def size_reasons(
-    config: Config, symbol: Symbol, side: EventSide, net_lots: int | None
+    config: Config, symbol: Symbol, side: EventSide, position: Position | None
 ) -> list[tuple[str, str]]:
     """Why a side got less than was requested, as (word, sentence) pairs; empty if it got all."""
     if side.lots >= side.requested_lots:
         return []
     reasons = []
     max_lots, budget = side.requested_lots, _BUDGETS[side.name]
-    if net_lots is None:
+    if position is None:
         reasons.append(("unknown", "the position limit or the exposure limit left no more"))
         return reasons
-    room = symbol.position_limit_lots + (net_lots if side.name == "ask" else -net_lots)
+    sign = 1 if side.name == "bid" else -1
+    room = symbol.position_limit_lots - sign * position.net_lots
     if room < max_lots:
         max_lots = max(0, room)
         limit = symbol.quantity(symbol.position_limit_lots)
         reasons.append(
             (
                 "position_limit",
-                f"with net {signed(symbol, net_lots)} the position limit of {limit} leaves room"
-                f" for {symbol.quantity(max_lots)}",
+                f"with net {signed(symbol, position.net_lots)} the position limit of {limit} leaves"
+                f" room for {symbol.quantity(max_lots)}",
+            )
+        )
+    exact = (MAX_INT + min(0, sign * position.cash_ticks)) // side.ticks
+    if exact < max_lots:
+        max_lots = exact
+        reasons.append(
+            (
+                "exact_numbers",
+                f"with a cash of {symbol.money(position.cash_ticks)} only"
+                f" {symbol.quantity(max_lots)} more can be booked as exact numbers",
             )
         )
     unit = side.ticks * symbol.multiplier if config.exposure_mode == "notional" else 1
@@ -173,17 +184,17 @@ def placement_step(
     config: Config,
     symbol: Symbol,
     quote: QuoteEvent,
-    net_lots: int | None,
+    position: Position | None,
     replaced: tuple[QuoteEvent, tuple[int, int]] | None,
 ) -> Step:
     """The step from a position version to a quote, or to its omission.
 
-    ``net_lots`` is the net position at the version, None if unknown. ``replaced`` is the quote
+    ``position`` is that at the version, None if unknown. ``replaced`` is the quote
     before, with the lots filled of its two sides.
     """
     cause = _TRIGGERS.get(quote.trigger, quote.trigger).format(version=quote.fill_seq)
     sides = " and ".join(_side_text(symbol, side) for side in (quote.bid, quote.ask))
-    net = "" if net_lots is None else f", net {signed(symbol, net_lots)}"
+    net = "" if position is None else f", net {signed(symbol, position.net_lots)}"
     based = f"based on position version {quote.fill_seq}{net}"
     if quote.outcome == "omitted":
         text = f"{quote.quote_id} was omitted, nothing could be quoted ({sides}): {quote.maker_id}"
@@ -197,13 +208,13 @@ def placement_step(
         "trigger": quote.trigger,
         "maker_id": quote.maker_id,
         "position_version": quote.fill_seq,
-        "net": None if net_lots is None else symbol.quantity(net_lots),
+        "net": None if position is None else symbol.quantity(position.net_lots),
         "expires_ms": quote.expires_ms or None,
         "replaces": None,
         "end": None,
     }
     for side in (quote.bid, quote.ask):
-        reasons = size_reasons(config, symbol, side, net_lots)
+        reasons = size_reasons(config, symbol, side, position)
         facts[side.name] = _side_facts(symbol, side, reasons)
         if reasons:
             text += f" Why the {side.name}: " + "; ".join(sentence for _, sentence in reasons) + "."

@@ -1,8 +1,7 @@
 #!lua
 -- Place a quote in one atomic step: check the gate, end expired quotes, clamp, reserve and activate.
 --
--- A proposal that passes the gate is granted in full, reduced to what fits, or omitted (then the
--- old quote is withdrawn). A refusal changes nothing.
+-- A proposal is granted in full, reduced to what fits, or omitted, which withdraws the old quote.
 --
 -- KEYS   exposure expiry quotes config waiting:bid waiting:ask symbol:* position:* quote:* reservation:*
 -- ARGV   1 symbol  2 maker_id  3 trigger  4 position_version  5 quote_version (of the quote to
@@ -16,6 +15,7 @@
 -- INCLUDE exposure
 -- INCLUDE expiry
 -- INCLUDE waiting
+-- INCLUDE headroom
 -- INCLUDE proposal
 -- INCLUDE gate
 local keys = { exposure = KEYS[1], expiry = KEYS[2], quotes = KEYS[3], quote = KEYS[9],
@@ -42,8 +42,8 @@ local fault = proposal_fault(asked, trigger, maker_id, position_limit * multipli
 if fault then
   return redis.error_reply('BAD_PROPOSAL ' .. symbol .. ' ' .. fault)
 end
-local position_version, net_lots = unpack(redis.call('HMGET', position_key, 'position_version',
-  'net_lots'))
+local position_version, net_lots, cash_ticks = unpack(redis.call('HMGET', position_key,
+  'position_version', 'net_lots', 'cash_ticks'))
 local refusal = gate_refusal(symbol, { halted = halted, fill_seq = fill_seq,
   position_version = position_version, quote_version = newest_version }, proposed)
 if refusal then
@@ -53,21 +53,23 @@ end
 local exposure_mode, quote_ttl_ms, keep_quotes = unpack(redis.call('HMGET', config_key,
   'exposure_mode', 'quote_ttl_ms', 'keep_quotes'))
 local exposure, own = load_exposure(keys.exposure), load_reservation(reservation_key)
-if not (exposure_mode and exposure and own.quote_id) then
-  return damaged(not exposure_mode and config_key or not exposure and keys.exposure or reservation_key)
+local missing = not exposure_mode and config_key or not exposure and keys.exposure
+  or not own.quote_id and reservation_key or not (net_lots and cash_ticks) and position_key
+if missing then
+  return damaged(missing)
 end
 local due = due_quotes(keys.expiry, now)
 local due_total, ended = due_units(keys.reservation, due)
 if ended[symbol] then
   own.bid, own.ask = 0, 0
 end
-local net = tonumber(net_lots)
-local position_room = { bid = position_limit - net, ask = position_limit + net }
+local position = { limit = position_limit, net = tonumber(net_lots), cash = tonumber(cash_ticks),
+  fill_seq = tonumber(fill_seq) }
 local sides, is_own = {}, function(other) return other == symbol end
 for _, name in ipairs({ 'bid', 'ask' }) do
   local lot_units = exposure_mode == 'notional' and asked[name].ticks * multiplier or 1
-  -- What the position limit allows, and what would fit if no other symbol had a quote.
-  local wanted_lots = math.min(asked[name].lots, math.max(0, position_room[name]),
+  -- What can be committed, and fits if no other symbol has a quote.
+  local wanted_lots = math.min(asked[name].lots, room_lots(position, name, asked[name].ticks),
     math.floor(exposure.limit / lot_units))
   local free = walk_queue(waiting[name], keys.reservation, name,
     free_units(exposure, name, due_total[name] + own[name]), ended, is_own)
@@ -80,9 +82,8 @@ for _, name in ipairs({ 'bid', 'ask' }) do
     units = lots * lot_units, waiting_since = redis.call('ZSCORE', waiting[name], symbol) }
 end
 local bid, ask = sides.bid, sides.ask
-local in_full = bid.lots == asked.bid.lots and ask.lots == asked.ask.lots
-local outcome = bid.lots + ask.lots == 0 and 'omitted' or in_full and 'granted' or 'reduced'
-local omitted = outcome == 'omitted'
+local omitted, in_full = bid.lots + ask.lots == 0, bid.lots == asked.bid.lots and ask.lots == asked.ask.lots
+local outcome = omitted and 'omitted' or in_full and 'granted' or 'reduced'
 local expires_ms = omitted and 0 or now + tonumber(quote_ttl_ms)
 -- An omission after an omission changes nothing that anyone could see: no new version, no event.
 local silent = omitted and last_outcome == 'omitted'

@@ -26,9 +26,7 @@ from tests.kit.breaks import (
     order_waits,
     quoted,
     rewrite,
-    set_field,
     total_off,
-    undo_a_commit,
 )
 
 
@@ -368,11 +366,3 @@ def test_fingerprints_find_repeats_and_differences() -> None:
     assert len(first.common(second)) == 990
     first.add(b"5")
     assert len(first.repeated()) == 1
-
-
-def test_a_halted_symbol_may_lack_fills(busy: World) -> None:
-    """The state service's cursor passes the fills of a halted symbol without applying them."""
-    undo_a_commit(busy)
-    assert "position-exact" in failed(busy)
-    set_field(busy, "symbol:*", "AAA", "halted", "overflow")
-    assert "position-exact" not in failed(busy)

@@ -440,6 +440,13 @@ def undo_a_commit(world: World) -> None:
     set_field(world, "position:*", "AAA", "last_fill_id", "-")
 
 
+@breaks("position-exact")
+def halted_before_a_commit(world: World) -> None:
+    """A symbol is halted, and fills that were reported are not in its position."""
+    undo_a_commit(world)
+    set_field(world, "symbol:*", "AAA", "halted", "overflow")
+
+
 def _register_position_fields() -> None:
     for field, by in (
         ("net_lots", 1),

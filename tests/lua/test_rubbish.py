@@ -77,7 +77,7 @@ class TestEveryKind:
 
     def test_all_in_one_batch(self, market: World) -> None:
         """All kinds in one batch between two good orders: both execute."""
-        first, last = market.order(), market.order("sell")
+        first, last = market.order(order_id="first"), market.order("sell", order_id="last")
         market.send(first)
         for name, line in every_kind():
             market.send_raw(name, line)
@@ -89,14 +89,17 @@ class TestEveryKind:
 
     def test_dead_letters_are_verbatim(self, market: World) -> None:
         """Whatever was rejected stands on the dead-letter stream byte for byte, in order."""
-        expected, used = [], set()
+        expected: list[bytes] = []
+        used: dict[tuple[bytes, bytes], bytes] = {}
         for name, line in every_kind():
             market.send_raw(name, line)
             sender, worth = judge(name, line)
-            # A well-formed order under a used id is a duplicate, whatever its symbol.
-            if worth == "bad" or (worth == "unknown" and (sender, name) not in used):
+            known = used.get((sender, name)) if sender else None
+            # Under a used id the same order is a duplicate, and any other one a conflict.
+            if worth == "bad" or known not in (None, line) or (worth == "unknown" and not known):
                 expected.append(name + b" " + line)
-            used.add((sender, name))
+            if sender and ID.fullmatch(name):
+                used.setdefault((sender, name), line)
         market.scripts.match(10_000)
         entries = execute(market.client, "XRANGE", market.keys.named("deadletter"), "-", "+")
         assert [fields[b"raw"] for _, fields in entries] == expected

@@ -17,6 +17,8 @@ local function proposal_fault(asked, trigger, maker_id, notional_per_tick)
     return 'versions, prices and quantities must be integers from 0 to 2^53 - 1'
   elseif bid.ticks == 0 or bid.ticks >= ask.ticks then
     return 'prices must be 0 < bid < ask'
+  elseif asked.quote_version == MAX_INT then
+    return 'the symbol has used all quote versions up to 2^53 - 1'
   elseif ask.ticks * notional_per_tick > MAX_INT then
     return 'price x position limit x multiplier must stay below 2^53'
   elseif not TRIGGERS[trigger] then
