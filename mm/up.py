@@ -13,6 +13,7 @@ from rich.text import Text
 
 from mm.audit import audit
 from mm.errors import SystemRefused, Unavailable, shown_path
+from mm.facts import halts
 from mm.host import (
     ChildPlan,
     DataDir,
@@ -82,7 +83,8 @@ class Up:
     def run(self, stop: threading.Event) -> int:
         """Run until ``stop`` is set, the duration is over or the publishers have finished.
 
-        Returns the exit status: 0, or 1 when the final audit finds a violation.
+        Returns the exit status: 1 when the final audit finds a violation or a symbol is halted,
+        else 0.
         """
         self._data_dir.prepare()
         with Lock(self._data_dir), self._server(), contextlib.closing(self._supervisor):
@@ -186,8 +188,11 @@ class Up:
             result = audit(source.scripts, quiescent=True)
         self.console.print(audit_table(result))
         place = shown_path(self._data_dir.path)
+        halted = halts(found)
+        for name, why in halted.items():
+            print_line(self.console, Text(f"{name} is halted and not quoted: {why}", "bold red"))
         print_line(self.console, f"ran {elapsed_s:.0f} s; data and logs in {place}")
-        return 0 if result.ok else 1
+        return 0 if result.ok and not halted else 1
 
 
 def check_loaded(scripts: Scripts, data_dir: DataDir) -> None:

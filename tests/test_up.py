@@ -69,6 +69,21 @@ def restarted(system: RunningSystem, name: str, pid: int) -> bool:
     return system.pids().get(name) not in (pid, None)
 
 
+def test_a_halt_shows_in_the_exit_statuses(system: RunningSystem, server: list[str]) -> None:
+    """With a halted symbol `mm status` and `mm up` end with status 1 and say why, audit or not."""
+    system.start(*server)
+    client = open_client(DataDir(system.data_dir).url)
+    execute(client, "HSET", Keys().member("symbol:*", "AAPL"), "halted", "for a test")
+    for words in ([], ["--json"]):
+        done = run_mm("status", *words, data_dir=system.data_dir)
+        assert done.returncode == 1
+        assert "AAPL is halted: for a test" in done.stdout
+    code, said = system.stop()
+    assert code == 1, said
+    audited(said)
+    assert "AAPL is halted and not quoted: for a test" in said
+
+
 def test_killed_children_come_back(system: RunningSystem) -> None:
     """Every child killed with -9, one after the other and then all at once, is restarted."""
     system.start()

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mm.errors import UsageError
-from mm.market import TEMPLATE, load_config
+from mm.market import TEMPLATE, headroom_text, load_config
 
 
 @click.group("config")
@@ -33,10 +33,13 @@ def config_init(path: Path, force: bool) -> None:
 @config_command.command("check")
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default="mm.toml")
 def config_check(path: Path) -> None:
-    """Check a configuration file; exit status 2 and the first fault when it has one."""
+    """Check a configuration file; exit status 2 and the first fault when it has one.
+
+    It says too how far prices and profits may move before numbers would no longer be exact.
+    """
     config = load_config(path)
     lots = sum(symbol.size_lots for symbol in config.symbols)
     click.echo(
         f"{path}: good. {len(config.symbols)} symbols ask for {lots} lots a side, the exposure"
-        f" limit is {config.limit_units} units ({config.exposure_mode})."
+        f" limit is {config.limit_units} units ({config.exposure_mode}). {headroom_text(config)}"
     )

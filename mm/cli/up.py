@@ -60,7 +60,7 @@ def up_command(
     """Start everything, supervise it and show it.
 
     Ctrl-C stops everything in order, and shows what happened in the run. Exit status 1 when the
-    final audit finds a violation.
+    final audit finds a violation or a symbol is halted.
     """
     plan = ChildPlan(tape=None if tape is None else tape.path, **plan_options)
     check_speed(plan.speed)

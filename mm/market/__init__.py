@@ -14,6 +14,7 @@ from mm.market.config import (
     symbol_fields,
     symbol_from_store,
 )
+from mm.market.headroom import Headroom, headroom_of, headroom_text
 from mm.market.model import (
     Fill,
     Order,
@@ -52,6 +53,7 @@ __all__ = [
     "Config",
     "Durability",
     "Fill",
+    "Headroom",
     "Mode",
     "Order",
     "Placement",
@@ -68,6 +70,8 @@ __all__ = [
     "check_symbol",
     "default_config",
     "from_steps",
+    "headroom_of",
+    "headroom_text",
     "load_config",
     "parse_decimal",
     "quote_prices",

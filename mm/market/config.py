@@ -27,6 +27,9 @@ SCHEMA, OLD_SCHEMA = "2", "1"
 #: A process counts as dead when its last heartbeat is older than this. The same for every system.
 LIVE_MS = 2_000
 
+#: The longest time: an instant that much later is still an exact integer.
+MAX_MS = 10**14
+
 #: Bounds on a configuration. A file with this many symbols has a tenth of these bytes.
 MAX_SYMBOLS = 20_000
 MAX_BYTES = 64 * 1024 * 1024
@@ -70,7 +73,8 @@ class Config:
 
     def _check(self) -> None:
         for name in INT_FIELDS:
-            check_int(name, getattr(self, name))
+            high = MAX_MS if name.endswith("_ms") else MAX_INT
+            check_int(name, getattr(self, name), high=high)
         if self.exposure_mode not in ("lots", "notional"):
             raise ConfigError(
                 f"exposure_mode {shown(self.exposure_mode)}: it must be lots or notional"

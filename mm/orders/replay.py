@@ -15,7 +15,7 @@ from itertools import accumulate, pairwise
 from typing import Literal
 
 from mm.errors import ConfigError, ValueRefused
-from mm.market import MAX_INT, Config, Symbol, default_config, to_steps
+from mm.market import MAX_INT, Config, Symbol, default_config, from_steps, to_steps
 from mm.orders.flow import Intent
 from mm.orders.tape import LAST_OWN_MS, Tape, Trade
 
@@ -26,6 +26,8 @@ from mm.orders.tape import LAST_OWN_MS, Tape, Trade
 SPREAD_CHANGES = 3
 POSITION_SIZES = 20
 SKEW_SPREADS = 2
+#: The limits that a tape defines keep numbers exact up to this many times its highest price.
+PRICE_ROOM = 10
 #: A value is the noise of a floating-point number when it is that near to a multiple of the step
 #: of most other rows, as a share of the step. A real finer step gives other distances too.
 NOISE = Decimal("0.00001")
@@ -81,12 +83,24 @@ def _symbol(tape: Tape, name: str) -> Symbol:
     change = changes[len(changes) // 2] if changes else 1
     spread = max(2, SPREAD_CHANGES * change)
     skew = SKEW_SPREADS * spread
-    reference = ticks[0]
+    highest = max(ticks)
     # The configuration bounds price x lots by 2^53 (R1).
-    max_lots = max(1, MAX_INT // (2 * reference + spread + skew))
-    size = min(sorted(lots)[len(lots) * 9 // 10], max_lots)
+    max_lots = MAX_INT // (PRICE_ROOM * highest + spread + skew)
+    if max_lots < 1:
+        raise tape.refusal(
+            trades[ticks.index(highest)].line,
+            f"price {from_steps(highest, tick)}: in steps of {tick:f} numbers would not stay exact"
+            f" at {PRICE_ROOM} times this price. Write fewer digits, or give the symbol with"
+            " --config.",
+        )
+    size = min(_usual_lots(lots), max_lots)
     position_limit = min(POSITION_SIZES * size, max_lots)
-    return Symbol(name, tick, lot, reference, spread, size, skew, position_limit)
+    return Symbol(name, tick, lot, ticks[0], spread, size, skew, position_limit)
+
+
+def _usual_lots(lots: Sequence[int]) -> int:
+    """The 90th percentile."""
+    return sorted(lots)[len(lots) * 9 // 10]
 
 
 def tape_symbols(tape: Tape) -> tuple[Symbol, ...]:
@@ -95,7 +109,8 @@ def tape_symbols(tape: Tape) -> tuple[Symbol, ...]:
     Tick and lot follow from the number of decimals. The reference is the first price. The spread
     follows from the median change between successive different prices. The size is the 90th
     percentile of the quantities. The position limit follows from the size, the skew from the
-    spread. ValueRefused names a line that no such symbol can have.
+    spread. Size and position limit leave room for a price of PRICE_ROOM times the highest.
+    ValueRefused names a line that no such symbol can have.
     """
     return tuple(_symbol(tape, name) for name in tape.by_symbol)
 
@@ -156,6 +171,7 @@ def config_to_replay(
     else:
         config = config_of_tape(tape)
         whose = f"it defines its symbols and an exposure limit of {config.limit_units} lots"
+        whose += "".join(_smaller_size(tape, symbol) for symbol in config.symbols)
     try:
         tape_orders(tape, config, speed)
     except ValueRefused as error:
@@ -167,6 +183,19 @@ def config_to_replay(
             raise
         raise ValueRefused(f"{error}. The tape's {whose}. {way}") from error
     return config, f"tape {tape.path}: {tape_words(tape, speed)}; {whose}"
+
+
+def _smaller_size(tape: Tape, symbol: Symbol) -> str:
+    """What to say when a symbol is quoted in a smaller size than the tape trades; else nothing."""
+    trades = tape.by_symbol[symbol.name]
+    usual = _usual_lots([to_steps("qty", trade.qty, symbol.lot, "lot") for trade in trades])
+    if symbol.size_lots == usual:
+        return ""
+    return (
+        f"; {symbol.name} is quoted in sizes of {symbol.quantity(symbol.size_lots)} in place of"
+        f" {symbol.quantity(usual)}: larger ones would not stay exact at {PRICE_ROOM} times its"
+        " highest price"
+    )
 
 
 def tape_words(tape: Tape, speed: float) -> str:

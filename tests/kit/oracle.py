@@ -275,13 +275,15 @@ class Oracle:
         """Grant a proposal that is not refused: outcome, quote_id, lots of each side."""
         self.expire(now)
         book, prices = self.books[asked.symbol], asked.prices
-        wants = {
-            "bid": (prices.bid_ticks, prices.bid_lots, book.symbol.position_limit_lots - book.net),
-            "ask": (prices.ask_ticks, prices.ask_lots, book.symbol.position_limit_lots + book.net),
-        }
-        levels = {}
-        for side, (ticks, lots, room) in wants.items():
-            levels[side] = self._grant(book, side, ticks, min(lots, max(0, room)), asked.trigger)
+        limit, levels = book.symbol.position_limit_lots, {}
+        for side, ticks, lots, net, cash in (
+            ("bid", prices.bid_ticks, prices.bid_lots, book.net, book.cash),
+            ("ask", prices.ask_ticks, prices.ask_lots, -book.net, -book.cash),
+        ):
+            # The complete fill keeps the position in its limit, and cash exact.
+            exact = min(MAX_INT, MAX_INT + cash) // ticks
+            most = max(0, min(lots, limit - net, exact))
+            levels[side] = self._grant(book, side, ticks, most, asked.trigger)
         bid, ask = levels["bid"].lots, levels["ask"].lots
         outcome = "reduced"
         if bid == ask == 0:

@@ -45,6 +45,13 @@ class TestRules:
         with pytest.raises(ConfigError, match=name):
             small_config(**{name: value} if name != "limit_units" else {"limit": value})
 
+    @pytest.mark.parametrize("name", ["quote_ttl_ms", "dedup_window_ms", "report_idle_ms"])
+    def test_longest_times(self, name: str) -> None:
+        """A time is at most 10^14 ms: instants that lie so far ahead are exact integers."""
+        assert getattr(replace(small_config(), **{name: 10**14}), name) == 10**14
+        with pytest.raises(ConfigError, match=f"{name} {10**14 + 1}: .* to {10**14}"):
+            replace(small_config(), **{name: 10**14 + 1})
+
     @pytest.mark.parametrize(
         ("changes", "said"),
         [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mm.errors import ValueRefused
-from mm.market import MAX_INT, default_config
+from mm.market import MAX_INT, default_config, headroom_of
 from mm.orders import Tape, config_of_tape, config_to_replay, read_tape, tape_orders
 from mm.orders.replay import tape_symbols, tape_words
 from mm.publisher import Publisher, PublisherOptions
@@ -57,9 +57,30 @@ class TestSymbols:
     def test_extremes_stay_exact(self, tmp_path: Path, line: str) -> None:
         """Fine decimals and huge numbers give symbols that the configuration's rules allow."""
         (symbol,) = config_of_tape(trades(tmp_path, line)).symbols
-        highest = 2 * symbol.reference_ticks + symbol.spread_ticks + symbol.skew_ticks
+        highest = 10 * symbol.reference_ticks + symbol.spread_ticks + symbol.skew_ticks
         assert 1 <= symbol.size_lots <= symbol.position_limit_lots
         assert highest * symbol.position_limit_lots <= MAX_INT
+        assert headroom_of(symbol).price_tenths >= 100
+
+    def test_room_for_the_highest_price(self, tmp_path: Path) -> None:
+        """The limits stay exact at ten times the highest price of the tape, not of its first."""
+        lines = ["1,A,buy,1,1000000000000", "2,A,buy,90,1000000000000"]
+        (symbol,) = config_of_tape(trades(tmp_path, *lines)).symbols
+        spread, skew = symbol.spread_ticks, symbol.skew_ticks
+        assert symbol.position_limit_lots == MAX_INT // (10 * 90 + spread + skew)
+
+    def test_smaller_size_is_said(self, tmp_path: Path) -> None:
+        """A symbol that is quoted in a smaller size than it trades in is named with both sizes."""
+        lines = ["1,BIG,buy,64250.12,999.12345678", "1,OK,buy,1,1"]
+        config, said = config_to_replay(trades(tmp_path, *lines), None, None, 0)
+        size = config.symbol("BIG").quantity(config.symbol("BIG").size_lots)
+        assert f"; BIG is quoted in sizes of {size} in place of 999.12345678:" in said
+        assert "OK" not in said
+
+    def test_no_lot_is_exact(self, tmp_path: Path) -> None:
+        """A price so fine that one lot would not stay exact is refused with its line."""
+        with pytest.raises(ValueRefused, match=r"line 3: price 90071992547409\.5: .*10 times"):
+            tape_symbols(trades(tmp_path, "1,A,buy,5,1", "1,A,buy,90071992547409.5,1"))
 
     def test_too_large_for_integers(self, tmp_path: Path) -> None:
         """A quantity above 2^53 lots is refused with its line."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mm.audit import audit
 from mm.explain import explain
-from mm.market import MAX_INT, Config, Order, Symbol, default_config
-from mm.orders import config_for_tape, read_tape, tape_orders
+from mm.market import MAX_INT, Config, Order, Symbol
+from mm.orders import config_of_tape, read_tape, tape_orders
 from tests.kit import Backend, World, assert_sound
 
 LOTS = 4_000_000_000
@@ -83,7 +83,7 @@ def test_tape_whose_price_moves(backend: Backend, tmp_path: Path) -> None:
         lines.append(f"{10**12 + number},RISE,{side},{price},{1 if small else 500_000}")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     tape = read_tape(path)
-    config = config_for_tape(tape, default_config())
+    config = config_of_tape(tape)
     world = World(backend, config)
     intents = tape_orders(tape, config, speed=0)
     trade(world, [intent.order("c1", f"o{n}") for n, intent in enumerate(intents)])

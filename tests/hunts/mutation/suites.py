@@ -11,7 +11,7 @@ import pytest
 LEVELS = ["fast", "unit", "server"]
 
 _SCRIPTS = [
-    *["test_place.py", "test_match.py", "test_commit.py"],
+    *["test_place.py", "test_match.py", "test_commit.py", "test_headroom.py"],
     *["test_expire.py", "test_survey.py", "test_setup.py"],
     *["test_snapshot.py", "test_presence.py", "test_survivors.py"],
     *["test_strategy.py", "test_exchange.py", "test_state.py", "test_maker.py"],
@@ -35,6 +35,7 @@ _TELLING = {
     "expiry": ["expire", "place", "survey"],
     "exposure": ["place", "expire", "match", "survey"],
     "gate": ["place"],
+    "headroom": ["headroom", "place"],
     "proposal": ["place"],
     "order": ["match"],
     "position": ["commit"],
