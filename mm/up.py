@@ -190,7 +190,7 @@ class Up:
         place = shown_path(self._data_dir.path)
         halted = halts(found)
         for name, why in halted.items():
-            print_line(self.console, Text(f"{name} is halted and not quoted: {why}", "bold red"))
+            print_line(self.console, f"{name} is halted and not quoted: {why}")
         print_line(self.console, f"ran {elapsed_s:.0f} s; data and logs in {place}")
         return 0 if result.ok and not halted else 1
 

@@ -13,7 +13,7 @@ import pytest
 
 from mm.host import DataDir, ManagedServer, allocator
 from mm.store import Keys, execute, open_client
-from tests.kit import binary_or_skip, server_binary, wait_for
+from tests.kit import Real, World, binary_or_skip, server_binary, small_config, wait_for
 from tests.kit.commands import alive, run_mm
 from tests.kit.running import RunningSystem
 from tests.kit.tapes import trades
@@ -69,19 +69,26 @@ def restarted(system: RunningSystem, name: str, pid: int) -> bool:
     return system.pids().get(name) not in (pid, None)
 
 
-def test_a_halt_shows_in_the_exit_statuses(system: RunningSystem, server: list[str]) -> None:
+def test_a_halt_shows_in_the_exit_statuses(
+    real_backend: Real, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With a halted symbol `mm status` and `mm up` end with status 1 and say why, audit or not."""
-    system.start(*server)
-    client = open_client(DataDir(system.data_dir).url)
-    execute(client, "HSET", Keys().member("symbol:*", "AAPL"), "halted", "for a test")
+    world = World(real_backend, small_config())
+    key = world.keys.member("symbol:*", "AAA")
+    execute(world.client, "HSET", key, "halted", "for a test")
+    monkeypatch.setenv("MM_DATA_DIR", str(tmp_path / "data"))
+    place = ["--redis-url", real_backend.server.url]
     for words in ([], ["--json"]):
-        done = run_mm("status", *words, data_dir=system.data_dir)
+        done = run_mm("status", *words, *place)
         assert done.returncode == 1
-        assert "AAPL is halted: for a test" in done.stdout
-    code, said = system.stop()
-    assert code == 1, said
-    audited(said)
-    assert "AAPL is halted and not quoted: for a test" in said
+        assert "AAA is halted: for a test" in done.stdout
+    ran = ["up", "--headless", "--duration=1", "--publishers=0", "--makers=0"]
+    done = run_mm(*ran, *place)
+    assert done.returncode == 1, done.stdout
+    audited(done.stdout)
+    assert "AAA is halted and not quoted: for a test" in done.stdout
+    world.client.hdel(key, "halted")
+    assert run_mm(*ran, *place).returncode == 0
 
 
 def test_killed_children_come_back(system: RunningSystem) -> None:
