@@ -37,6 +37,10 @@ Written from the code by `scripts/reference`; changes made here by hand are lost
 [Invariants](#invariants) ·
 [Configuration](#configuration) ·
 [Exit statuses](#exit-statuses)
+
+Sides, here and on every screen, are those of orders: after a `sell` the maker's position is larger,
+after a `buy` smaller. Times are UTC. In fields whose names end in `_ms` they are milliseconds since
+1970.
 """
 
 #: The options of ``mm.cli.options.system_options``, described once.

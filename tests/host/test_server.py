@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from mm.errors import SystemRefused
 from mm.host import ManagedServer, ThrowawaySystem
 from mm.store import open_client
 from tests.kit import SERVERS, binary_or_skip
+from tests.kit.backends import server_ms
 from tests.kit.crash import trading
 
 
@@ -35,3 +38,19 @@ def test_a_foreign_server_in_the_directory_is_left_alone(server: str) -> None:
             ManagedServer(made.data_dir, binary).start()
         assert made.data_dir.socket.exists()
         assert made.server.running
+
+
+@pytest.mark.server
+@SERVERS
+def test_the_servers_log_is_in_utc(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The times in the server's own log are those of its clock in UTC, in any time zone."""
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    binary = binary_or_skip(server)
+    with ThrowawaySystem(partial(ManagedServer, binary=binary), "mm-test-") as made:
+        made.start()
+        text = (made.data_dir.logs / "server.log").read_text()
+        stamp = re.search(r"\d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2}", text)
+        assert stamp is not None, text
+        logged = datetime.strptime(stamp[0], "%d %b %Y %H:%M:%S").replace(tzinfo=UTC)
+        seconds = server_ms(made.scripts.client) // 1_000
+        assert abs(seconds - logged.timestamp()) < 3_600

@@ -100,6 +100,13 @@ def test_a_child_that_cannot_live_is_restarted_with_backoff(nursery: Nursery) ->
     assert nursery.supervisor.output("maker-1").split("\n") == ["exit 3"] * 9
 
 
+def test_output_is_that_of_this_run(nursery: Nursery, tmp_path: Path) -> None:
+    """What a child of an earlier run has printed is not taken for the output of this run's."""
+    (tmp_path / "maker-1.out").write_text("an earlier run\n")
+    nursery.add("maker-1", "exit", "0")
+    wait_for("its words", lambda: nursery.supervisor.output("maker-1") == "exit 0")
+
+
 def test_a_child_that_was_steady_is_restarted_at_once(nursery: Nursery) -> None:
     """A child that lived long enough comes back in the next turn."""
     nursery.add("state-1", "stay")

@@ -1,0 +1,41 @@
+"""The log files: one line for each event, with its time in UTC."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mm.host import log_to_file
+
+
+@pytest.fixture
+def log() -> Iterator[logging.Logger]:
+    """The package's log, as it was before afterwards."""
+    found = logging.getLogger("mm")
+    before = found.handlers[:], found.level, found.propagate
+    yield found
+    for handler in set(found.handlers) - set(before[0]):
+        handler.close()
+    found.handlers, found.level, found.propagate = before
+
+
+def test_times_are_utc_and_say_so(
+    log: logging.Logger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each line begins with date and time in UTC, with milliseconds and Z, in any time zone."""
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+    try:
+        log_to_file(tmp_path / "logs" / "maker-1.log")
+        record = log.makeRecord("mm.maker-1", logging.INFO, "x", 1, "placed", (), None)
+        record.created, record.msecs = 1_700_000_000.0, 7.0
+        log.handle(record)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    line = (tmp_path / "logs" / "maker-1.log").read_text()
+    assert line == "2023-11-14T22:13:20.007Z INFO mm.maker-1 placed\n"
