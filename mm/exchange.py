@@ -52,7 +52,11 @@ class Exchange(Consumer):
         self._cursor, self._more = done.cursor, done.more
         self.count += done.orders
         if done.orders:
-            self.log.info(
+            self.done["orders"] += done.orders
+            self.done["fills"] += done.fills
+            self.done["duplicates"] += done.duplicates
+            self.done["rejected"] += done.rejected
+            self.log.debug(
                 "matched orders=%d fills=%d duplicates=%d rejected=%d cursor=%s",
                 done.orders,
                 done.fills,

@@ -8,6 +8,7 @@ propose for one symbol: the placing script refuses the stale proposal.
 
 from __future__ import annotations
 
+import logging
 import time
 import zlib
 from collections.abc import Iterable, Sequence
@@ -137,7 +138,9 @@ class Maker(Process):
         proposals = self.proposals(survey)
         results = self.scripts.place_many(proposals)
         for proposal, result in zip(proposals, results, strict=True):
-            self._log(proposal, result)
+            self.done[result.code if isinstance(result, ProposalRefused) else result.outcome] += 1
+            if self.log.isEnabledFor(logging.DEBUG):
+                self._log(proposal, result)
         self.count += len(results)
         return results
 
@@ -169,9 +172,9 @@ class Maker(Process):
             f"x{requested.ask_lots}@{requested.ask_ticks}"
         )
         if isinstance(result, ProposalRefused):
-            self.log.info("%s refused rule=%s %s", attempt, result.code, result.detail)
+            self.log.debug("%s refused rule=%s %s", attempt, result.code, result.detail)
         else:
-            self.log.info(
+            self.log.debug(
                 "%s %s quote=%s lots=%dx%d expires_ms=%d",
                 attempt,
                 result.outcome,

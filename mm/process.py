@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, ClassVar
@@ -43,6 +44,8 @@ LEAST_REST_S = 0.0005
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.05, 0.5
 #: Heartbeats from one check of the server's durability settings to the next.
 DURABILITY_CHECK_BEATS = 4
+#: Seconds from one summary in the log to the next. Single steps are logged only as details.
+SUMMARY_S = 10.0
 
 
 class Process(ABC):
@@ -51,9 +54,10 @@ class Process(ABC):
     ``connect`` returns a new client at each call. ``config`` is the configuration that the system
     must have; None accepts what the keys hold. ``system_id`` is the system that it belongs to; with
     None it belongs to the first one that it joins. It never makes a system (R21).
-    ``count`` is the number of things done, in the unit of the subclass. ``peers`` are the live
-    processes of the same kind, by name. ``say`` gets a line for people when the process begins to
-    wait for its server, and when it goes on.
+    ``count`` is the number of things done, in the unit of the subclass. ``done`` counts what was
+    done since the last summary in the log, by name. ``peers`` are the live processes of the same
+    kind, by name. ``say`` gets a line for people when the process begins to wait for the server,
+    and when it goes on.
     """
 
     kind: ClassVar[str]
@@ -70,6 +74,7 @@ class Process(ABC):
         self.name = check_id("process name", f"{self.kind}-{ident}")
         self.keys = keys
         self.count = 0
+        self.done: Counter[str] = Counter()
         self.peers: list[str] = [self.name]
         self.log = logging.getLogger(f"mm.{self.name}")
         self.say: Callable[[str], None] = lambda text: None
@@ -82,6 +87,7 @@ class Process(ABC):
         self._waiting_for = ""
         self._beats = 0
         self._next_beat = 0.0
+        self._next_summary = time.monotonic() + SUMMARY_S
 
     @property
     def scripts(self) -> Scripts:
@@ -149,7 +155,18 @@ class Process(ABC):
             self.log.info("live %s", " ".join(peers))
         self.peers = peers
         self.release_expired()
-        self._next_beat = time.monotonic() + BEAT_S
+        now_s = time.monotonic()
+        self._next_beat = now_s + BEAT_S
+        if now_s >= self._next_summary:
+            self._next_summary = now_s + SUMMARY_S
+            self.log_summary()
+
+    def log_summary(self) -> None:
+        """Log what was done since the last summary, if anything was."""
+        if self.done:
+            counts = sorted(self.done.items())
+            self.log.info("done %s", " ".join(f"{name}={count}" for name, count in counts))
+            self.done.clear()
 
     def release_expired(self) -> None:
         """Release and announce what is past its deadline, and log it."""
@@ -158,7 +175,8 @@ class Process(ABC):
             done = self.scripts.expire()
             more = done.more
             for quote_id in done.quote_ids:
-                self.log.info("expired quote=%s", quote_id)
+                self.done["expired"] += 1
+                self.log.debug("expired quote=%s", quote_id)
 
     def _check_durability(self) -> None:
         # An operator can change the settings of a running server.
@@ -230,6 +248,7 @@ class Process(ABC):
         except (RedisError, OSError) as error:
             self.log.warning("stopped without a farewell: %s", trouble_of(error).words)
         self.close()
+        self.log_summary()
         self.log.info("stopped count=%d", self.count)
 
 

@@ -167,11 +167,6 @@ class Publisher(Process):
         super().close()
         self._end_when_due()
 
-    def beat(self) -> None:
-        """Send a heartbeat, and log the progress."""
-        super().beat()
-        self.log.info("progress %s", self.summary.text())
-
     def release_expired(self) -> None:
         """Do nothing: a publisher does not touch exposure."""
         return
@@ -189,6 +184,7 @@ class Publisher(Process):
         wait_s = min(wait_ms / 1000, self._next_due_s(client))
         if due or client.unanswered:
             self.count += len(due)
+            self.done["sent"] += len(due)
             self._count(client.trade(due, int(wait_s * 1000), self.options.bulk))
             # The server waits in whole milliseconds. This process waits for the rest.
             left_s = self._next_due_s(client)
@@ -259,6 +255,7 @@ class Publisher(Process):
 
     def _count(self, answers: Sequence[Answer]) -> None:
         self._outcomes.add(answers)
+        self.done.update(answer.report.status for answer in answers)
         if self._journal is not None:
             self._journal.write(answers)
 

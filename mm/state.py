@@ -38,8 +38,8 @@ class StateService(Consumer):
         self._cursor, self._more = done.cursor, done.more
         self.count += done.fills
         if done.versions:
-            versions = " ".join(f"{symbol}={version}" for symbol, version in done.versions.items())
-            self.log.info("committed fills=%d cursor=%s %s", done.fills, done.cursor, versions)
+            self.done["fills"] += done.fills
+            self.log.debug("committed fills=%d %s %s", done.fills, done.cursor, done.versions)
         for symbol, why in done.halts.items():
             self.log.error("HALTED symbol=%s integrity error: %s", symbol, why)
 

@@ -11,7 +11,7 @@ import redis
 from mm.errors import DurabilityRefused, SystemRefused
 from mm.process import Process
 from mm.store import execute, open_client
-from tests.kit import Real, World, small_config, wait_for
+from tests.kit import Fake, Real, World, small_config, wait_for
 from tests.kit.threads import RunningProcesses
 
 
@@ -194,3 +194,80 @@ def run_until(process: Process, condition: Callable[[], object]) -> None:
     with RunningProcesses(process) as running:
         wait_for("the condition", condition)
         assert not running.ended
+
+
+class TestLog:
+    def play(self, world: World) -> list[Process]:
+        """A quote, a fill, a commit and the next quote; the processes that did it."""
+        exchange, state, maker = world.exchange(), world.state(), world.maker()
+        for process in (maker, maker):
+            process.step()
+        world.send(world.order("sell", 3))
+        exchange.step()
+        state.step()
+        maker.act(maker.scripts.survey(["AAA"]))
+        return [exchange, state, maker]
+
+    def test_steps_are_details(self, fake: Fake, caplog: pytest.LogCaptureFixture) -> None:
+        """By default no step is logged; a summary counts what was done, and then begins anew."""
+        caplog.set_level("INFO", "mm")
+        processes = self.play(World(fake, small_config()))
+        assert caplog.messages == []
+        for process in processes:
+            process.log_summary()
+        assert caplog.messages == [
+            "done duplicates=0 fills=1 orders=1 rejected=0",
+            "done fills=1",
+            "done granted=3",
+        ]
+        for process in processes:
+            process.log_summary()
+        assert len(caplog.messages) == 3
+
+    def test_details(self, fake: Fake, caplog: pytest.LogCaptureFixture) -> None:
+        """With details each match, commit and proposal has its line, with its numbers."""
+        caplog.set_level("DEBUG", "mm")
+        self.play(World(fake, small_config(symbols=1)))
+        words = [line.split()[:2] for line in caplog.messages]
+        assert words == [
+            ["quote", "symbol=AAA"],
+            ["matched", "orders=1"],
+            ["committed", "fills=1"],
+            ["quote", "symbol=AAA"],
+        ]
+        assert "trigger=position position_version=1 replaces=1" in caplog.messages[-1]
+
+    def test_a_refusal_is_counted_by_its_rule(
+        self, fake: Fake, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A proposal that is refused is counted under its rule, and a detail says why."""
+        caplog.set_level("DEBUG", "mm")
+        world = World(fake, small_config(symbols=1))
+        first, second = world.maker("1"), world.maker("2")
+        survey = first.scripts.survey(["AAA"])
+        first.peers = second.peers = []
+        first.act(survey)
+        second.act(survey)
+        second.log_summary()
+        assert "refused rule=STALE_QUOTE" in caplog.messages[1]
+        assert caplog.messages[2] == "done STALE_QUOTE=1"
+
+    def test_summaries_of_a_running_process(
+        self, fake: Fake, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Heartbeats write the summaries, one in each interval at most; the end writes the last."""
+        caplog.set_level("INFO", "mm")
+        exchange, *_ = self.play(World(fake, small_config()))
+        exchange._durability = "relaxed"
+        exchange.beat()
+        assert not [line for line in caplog.messages if line.startswith("done")]
+        monkeypatch.setattr("mm.process.SUMMARY_S", 1e6)
+        exchange._next_summary = 0.0
+        exchange.beat()
+        exchange.done["orders"] += 1
+        exchange.beat()
+        assert len([line for line in caplog.messages if line.startswith("done")]) == 1
+        stop = threading.Event()
+        stop.set()
+        exchange.run(stop)
+        assert caplog.messages[-2] == "done orders=1"

@@ -183,6 +183,11 @@ speed_option = click.option(
 server_option = click.option(
     "--server", help="Server program to run.  [default: the package's Valkey]"
 )
+log_detail_option = click.option(
+    "--log-detail",
+    is_flag=True,
+    help="Log each step and each proposal, too; without it a summary every 10 s.",
+)
 process_id = click.option(
     "--id", "ident", default="1", show_default=True, help="Makes the process name: KIND-ID."
 )

@@ -6,7 +6,7 @@ import logging
 
 import click
 
-from mm.cli.options import config_option, process_id, process_options
+from mm.cli.options import config_option, log_detail_option, process_id, process_options
 from mm.errors import SystemRefused
 from mm.exchange import Exchange
 from mm.host import System, exit_with_parent, log_to_file, log_to_stderr
@@ -17,13 +17,13 @@ from mm.state import StateService
 from mm.store import open_client
 
 
-def run_process(process: Process, system: System) -> None:
+def run_process(process: Process, system: System, log_detail: bool) -> None:
     """Run one process to its end, with its log in the data directory or on standard error."""
     stop = stop_on_signals()
     if system.redis_url is None or system.data_dir.logs.is_dir():
-        log_to_file(system.data_dir.logs / f"{process.name}.log")
+        log_to_file(system.data_dir.logs / f"{process.name}.log", log_detail)
     else:
-        log_to_stderr()
+        log_to_stderr(log_detail)
     process.say = lambda text: click.echo(f"mm: {process.name}: {text}", err=True)
     exit_with_parent(lambda text: logging.getLogger(f"mm.{process.name}").warning("%s", text))
     try:
@@ -34,37 +34,44 @@ def run_process(process: Process, system: System) -> None:
 
 
 def _run(
-    kind: type[Exchange | StateService | Maker], system: System, ident: str, config: Config | None
+    kind: type[Exchange | StateService | Maker],
+    system: System,
+    ident: str,
+    config: Config | None,
+    log_detail: bool,
 ) -> None:
     url = system.waiting_url
     process = kind(
         lambda: open_client(url), system.keys, ident, config, system.durability, system.known_id()
     )
-    run_process(process, system)
+    run_process(process, system, log_detail)
 
 
 @click.command("exchange")
 @process_id
 @config_option
+@log_detail_option
 @process_options
-def exchange_command(system: System, ident: str, config: Config | None) -> None:
+def exchange_command(system: System, ident: str, config: Config | None, log_detail: bool) -> None:
     """Run an exchange: match orders against quotes, end expired quotes. Two at once are fine."""
-    _run(Exchange, system, ident, config)
+    _run(Exchange, system, ident, config, log_detail)
 
 
 @click.command("state")
 @process_id
 @config_option
+@log_detail_option
 @process_options
-def state_command(system: System, ident: str, config: Config | None) -> None:
+def state_command(system: System, ident: str, config: Config | None, log_detail: bool) -> None:
     """Run a trading state service: apply fills to positions. Two at once are fine."""
-    _run(StateService, system, ident, config)
+    _run(StateService, system, ident, config, log_detail)
 
 
 @click.command("maker")
 @process_id
 @config_option
+@log_detail_option
 @process_options
-def maker_command(system: System, ident: str, config: Config | None) -> None:
+def maker_command(system: System, ident: str, config: Config | None, log_detail: bool) -> None:
     """Run a market maker; several share the symbols among them."""
-    _run(Maker, system, ident, config)
+    _run(Maker, system, ident, config, log_detail)

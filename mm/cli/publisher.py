@@ -10,6 +10,7 @@ import click
 from mm.cli.options import (
     Positive,
     config_option,
+    log_detail_option,
     process_id,
     process_options,
     seed_option,
@@ -85,8 +86,11 @@ FLOW = ("rate_per_s", "seed", "size_percent", "aggressiveness_percent")
     " order ids are RUN-NUMBER, and no order trades twice.  [default: a new one]",
 )
 @config_option
+@log_detail_option
 @process_options
-def publisher_command(system: System, ident: str, config: Config | None, **options: Any) -> None:
+def publisher_command(
+    system: System, ident: str, config: Config | None, log_detail: bool, **options: Any
+) -> None:
     """Send orders through the order API.
 
     Synthetic orders, or those of a tape. Shows at the end how many filled, and why others did not.
@@ -102,5 +106,5 @@ def publisher_command(system: System, ident: str, config: Config | None, **optio
         PublisherOptions(flow=FlowOptions(**flow), **options),
         system.known_id(),
     )
-    run_process(process, system)
+    run_process(process, system, log_detail)
     click.echo(f"{process.name}: {process.summary.text()}")

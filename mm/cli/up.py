@@ -10,6 +10,7 @@ import click
 from mm.cli.options import (
     Positive,
     config_option,
+    log_detail_option,
     process_options,
     seed_option,
     server_option,
@@ -47,6 +48,7 @@ from mm.up import Up, UpOptions
 @speed_option
 @seed_option("The same seed makes the same order flow.")
 @config_option
+@log_detail_option
 @process_options
 def up_command(
     system: System,

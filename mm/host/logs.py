@@ -11,19 +11,23 @@ MAX_BYTES = 20_000_000
 KEPT_FILES = 5
 
 
-def log_to_file(path: Path) -> None:
-    """Send the package's log to ``path``, rotated; OSError when it cannot be written."""
+def log_to_file(path: Path, detail: bool = False) -> None:
+    """Send the package's log to ``path``, rotated; OSError when it cannot be written.
+
+    ``detail`` adds a line for each step: each match, commit, expiry and proposal.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     _log_to(
         logging.handlers.RotatingFileHandler(
             path, maxBytes=MAX_BYTES, backupCount=KEPT_FILES, encoding="utf-8"
-        )
+        ),
+        detail,
     )
 
 
-def log_to_stderr() -> None:
+def log_to_stderr(detail: bool = False) -> None:
     """Send the package's log to standard error, for a process started by hand."""
-    _log_to(logging.StreamHandler())
+    _log_to(logging.StreamHandler(), detail)
 
 
 class _Formatter(logging.Formatter):
@@ -34,9 +38,9 @@ class _Formatter(logging.Formatter):
     default_msec_format = "%s.%03dZ"
 
 
-def _log_to(handler: logging.Handler) -> None:
+def _log_to(handler: logging.Handler, detail: bool) -> None:
     handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     root = logging.getLogger("mm")
-    root.setLevel(logging.INFO)
+    root.setLevel(logging.DEBUG if detail else logging.INFO)
     root.addHandler(handler)
     root.propagate = False

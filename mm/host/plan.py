@@ -24,8 +24,8 @@ class ChildPlan:
     ``rate`` is orders per second over all publishers. ``seed`` is that of the first publisher; each
     further one takes the next. A ``tape`` replaces that flow, at ``speed`` (1 is real time, 0 flat
     out), and has at most one publisher. A publisher that is restarted goes on with its run, whose
-    id is ``run_id``. Raises ValueRefused for a rate that the publishers would refuse: as children
-    they would be restarted for ever.
+    id is ``run_id``. With ``log_detail`` all children log each step. Raises ValueRefused for a rate
+    that the publishers would refuse: as children they would be restarted for ever.
     """
 
     makers: int = 2
@@ -34,6 +34,7 @@ class ChildPlan:
     seed: int = 1
     tape: Path | None = None
     speed: float = 1.0
+    log_detail: bool = False
     run_id: str = field(default_factory=new_run_id)
 
     def __post_init__(self) -> None:
@@ -41,20 +42,27 @@ class ChildPlan:
 
     def children(self, system: System) -> list[PlannedChild]:
         """The children in the order of their start; the publishers are last."""
-        planned = [_child("exchange", 1, system), _child("state", 1, system)]
-        planned += [_child("maker", number, system) for number in range(1, self.makers + 1)]
+        planned: list[tuple[str, int, tuple[str, ...]]] = [("exchange", 1, ()), ("state", 1, ())]
+        planned += [("maker", number, ()) for number in range(1, self.makers + 1)]
+        planned += [("publisher", number, self._flow(number)) for number in self._publishers()]
+        detail = ("--log-detail",) if self.log_detail else ()
+        return [
+            PlannedChild(
+                f"{kind}-{number}",
+                (kind, "--id", str(number), *options, *detail, *system.options()),
+            )
+            for kind, number, options in planned
+        ]
+
+    def _publishers(self) -> range:
+        """The numbers of the publishers."""
+        count = self.publishers if self.tape is None else min(self.publishers, 1)
+        return range(1, count + 1)
+
+    def _flow(self, number: int) -> tuple[str, ...]:
+        """The options of a publisher that say what it sends."""
         run = ("--run-id", self.run_id)
         if self.tape is not None:
-            replay = ("--tape", str(self.tape), "--speed", f"{self.speed:g}", *run)
-            count = min(self.publishers, 1)
-            return planned + [_child("publisher", n, system, *replay) for n in range(1, count + 1)]
-        for number in range(1, self.publishers + 1):
-            rate, seed = self.rate / self.publishers, self.seed + number - 1
-            flow = ("--rate", f"{rate:g}", "--seed", str(seed), *run)
-            planned.append(_child("publisher", number, system, *flow))
-        return planned
-
-
-def _child(kind: str, number: int, system: System, *options: str) -> PlannedChild:
-    arguments = (kind, "--id", str(number), *options, *system.options())
-    return PlannedChild(f"{kind}-{number}", arguments)
+            return ("--tape", str(self.tape), "--speed", f"{self.speed:g}", *run)
+        rate, seed = self.rate / self.publishers, self.seed + number - 1
+        return ("--rate", f"{rate:g}", "--seed", str(seed), *run)

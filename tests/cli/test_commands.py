@@ -113,7 +113,7 @@ class TestOptions:
         up = {field.name for kind in (ChildPlan, UpOptions) for field in fields(kind)}
         assert parameters("up") <= up
         sent = {field.name for kind in (FlowOptions, PublisherOptions) for field in fields(kind)}
-        assert parameters("publisher") - {"ident", "config"} <= sent
+        assert parameters("publisher") - {"ident", "config", "log_detail"} <= sent
 
     def test_up_gets_what_was_asked_for(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

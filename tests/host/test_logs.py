@@ -39,3 +39,16 @@ def test_times_are_utc_and_say_so(
         time.tzset()
     line = (tmp_path / "logs" / "maker-1.log").read_text()
     assert line == "2023-11-14T22:13:20.007Z INFO mm.maker-1 placed\n"
+
+
+@pytest.mark.parametrize("detail", [False, True])
+def test_details_by_option(log: logging.Logger, tmp_path: Path, detail: bool) -> None:
+    """Steps are in the file only with details."""
+    path = tmp_path / "logs" / "x.log"
+    log_to_file(path, detail)
+    logging.getLogger("mm.x-1").debug("one step")
+    logging.getLogger("mm.x-1").info("a summary")
+    assert [line.split(" ", 1)[1] for line in path.read_text().splitlines()] == [
+        *(["DEBUG mm.x-1 one step"] if detail else []),
+        "INFO mm.x-1 a summary",
+    ]

@@ -37,6 +37,13 @@ def test_publishers_share_the_rate_and_count_up_the_seeds() -> None:
         assert found[f"publisher-{number}"] == expected
 
 
+def test_details_are_logged_by_all_children() -> None:
+    """With ``log_detail`` every child logs each step, and without it none does."""
+    for detail in (False, True):
+        for words in planned(ChildPlan(log_detail=detail)).values():
+            assert ("--log-detail" in words) == detail
+
+
 def test_every_plan_is_a_run_of_its_own() -> None:
     """Two plans have different run ids, and one plan gives all publishers and restarts the same."""
     first, second = ChildPlan(publishers=2), ChildPlan(publishers=2)
@@ -77,7 +84,7 @@ def test_the_command_line_accepts_every_planned_child(tmp_path: Path) -> None:
     tape = tmp_path / "t.csv"
     tape.write_text("ts_ms,symbol,side,price,qty\n1,XY,buy,1.00,1\n")
     system = System(DataDir(tmp_path), "redis://h:1/2", Keys("{x}"), "relaxed")
-    for plan in (ChildPlan(), ChildPlan(tape=tape)):
+    for plan in (ChildPlan(), ChildPlan(tape=tape, log_detail=True)):
         for child in plan.children(system):
             command = main.get_command(None, child.arguments[0])  # type: ignore[arg-type]  # unused
             assert command is not None

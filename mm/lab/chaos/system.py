@@ -140,7 +140,7 @@ class ChaosSystem(ThrowawaySystem[DoomedServer]):
 
     def _add(self, name: str, socket: Path | None) -> None:
         kind, _, number = name.partition("-")
-        words = [kind, "--id", number, "--data-dir", str(self.data_dir.path)]
+        words = [kind, "--id", number, "--data-dir", str(self.data_dir.path), "--log-detail"]
         if socket is not None:
             words += ["--redis-url", socket_url(socket)]
         if kind == "publisher":
