@@ -44,8 +44,8 @@ LEAST_REST_S = 0.0005
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.05, 0.5
 #: Heartbeats from one check of the server's durability settings to the next.
 DURABILITY_CHECK_BEATS = 4
-#: Seconds from one summary in the log to the next. Single steps are logged only as details.
-SUMMARY_S = 10.0
+#: Heartbeats from one summary in the log to the next. Single steps are logged only as details.
+SUMMARY_BEATS = 20
 
 
 class Process(ABC):
@@ -87,7 +87,6 @@ class Process(ABC):
         self._waiting_for = ""
         self._beats = 0
         self._next_beat = 0.0
-        self._next_summary = time.monotonic() + SUMMARY_S
 
     @property
     def scripts(self) -> Scripts:
@@ -110,13 +109,8 @@ class Process(ABC):
         joined = self._presence.join(scripts, self._config, self._durability)
         self.attach(scripts)
         server = joined.server
-        self.log.info(
-            "connected system=%s server=%s version=%s weak=%s",
-            joined.identity.system_id,
-            server.name,
-            server.version,
-            server.weak,
-        )
+        facts = (joined.identity.system_id, server.name, server.version, server.weak)
+        self.log.info("connected system=%s server=%s version=%s weak=%s", *facts)
         self.beat()
 
     def stored_config(self) -> Config:
@@ -155,17 +149,15 @@ class Process(ABC):
             self.log.info("live %s", " ".join(peers))
         self.peers = peers
         self.release_expired()
-        now_s = time.monotonic()
-        self._next_beat = now_s + BEAT_S
-        if now_s >= self._next_summary:
-            self._next_summary = now_s + SUMMARY_S
+        if self._beats % SUMMARY_BEATS == 0:
             self.log_summary()
+        self._next_beat = time.monotonic() + BEAT_S
 
     def log_summary(self) -> None:
         """Log what was done since the last summary, if anything was."""
         if self.done:
-            counts = sorted(self.done.items())
-            self.log.info("done %s", " ".join(f"{name}={count}" for name, count in counts))
+            counts = " ".join(f"{name}={count}" for name, count in sorted(self.done.items()))
+            self.log.info("done %s", counts)
             self.done.clear()
 
     def release_expired(self) -> None:

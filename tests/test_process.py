@@ -259,14 +259,13 @@ class TestLog:
         caplog.set_level("INFO", "mm")
         exchange, *_ = self.play(World(fake, small_config()))
         exchange._durability = "relaxed"
-        exchange.beat()
-        assert not [line for line in caplog.messages if line.startswith("done")]
-        monkeypatch.setattr("mm.process.SUMMARY_S", 1e6)
-        exchange._next_summary = 0.0
-        exchange.beat()
-        exchange.done["orders"] += 1
-        exchange.beat()
-        assert len([line for line in caplog.messages if line.startswith("done")]) == 1
+        monkeypatch.setattr("mm.process.SUMMARY_BEATS", 3)
+        written = []
+        for _ in range(6):
+            exchange.beat()
+            written.append(sum(line.startswith("done") for line in caplog.messages))
+            exchange.done["orders"] += 1
+        assert written == [0, 0, 1, 1, 1, 2]
         stop = threading.Event()
         stop.set()
         exchange.run(stop)
