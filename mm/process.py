@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
-from types import FrameType
 from typing import Any, ClassVar
 
 import redis
@@ -284,15 +282,3 @@ class Consumer(Process):
         if second and self._calls.pending == 1:
             self._calls.start_second()
         return self._calls.replies(wait_ms / 1000 if wait_ms < WAIT_MS else None)
-
-
-def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set."""
-    stop = threading.Event()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, handle)
-    signal.signal(signal.SIGINT, handle)
-    return stop

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import threading
+import errno
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from mm.audit import audit
 from mm.errors import SystemRefused, Unavailable, shown_path
 from mm.facts import halts
 from mm.host import (
+    GRACE_S,
     ChildPlan,
     DataDir,
     IdentityWatch,
@@ -27,6 +28,7 @@ from mm.host import (
     find_binary,
     open_system,
 )
+from mm.interrupts import Stop
 from mm.market import Config
 from mm.orders import Tape, config_to_replay
 from mm.store import Scripts, Snapshot, read_config, stream_id_order
@@ -43,6 +45,8 @@ from mm.terminal import (
 
 #: Longest wait at the end of a run until all orders and fills are processed.
 DRAIN_S = 10.0
+#: How long the processes of a kind may take to end when nobody wants to wait.
+HURRY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -80,28 +84,28 @@ class Up:
         self._nurse: ServerNurse | None = None
         self._identity: IdentityWatch | None = None
 
-    def run(self, stop: threading.Event) -> int:
+    def run(self, stop: Stop) -> int:
         """Run until ``stop`` is set, the duration is over or the publishers have finished.
 
         Returns the exit status: 1 when the final audit finds a violation or a symbol is halted,
-        else 0.
+        else 0. A signal during the start raises Interrupted, after everything that was started is
+        stopped.
         """
         self._data_dir.prepare()
-        with Lock(self._data_dir), self._server(), contextlib.closing(self._supervisor):
+        with Lock(self._data_dir), self._server(stop), contextlib.closing(self._supervisor):
             source = SnapshotSource(self._system.waiting_url, self._system.keys)
-            self._open_system(source.scripts)
-            if self._nurse is not None and self._nurse.server.unclean:
-                self._say("the server was not stopped in order: its data is audited first")
-                check_loaded(source.scripts, self._data_dir)
-                self._say("the audit is clean")
+            with stop.breaking_off():
+                self._open_system(source.scripts)
             for child in self.options.plan.children(self._system):
+                stop.check()
                 self._supervisor.add(child.name, *child.arguments)
             started_at = time.monotonic()
             self._show(source, stop, started_at)
-            self._end_trading(source)
-            return self._account(source, time.monotonic() - started_at)
+            drained = self._end_trading(source, stop)
+            return self._account(source, drained, time.monotonic() - started_at)
 
     def _open_system(self, scripts: Scripts) -> None:
+        """Make the system or join it, and audit what an unclean stop has left."""
         check_directory(self._data_dir, scripts)
         config = self._config(scripts)
         joined = open_system(self._data_dir, scripts, config, self._system.durability)
@@ -109,17 +113,24 @@ class Up:
         if joined.how != "joined":
             self._say(f"{joined.how} system {identity.system_id}")
         self._identity = IdentityWatch(scripts, identity, self._data_dir)
+        if self._nurse is not None and self._nurse.server.unclean:
+            self._say("the server was not stopped in order: its data is audited first")
+            check_loaded(scripts, self._data_dir)
+            self._nurse.server.unclean = False
+            self._say("the audit is clean")
 
     @contextlib.contextmanager
-    def _server(self) -> Iterator[None]:
+    def _server(self, stop: Stop) -> Iterator[None]:
         """A managed server for the run, unless the system names a server by its URL."""
         if self._system.redis_url is not None:
             yield
             return
-        server = ManagedServer(self._data_dir, find_binary(self.options.server), self._say)
+        binary = find_binary(self.options.server)
+        with stop.breaking_off():
+            server = ManagedServer(self._data_dir, binary, self._say, stop)
         self._nurse = ServerNurse(server, self._say)
-        server.start()
         try:
+            server.start()
             yield
         finally:
             server.stop()
@@ -146,7 +157,7 @@ class Up:
         if self._identity is not None:
             self._identity.tick()
 
-    def _show(self, source: SnapshotSource, stop: threading.Event, started_at: float) -> None:
+    def _show(self, source: SnapshotSource, stop: Stop, started_at: float) -> None:
         duration_s = self.options.duration_s
 
         def run_status() -> RunStatus:
@@ -158,17 +169,40 @@ class Up:
             late = duration_s is not None and time.monotonic() - started_at >= duration_s
             return late or self._supervisor.finished("publisher")
 
-        LiveView(source, self.console, self._full_screen, run_status, self._say).run(stop, over)
+        try:
+            LiveView(source, self.console, self._full_screen, run_status, self._say).run(stop, over)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            # The terminal is closed. SIGHUP says so too, but may come after a frame was drawn.
+            stop.leave_terminal()
 
-    def _end_trading(self, source: SnapshotSource) -> None:
-        """Stop the publishers, let the others process what was sent, then stop them too."""
+    def _end_trading(self, source: SnapshotSource, stop: Stop) -> bool:
+        """Stop the publishers, let the others process what was sent, then stop them too.
+
+        Whether the wait for that came to its end: a signal during it skips the wait.
+        """
+        asked = stop.signal
+        print_line(
+            self.console,
+            f"{f'{asked.name}: ' if asked else ''}stopping in order: the publishers, up to"
+            f" {DRAIN_S:.0f} s for what they have sent, then the others and the server; Ctrl-C"
+            f"{' again' if asked else ''} skips the wait",
+        )
+
+        def skipped() -> bool:
+            return stop.urged or (asked is None and stop.is_set())
+
         self._supervisor.stop("publisher")
-        if not drain(source, self._tick):
+        if not drain(source, self._tick, skipped) and not skipped():
             self._say(f"not every order and fill was processed within {DRAIN_S:.0f} s")
         for kind in ("maker", "exchange", "state"):
-            self._supervisor.stop(kind)
+            self._supervisor.stop(kind, HURRY_S if skipped() else GRACE_S)
+        if skipped():
+            self._say("the wait was skipped: what was sent last is processed at the next start")
+        return not skipped()
 
-    def _account(self, source: SnapshotSource, elapsed_s: float) -> int:
+    def _account(self, source: SnapshotSource, drained: bool, elapsed_s: float) -> int:
         """Print what happened, and audit; the exit status."""
         if self._identity is not None:
             self._identity.look()
@@ -185,8 +219,10 @@ class Up:
         for note in self._supervisor.notes:
             print_line(self.console, note)
         with progress("auditing: every record is read"):
-            result = audit(source.scripts, quiescent=True)
+            result = audit(source.scripts, quiescent=drained)
         self.console.print(audit_table(result))
+        if self._nurse is not None and result.ok:
+            self._nurse.server.unclean = False
         place = shown_path(self._data_dir.path)
         halted = halts(found)
         for name, why in halted.items():
@@ -212,13 +248,18 @@ def check_loaded(scripts: Scripts, data_dir: DataDir) -> None:
         )
 
 
-def drain(source: SnapshotSource, tick: Callable[[], None], longest_s: float = DRAIN_S) -> bool:
+def drain(
+    source: SnapshotSource,
+    tick: Callable[[], None],
+    skip: Callable[[], bool] = lambda: False,
+    longest_s: float = DRAIN_S,
+) -> bool:
     """Wait until every order and fill is processed; whether that happened within ``longest_s``.
 
-    ``tick`` is called between two looks.
+    ``tick`` is called between two looks. ``skip`` ends the wait when it is true.
     """
     deadline = time.monotonic() + longest_s
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and not skip():
         found = source.snapshot(recent=0)
         if found is not None and is_drained(found):
             return True

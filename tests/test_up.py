@@ -161,8 +161,8 @@ def test_nothing_outlives_a_killed_up(system: RunningSystem, server: list[str]) 
 
 def test_an_orphaned_server_is_taken_over(system: RunningSystem) -> None:
     """A server that still serves a directory whose owner is gone is stopped by the next owner."""
-    system.start("--duration", "3")
-    system.wait()
+    system.start()
+    system.stop()
     binary = server_binary("valkey")
     assert binary is not None
     orphan = os.spawnv(os.P_NOWAIT, binary, [binary, str(system.data_dir / "server.conf")])
@@ -190,16 +190,18 @@ def crash(system: RunningSystem, server: list[str], *write: str) -> None:
 
 def test_what_a_crash_left_is_audited(system: RunningSystem, server: list[str]) -> None:
     """After an unclean stop `mm up` audits what was loaded, and starts nothing on a violation."""
-    system.start("--duration", "2", *server)
-    system.wait()
+    system.start(*server)
+    system.stop()
     log = system.data_dir / "logs" / "exchange-1.log"
     before, totals = log.read_text(), Keys().named("exposure")
     crash(system, server, "HINCRBY", totals, "bid_units", "-1")
-    done = run_mm("up", "--headless", *server, "--duration", "1", data_dir=system.data_dir)
-    assert done.returncode == 1
-    assert "the audit finds exposure-exact" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert log.read_text() == before, "an exchange was started"
+    for _ in range(2):
+        # A refusal is no reason to trust the data the next time.
+        done = run_mm("up", "--headless", *server, "--duration", "1", data_dir=system.data_dir)
+        assert done.returncode == 1
+        assert "the audit finds exposure-exact" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert log.read_text() == before, "an exchange was started"
     # Set right, it goes on and says that it has looked; after an orderly stop it does not look.
     crash(system, server, "HINCRBY", totals, "bid_units", "1")
     for looked in (True, False):
@@ -221,8 +223,8 @@ def test_a_second_up_refuses(system: RunningSystem) -> None:
 
 def test_another_configuration_on_the_same_data_is_refused(system: RunningSystem) -> None:
     """The keys hold the configuration: another one is refused, naming the field and both values."""
-    system.start("--duration", "3")
-    system.wait()
+    system.start()
+    system.stop()
     changed = system.data_dir / "other.toml"
     run_mm("config", "init", str(changed))
     changed.write_text(changed.read_text().replace("limit_units = 100", "limit_units = 90"))

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from mm.cli.options import Positive, seed_option, server_option
-from mm.host import find_binary, interrupted_by_signals
+from mm.host import find_binary
+from mm.interrupts import interrupted_by_signals
 from mm.lab.bench import (
     QUICK,
     SECTIONS,

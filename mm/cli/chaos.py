@@ -8,8 +8,8 @@ import click
 
 from mm.cli.options import seed_option, server_option
 from mm.host import find_binary
+from mm.interrupts import stop_on_signals
 from mm.lab.chaos import Chaos, ChaosOptions, new_seed
-from mm.process import stop_on_signals
 from mm.terminal import make_console
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 from importlib import import_module
 from typing import Any, NoReturn
@@ -11,6 +13,7 @@ import click
 
 from mm import __version__
 from mm.errors import MMError, UsageError
+from mm.interrupts import Interrupted
 from mm.streams import make_streams_safe
 
 #: Every command: name -> (module of this package, the beginning of its help). A module is imported
@@ -41,7 +44,8 @@ COMMANDS = {
 class Front(click.Group):
     """A group whose commands end in one line of explanation, never in a traceback.
 
-    Exit status 2 for a usage error, 1 for anything else that went wrong.
+    Exit status 2 for a usage error, 128 + its number for a signal that broke the command off, 1 for
+    anything else that went wrong.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -70,6 +74,9 @@ class Front(click.Group):
         """Run the command and translate its errors."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            ended = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
+            fail(f"{ended}; what it had started was stopped", ended.exit_status)
         except UsageError as error:
             fail(str(error), 2)
         except MMError as error:
@@ -94,7 +101,8 @@ def is_redis_error(error: Exception) -> bool:
 
 def fail(text: str, status: int) -> NoReturn:
     """Print an error line and exit."""
-    click.echo(f"mm: {text}", err=True)
+    with contextlib.suppress(OSError):  # The terminal may be closed.
+        click.echo(f"mm: {text}", err=True)
     sys.exit(status)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 
 import click
 
 from mm.cli.options import config_option, log_detail_option, process_id, process_options
 from mm.errors import SystemRefused
 from mm.exchange import Exchange
-from mm.host import System, exit_with_parent, log_to_file, log_to_stderr
+from mm.host import LEASH_FD, System, exit_with_parent, log_to_file, log_to_stderr
+from mm.interrupts import stop_on_signals
 from mm.maker import Maker
 from mm.market import Config
-from mm.process import Process, stop_on_signals
+from mm.process import Process
 from mm.state import StateService
 from mm.store import open_client
 
@@ -31,6 +33,8 @@ def run_process(process: Process, system: System, log_detail: bool) -> None:
     except SystemRefused as error:
         process.log.error("refused: %s", error)
         raise
+    if stop.signal is not None and LEASH_FD not in os.environ:
+        process.say(f"stopped in order by {stop.signal.name}")
 
 
 def _run(

@@ -12,8 +12,8 @@ from mm.cli.options import json_option, show, system_options
 from mm.explain import explain
 from mm.facts import exposure_facts, positions_facts, quotes_facts, status_facts
 from mm.host import System
+from mm.interrupts import stop_on_signals
 from mm.market import check_symbol
-from mm.process import stop_on_signals
 from mm.store import take_snapshot
 from mm.terminal import (
     History,

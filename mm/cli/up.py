@@ -18,9 +18,9 @@ from mm.cli.options import (
     tape_option,
 )
 from mm.host import ChildPlan, System, exit_with_parent
+from mm.interrupts import stop_on_signals
 from mm.market import Config
 from mm.orders import Tape, check_speed, config_to_replay
-from mm.process import stop_on_signals
 from mm.terminal import make_console
 from mm.up import Up, UpOptions
 

@@ -10,6 +10,7 @@ from mm.host.nurse import ServerNurse
 from mm.host.plan import ChildPlan, PlannedChild
 from mm.host.server import ManagedServer
 from mm.host.supervise import (
+    GRACE_S,
     LEASH_FD,
     LEASH_SERVER,
     NOTES_KEPT,
@@ -18,10 +19,11 @@ from mm.host.supervise import (
     exit_with_parent,
     stamped,
 )
-from mm.host.throwaway import ThrowawaySystem, interrupted_by_signals
+from mm.host.throwaway import ThrowawaySystem
 
 __all__ = [
     "CHILD_URL",
+    "GRACE_S",
     "LEASH_FD",
     "LEASH_SERVER",
     "NOTES_KEPT",
@@ -43,7 +45,6 @@ __all__ = [
     "find_binary",
     "full_disk",
     "identify",
-    "interrupted_by_signals",
     "known_system_id",
     "lock_owner",
     "log_to_file",

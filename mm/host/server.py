@@ -10,36 +10,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import redis
-from redis.exceptions import RedisError
+from redis.exceptions import BusyLoadingError, RedisError
 
 from mm.errors import SystemRefused, shown_path
 from mm.host.binary import allocator, default_binary, identify
 from mm.host.datadir import DataDir
+from mm.host.server_conf import write_server_conf
+from mm.interrupts import Stop
 from mm.store import open_client, socket_url, trouble_of
 
-_CONFIG = """\
-# Written by `mm up` at each start; changes here are lost.
-port 0
-unixsocket {socket}
-unixsocketperm 700
-dir {dir}
-logfile {log}
-pidfile {pid}
-daemonize no
-save ""
-appendonly yes
-appendfsync always
-no-appendfsync-on-rewrite no
-aof-load-truncated yes
-auto-aof-rewrite-percentage 100
-auto-aof-rewrite-min-size 64mb
-maxmemory-policy noeviction
-maxclients 12000
-"""
+#: Longest wait for a reply to a look at a server that starts.
+PROBE_S = 1.0
+#: Longest wait for a server that an earlier owner has left to end, and for the first answer of one
+#: that was started. Loading may take longer: a server that loads answers.
+ORPHAN_S, SILENT_S = 10.0, 120.0
 
 #: Characters of the error with which the server's log ends that are shown.
 MAX_LAST_WORDS = 300
@@ -50,8 +38,9 @@ _PR_SET_PDEATHSIG = 1
 class ManagedServer:
     """One server process over one data directory, which the caller must have locked.
 
-    ``say`` gets a line for people when the log is repaired and when loading takes long. ``unclean``
-    is set when the last start found data of a server that had not been stopped in order.
+    ``say`` gets a line for people when the log is repaired and when loading takes long. ``stop``
+    breaks a start off. ``unclean`` is set when the last start found data of a server that had not
+    been stopped in order. The caller clears it after an audit. Until then no stop counts as clean.
     """
 
     def __init__(
@@ -59,6 +48,7 @@ class ManagedServer:
         data_dir: DataDir,
         binary: Path | None = None,
         say: Callable[[str], None] = lambda text: None,
+        stop: Stop | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.binary = binary or default_binary()
@@ -66,6 +56,8 @@ class ManagedServer:
         self.process: subprocess.Popen[bytes] | None = None
         self.unclean = False
         self._say = say
+        self._stop = stop or Stop()
+        self._socket = data_dir.socket
         self._clean = data_dir.path / "stopped-cleanly"
         self._made_by = data_dir.path / "made-by"
 
@@ -84,18 +76,39 @@ class ManagedServer:
         return self.process is not None and self.process.poll() is None
 
     def start(self) -> None:
-        """Start the server and return once it has loaded all data; SystemRefused when it fails."""
+        """Start the server and return once it has loaded all data.
+
+        SystemRefused when it fails, Interrupted when a signal has come; then nothing runs.
+        """
+        try:
+            for pause_s in self.start_steps():
+                self._stop.check()
+                time.sleep(pause_s)
+        except BaseException:
+            self._end()
+            raise
+
+    def start_steps(self) -> Iterator[float]:
+        """Start the server in steps, none of which waits for long.
+
+        Yields the seconds to pause before the next step, and ends when the server has loaded all
+        data. SystemRefused when that fails.
+        """
         self._check_written_by()
-        self._stop_orphan()
+        yield from self._stop_orphan()
         self.unclean = any(self.data_dir.path.glob("appendonlydir/*")) and not self._clean.exists()
         if self.unclean and self.name == "redis":
-            self._repair()
+            yield from self._repair()
         self._spawn(self.data_dir.socket)
-        self._await_ready(self.url)
+        try:
+            yield from self._await_ready(self.url)
+        except SystemRefused:
+            self._end()
+            raise
 
     def stop(self, grace_s: float = 10.0) -> None:
         """Stop the server in order; kill it if it has not ended within ``grace_s``."""
-        if self._end(grace_s):
+        if self._end(grace_s) and not self.unclean:
             self._clean.touch()
 
     def _end(self, grace_s: float = 10.0) -> bool:
@@ -112,6 +125,9 @@ class ManagedServer:
                 self.process.wait()
         orderly = self.process.returncode == 0
         self.process = None
+        # A server that is ended while it loads leaves them.
+        for left in (self._socket, self.data_dir.path / "server.pid"):
+            left.unlink(missing_ok=True)
         return orderly
 
     def _unmark_clean(self) -> None:
@@ -134,15 +150,16 @@ class ManagedServer:
                 )
         self._made_by.write_text(f"{self.name} {self.version}\n", encoding="ascii")
 
-    def _stop_orphan(self) -> None:
+    def _stop_orphan(self) -> Iterator[float]:
         """Shut down the server that an earlier, killed owner has left; the caller has the lock."""
         if not self.data_dir.socket.exists():
             return
-        deadline = time.monotonic() + 10.0
+        deadline = time.monotonic() + ORPHAN_S
         while time.monotonic() < deadline:
-            client = open_client(self.url)
+            client = open_client(self.url, PROBE_S)
             try:
-                client.ping()
+                with contextlib.suppress(BusyLoadingError):
+                    client.ping()
                 client.shutdown(nosave=True)
             except (RedisError, OSError) as error:
                 found = trouble_of(error)
@@ -156,13 +173,13 @@ class ManagedServer:
                     ) from error
             finally:
                 client.close()
-            time.sleep(0.05)
+            yield 0.05
         raise SystemRefused(
             f"{self.data_dir}: a server still serves there after being asked to"
-            " stop for 10 s. Stop it, or use another --data-dir."
+            f" stop for {ORPHAN_S:.0f} s. Stop it, or use another --data-dir."
         )
 
-    def _repair(self) -> None:
+    def _repair(self) -> Iterator[float]:
         """Let the server load the log and rewrite it, before any client writes.
 
         When the log ends inside a transaction, Redis 7.0 loads it but leaves the torn end in the
@@ -173,13 +190,13 @@ class ManagedServer:
         socket = self.data_dir.socket.with_name("load.sock")
         self._spawn(socket)
         url = socket_url(socket)
-        self._await_ready(url)
+        yield from self._await_ready(url)
         client = open_client(url)
         try:
             client.bgrewriteaof()
             state = client.info("persistence")
             while state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"]:
-                time.sleep(0.02)
+                yield 0.02
                 state = client.info("persistence")
             if state["aof_last_bgrewrite_status"] != "ok":
                 raise SystemRefused(
@@ -195,19 +212,13 @@ class ManagedServer:
             client.close()
             # Not marked as a clean stop: the rewrite may have failed.
             self._end()
-            socket.unlink(missing_ok=True)
 
     def _spawn(self, socket: Path) -> None:
-        directory = self.data_dir.path.absolute()
+        self._socket = socket
         # From here on the server may be killed at any moment; only an orderly stop sets the mark.
         self._unmark_clean()
-        config = directory / "server.conf"
-        log = self.data_dir.logs.absolute() / "server.log"
-        paths = {"socket": socket, "dir": directory, "log": log, "pid": directory / "server.pid"}
-        quoted = {name: _quoted(path) for name, path in paths.items()}
-        config.write_text(_CONFIG.format(**quoted), encoding="ascii")
         self.process = subprocess.Popen(
-            [self.binary, _literal(config)],
+            [self.binary, write_server_conf(self.data_dir, socket)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -217,26 +228,37 @@ class ManagedServer:
             preexec_fn=die_with_parent,  # noqa: PLW1509  # `mm up` has one thread only
         )
 
-    def _await_ready(self, url: str) -> None:
+    def _await_ready(self, url: str) -> Iterator[float]:
         """Wait until the server has loaded its data; SystemRefused when its process ends first."""
         assert self.process is not None
-        started_at, announced = time.monotonic(), False
+        started_at = answered_at = time.monotonic()
+        announced = False
         while True:
             if self.process.poll() is not None:
                 raise SystemRefused(self._why_it_ended())
-            client = open_client(url)
+            client = open_client(url, PROBE_S)
             try:
                 state = client.info("persistence")
                 if not state["loading"] and state["aof_enabled"]:
                     return
+                answered_at = time.monotonic()
             except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
-                pass
+                if time.monotonic() - answered_at > SILENT_S:
+                    raise SystemRefused(self._why_it_is_silent()) from None
             finally:
                 client.close()
             if not announced and time.monotonic() - started_at > 2.0:
-                self._say("the server is loading its data")
+                loads = "is loading its data" if answered_at > started_at else "does not answer yet"
+                self._say(f"the server {loads}")
                 announced = True
-            time.sleep(0.005)
+            yield 0.005
+
+    def _why_it_is_silent(self) -> str:
+        return (
+            f"the server {shown_path(self.binary)} runs in {self.data_dir} but has not answered on"
+            f" {shown_path(self._socket)} for {SILENT_S:.0f} s. See"
+            f" {shown_path(self.data_dir.logs / 'server.log')}"
+        )
 
     def last_words(self) -> str:
         """The error with which the log of the server ends, or empty text."""
@@ -256,20 +278,6 @@ class ManagedServer:
             f" See {shown_path(log)}. If its log is damaged, restore the directory from a backup;"
             " nothing was changed."
         )
-
-
-def _quoted(path: Path) -> str:
-    """A path for the server's configuration file, in ASCII; the server reads it byte for byte."""
-    data = os.fsencode(path)
-    plain = (chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\x{b:02x}" for b in data)
-    return f'"{"".join(plain)}"'
-
-
-def _literal(path: Path) -> str:
-    """The path of a configuration file as an argument: the server takes ``*?[`` for a pattern."""
-    if not set("*?[") & set(str(path)):
-        return str(path)
-    return re.sub(r"([*?\[\]\\])", r"\\\1", str(path))
 
 
 def die_with_parent() -> None:

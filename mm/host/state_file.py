@@ -15,11 +15,14 @@ MAX_STATE_BYTES = 64 * 1024
 def write_state(path: Path, text: str) -> None:
     """Replace the file's content. After a crash it holds the old text or the new one, whole."""
     temporary = path.with_name(f"{path.name}.new")
-    with temporary.open("w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     sync_directory(path.parent)
 
 

@@ -28,6 +28,8 @@ LEASH_FD, LEASH_SERVER = "MM_LEASH_FD", "MM_LEASH_SERVER"
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 2.0
 #: A child that lived this long is restarted at once when it dies.
 STEADY_S = 5.0
+#: Seconds that a child may take to end in order.
+GRACE_S = 8.0
 NOTES_KEPT = 200
 #: What a child has printed is kept up to about so many bytes, and once more as ``NAME.out.1``.
 MAX_OUT_BYTES = 1_000_000
@@ -207,7 +209,7 @@ class Supervisor:
         """Restarts by child name."""
         return {child.name: child.restarts for child in self.children.values()}
 
-    def stop(self, prefix: str, grace_s: float = 8.0) -> None:
+    def stop(self, prefix: str, grace_s: float = GRACE_S) -> None:
         """Stop the children whose names start so, in order; kill those that outlive the grace."""
         stopping = []
         for child in self.children.values():

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from mm.host.datadir import DataDir, Lock
@@ -92,24 +91,3 @@ class ThrowawaySystem(Generic[ServerT]):
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-@contextmanager
-def interrupted_by_signals() -> Iterator[None]:
-    """Let SIGTERM raise KeyboardInterrupt as Ctrl-C does, so that ``with`` blocks clean up.
-
-    SIGINT is set too, because a shell starts its background jobs with it ignored. Only the main
-    thread may call it.
-    """
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -81,9 +81,10 @@ def server_url(place: str | Path) -> str:
     return socket_url(Path(place) / SOCKET_NAME)
 
 
-def open_client(url: str) -> redis.Redis:
+def open_client(url: str, timeout_s: float = SOCKET_TIMEOUT_S) -> redis.Redis:
     """A client for the URL, not yet connected. Replies stay bytes, and nothing is retried.
 
+    ``timeout_s`` is how long it waits for the connection, and for a reply beyond its own wait.
     Raises ValueRefused when the URL is not valid.
     """
     check_url(url)
@@ -94,8 +95,8 @@ def open_client(url: str) -> redis.Redis:
             legacy_responses=True,
             decode_responses=False,
             retry=Retry(NoBackoff(), 0),
-            socket_timeout=SOCKET_TIMEOUT_S,
-            socket_connect_timeout=SOCKET_TIMEOUT_S,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
         )
         if url.startswith("unix:"):
             client.connection_pool.connection_kwargs["path"] = socket_path(url)

@@ -62,7 +62,7 @@ def test_help_loads_no_command() -> None:
     heavy = {name for name in loaded if name.split(".")[0] in ("redis", "rich", "asyncio")}
     assert not heavy
     assert {name for name in loaded if name.startswith("mm.")} == {
-        *("mm.cli", "mm.cli.main", "mm.errors", "mm.streams")
+        *("mm.cli", "mm.cli.main", "mm.errors", "mm.interrupts", "mm.streams")
     }
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+
+import pytest
 
 from mm.errors import SystemRefused
 from mm.host import ManagedServer, ServerNurse
+from mm.host.nurse import TURN_S
 from mm.host.supervise import LONGEST_DELAY_S
 
 #: What a death and an immediate restart say.
@@ -20,6 +24,9 @@ class StubServer(ManagedServer):
         self.starts = 0
         self.refusals = 0
         self.words = ""
+        self.refusal: Exception = SystemRefused("no room")
+        self.load_steps = 0
+        self.each_step: Callable[[], None] = lambda: None
 
     def last_words(self) -> str:
         """The error with which its log ends."""
@@ -30,12 +37,15 @@ class StubServer(ManagedServer):
         """Whether the stub counts as running."""
         return self.alive
 
-    def start(self) -> None:
-        """Run, or refuse as a server with a full disk does."""
+    def start_steps(self) -> Iterator[float]:
+        """Run after ``load_steps`` steps, or refuse as a server with a full disk does."""
         self.starts += 1
+        for _ in range(self.load_steps):
+            self.each_step()
+            yield 0
         if self.refusals:
             self.refusals -= 1
-            raise SystemRefused("no room")
+            raise self.refusal
         self.alive = True
 
 
@@ -87,9 +97,33 @@ def test_a_death_has_its_reason_and_its_end_a_duration() -> None:
     assert len(ward.said) == 4
 
 
-def test_failed_starts_are_repeated_for_ever_with_growing_delays() -> None:
+def test_a_long_start_takes_many_turns() -> None:
+    """While the server loads each turn ends soon, so that the caller can do other things."""
+    ward = Ward()
+    ward.server.alive, ward.server.load_steps = False, 10
+
+    def take_time() -> None:
+        ward.now += TURN_S / 2
+
+    ward.server.each_step = take_time
+    turns = 0
+    while not ward.server.running:
+        before = ward.now
+        ward.nurse.tick()
+        assert ward.now - before <= 2 * TURN_S
+        turns += 1
+    assert turns > 3
+    assert (ward.server.starts, len(ward.said)) == (1, 2)
+    assert ward.said[-1] == f"the server is back after {10 * TURN_S / 2:.1f} s"
+    ward.nurse.tick()
+    assert ward.server.starts == 1
+
+
+@pytest.mark.parametrize("refusal", [SystemRefused("no room"), OSError(28, "no room")])
+def test_failed_starts_are_repeated_for_ever_with_growing_delays(refusal: Exception) -> None:
     """The delay doubles up to the longest one, each failure is said, and success ends it."""
     ward = Ward()
+    ward.server.refusal = refusal
     ward.server.alive, ward.server.refusals = False, 9
     starts = ward.starts_until(20)
     delays = [later - earlier for earlier, later in pairwise(starts)]
@@ -98,7 +132,8 @@ def test_failed_starts_are_repeated_for_ever_with_growing_delays() -> None:
     assert delays[0] < delays[1]
     assert delays[-1] == delays[-2] == LONGEST_DELAY_S
     assert len(ward.said) == 1 + 9 + 1
-    assert all("for ever: no room" in line for line in ward.said[1:-1])
+    assert all("for ever: " in line and "no room" in line for line in ward.said[1:-1])
+    assert ward.said[-1] == f"the server is back after {sum(delays):.1f} s"
     # The next death is answered at once again.
     ward.server.alive = False
     died_at = ward.now

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mm.errors import SystemRefused
-from mm.host import ChildPlan, Lock, ManagedServer, ThrowawaySystem, interrupted_by_signals
+from mm.host import ChildPlan, Lock, ManagedServer, ThrowawaySystem
+from mm.interrupts import SIGNALS, Interrupted, interrupted_by_signals
 from mm.store import take_snapshot
 from tests.kit import SERVERS, binary_or_skip, small_config
 from tests.kit.commands import alive
@@ -62,12 +63,12 @@ def test_nothing_stays_after_a_kill_of_the_server(server: str) -> None:
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_nothing_stays_after_an_interrupt(number: signal.Signals) -> None:
-    """A signal inside the block raises KeyboardInterrupt, and the block cleans up."""
+    """A signal inside the block raises Interrupted, and the block cleans up."""
     before = signal.getsignal(number)
     with (
-        pytest.raises(KeyboardInterrupt),
+        pytest.raises(Interrupted),
         interrupted_by_signals(),
         make_system("valkey") as system,
     ):

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 #: The rooms by band, lowest first. A room imports only rooms of lower bands; rooms of one band
 #: never import each other.
 BANDS = [
-    {"backoff", "errors", "streams", "instant"},
+    {"backoff", "errors", "instant", "interrupts", "streams"},
     {"market"},
     {"store"},
     {"process", "orders", "facts", "explain"},

@@ -9,6 +9,7 @@ import argparse
 import random
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -75,8 +76,8 @@ def tear(made: KillableServer) -> None:
 class Unrepaired(ManagedServer):
     """The managed server without its repair: to see that the tests notice."""
 
-    def _repair(self) -> None:
-        return
+    def _repair(self) -> Iterator[float]:
+        return iter(())
 
 
 def binaries() -> dict[str, Path]:

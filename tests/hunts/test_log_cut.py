@@ -104,8 +104,8 @@ def test_a_server_killed_while_its_log_is_repaired_is_not_taken_as_clean(
         tear(made)
         ready = ManagedServer._await_ready
 
-        def ready_then_dead(server: ManagedServer, url: str) -> None:
-            ready(server, url)
+        def ready_then_dead(server: ManagedServer, url: str) -> Iterator[float]:
+            yield from ready(server, url)
             assert server.process is not None
             server.process.kill()
             server.process.wait()

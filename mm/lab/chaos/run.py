@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import re
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -25,11 +24,12 @@ from rich.live import Live
 from mm.audit import audit
 from mm.errors import MMError, TimedOut, shown_path
 from mm.host import exit_reason, identify
+from mm.interrupts import Interrupted, Stop
 from mm.lab.chaos.check import compare, why_not_converged
 from mm.lab.chaos.faults import begin_fault
 from mm.lab.chaos.plan import PROCESSES, FaultEvent, plan_rounds
 from mm.lab.chaos.show import Figures, Round, RunRecord, live, table, totals
-from mm.lab.chaos.system import ChaosSystem, Interrupted
+from mm.lab.chaos.system import ChaosSystem
 from mm.store import Snapshot, take_snapshot
 
 #: Rounds of one system; then the next system begins, so that audits stay short.
@@ -62,7 +62,7 @@ class Violation(Exception):
 class Chaos:
     """One run: build with options, then :meth:`run`."""
 
-    def __init__(self, options: ChaosOptions, console: Console, stop: threading.Event) -> None:
+    def __init__(self, options: ChaosOptions, console: Console, stop: Stop) -> None:
         name, version = identify(options.server)
         self.record = RunRecord(options.seed, options.rounds, f"{name} {version}")
         self.options = options
@@ -76,7 +76,10 @@ class Chaos:
         self._began = time.monotonic()
 
     def run(self) -> int:
-        """Run all rounds, or until ``stop`` is set; the exit status, 1 on any violation."""
+        """Run all rounds, or until ``stop`` is set; the exit status.
+
+        It is 1 on any violation, and 128 + its number when a signal has ended the first round.
+        """
         options = self.options
         self.console.print(
             f"mm chaos --rounds {options.rounds} --seed {options.seed}"
@@ -96,7 +99,8 @@ class Chaos:
 
     def _run_system(self, first: int, rounds: list[list[FaultEvent]]) -> None:
         """The rounds of one system; its data is kept when something is wrong."""
-        system = ChaosSystem(self.options.server, self.options.seed + first, self._pulse)
+        seed = self.options.seed + first
+        system = ChaosSystem(self.options.server, seed, self._pulse, self._stop)
         self.record.systems.append(Figures())
         self.record.current = "starting a system"
         self._print(
@@ -252,8 +256,6 @@ class Chaos:
         self._live = None
 
     def _pulse(self) -> None:
-        if self._stop.is_set():
-            raise Interrupted
         if self._live is not None and time.monotonic() >= self._next_frame:
             self._next_frame = time.monotonic() + FRAME_S
             self.record.elapsed_s = time.monotonic() - self._began
@@ -278,9 +280,11 @@ class Chaos:
                 soft_wrap=True,
             )
             return 1
-        stopped = " (stopped early)" if len(record.rounds) < record.wanted else ""
+        by = self._stop.signal
+        rounds = sum(one.converged_ms is not None for one in record.rounds)
+        stopped = "" if by is None else f" (stopped early by {by.name}, after {rounds} rounds)"
         console.print(f"no violation{stopped}; seed {record.seed}", highlight=False)
-        return 0
+        return 128 + by if by is not None and not rounds else 0
 
 
 def _newest(found: Snapshot) -> str:

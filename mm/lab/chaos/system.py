@@ -24,6 +24,7 @@ from mm.host import (
     module_command,
     module_environment,
 )
+from mm.interrupts import Stop
 from mm.lab.chaos.check import Sender
 from mm.lab.chaos.plan import PROCESSES, PROXIED, REFRESH_MS, TTL_MS
 from mm.market import default_config
@@ -40,10 +41,6 @@ TICK_S = 0.004
 START_S = 30.0
 
 
-class Interrupted(Exception):
-    """A signal asked for the end of the run."""
-
-
 class DoomedServer(ManagedServer):
     """A managed server that can be killed by a timer, also while it starts.
 
@@ -51,8 +48,10 @@ class DoomedServer(ManagedServer):
     server is killed after it. ``armed`` says whether a timer runs.
     """
 
-    def __init__(self, data_dir: DataDir, binary: Path, say: Callable[[str], None]) -> None:
-        super().__init__(data_dir, binary, say)
+    def __init__(
+        self, data_dir: DataDir, binary: Path, say: Callable[[str], None], stop: Stop
+    ) -> None:
+        super().__init__(data_dir, binary, say, stop)
         self.dooms: list[float] = []
         self.armed = False
         self.starting = False
@@ -92,14 +91,15 @@ class DoomedServer(ManagedServer):
 class ChaosSystem(ThrowawaySystem[DoomedServer]):
     """One system under load: :meth:`open` it, harm it, and always :meth:`close` it.
 
-    ``pulse`` is called at every turn of a wait: it may draw, and raises Interrupted to end the run.
+    ``pulse`` is called at every turn of a wait, and may draw. A signal that sets ``stop`` ends
+    every wait with Interrupted.
     ``notes`` has what the server said, ``applied`` the ids of the proxy's faults that were applied.
     """
 
-    def __init__(self, binary: Path, seed: int, pulse: Callable[[], None]) -> None:
+    def __init__(self, binary: Path, seed: int, pulse: Callable[[], None], stop: Stop) -> None:
         self.notes: deque[str] = deque(maxlen=NOTES_KEPT)
         super().__init__(
-            lambda data_dir: DoomedServer(data_dir, binary, self.notes.append), "mm-chaos-"
+            lambda data_dir: DoomedServer(data_dir, binary, self.notes.append, stop), "mm-chaos-"
         )
         self.config = replace(
             default_config(),
@@ -113,6 +113,7 @@ class ChaosSystem(ThrowawaySystem[DoomedServer]):
         self.senders: dict[str, Sender] = {}
         self._seed = seed
         self._pulse = pulse
+        self._stop = stop
         self._demands = 0
         self._unread = b""
         self._stopped: set[int] = set()
@@ -155,13 +156,14 @@ class ChaosSystem(ThrowawaySystem[DoomedServer]):
 
     def tick(self) -> None:
         """Restart what has died, read what the proxy printed, and call ``pulse``."""
+        self._stop.check()
         self._pulse()
         self.supervisor.tick()
         self._read_proxy()
         if not self.server.running:
             try:
                 self.server.start()
-            except SystemRefused as error:
+            except (SystemRefused, OSError) as error:
                 self.notes.append(str(error))
 
     def wait(self, seconds: float) -> None:

@@ -8,14 +8,14 @@ from redis.exceptions import RedisError
 from rich.console import Console
 
 from mm.errors import MMError
-from mm.host import interrupted_by_signals
+from mm.interrupts import Interrupted, interrupted_by_signals
 from mm.lab.demo.market import FactFailed, Market
 from mm.lab.demo.scenes import play
 from mm.streams import make_streams_safe
 
 
 def main() -> int:
-    """Play the scenes; returns the exit status, 130 after an interrupt."""
+    """Play the scenes; returns the exit status, 128 + its number after a signal."""
     argparse.ArgumentParser(
         prog="python -m mm.lab.demo",
         description="Play the most telling failures on a throwaway market.",
@@ -30,9 +30,9 @@ def main() -> int:
         except (FactFailed, MMError, RedisError, OSError, subprocess.TimeoutExpired) as error:
             console.print(str(error), style="bold red", markup=False)
             return 1
-        except KeyboardInterrupt:
-            console.print("\ninterrupted: everything was ended")
-            return 130
+        except Interrupted as error:
+            console.print(f"\n{error}: everything was ended")
+            return error.exit_status
     return 0
 
 

@@ -1,0 +1,58 @@
+"""The configuration file of the managed server."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from mm.host.datadir import DataDir
+
+_CONFIG = """\
+# Written by `mm up` at each start; changes here are lost.
+port 0
+unixsocket {socket}
+unixsocketperm 700
+dir {dir}
+logfile {log}
+pidfile {pid}
+daemonize no
+save ""
+appendonly yes
+appendfsync always
+no-appendfsync-on-rewrite no
+aof-load-truncated yes
+auto-aof-rewrite-percentage 100
+auto-aof-rewrite-min-size 64mb
+maxmemory-policy noeviction
+maxclients 12000
+"""
+
+
+def write_server_conf(data_dir: DataDir, socket: Path) -> str:
+    """Write the file for a server on this socket; the argument that names it to the server."""
+    directory, logs = data_dir.path.absolute(), data_dir.logs.absolute()
+    paths = {
+        "socket": socket,
+        "dir": directory,
+        "log": logs / "server.log",
+        "pid": directory / "server.pid",
+    }
+    path = directory / "server.conf"
+    quoted = {name: _quoted(one) for name, one in paths.items()}
+    path.write_text(_CONFIG.format(**quoted), encoding="ascii")
+    return _literal(path)
+
+
+def _quoted(path: Path) -> str:
+    """A path for the server's configuration file, in ASCII; the server reads it byte for byte."""
+    data = os.fsencode(path)
+    plain = (chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\x{b:02x}" for b in data)
+    return f'"{"".join(plain)}"'
+
+
+def _literal(path: Path) -> str:
+    """The path of a configuration file as an argument: the server takes ``*?[`` for a pattern."""
+    if not set("*?[") & set(str(path)):
+        return str(path)
+    return re.sub(r"([*?\[\]\\])", r"\\\1", str(path))
