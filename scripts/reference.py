@@ -58,6 +58,9 @@ EXIT_STATUSES = {
     " system, an answer came too late, or an audit found a violation",
     "2": "the command line, a configuration or a value breaks a rule",
     "4": "a child process ended because its `mm up` had ended",
+    "128 + n": "signal n (130 SIGINT, 143 SIGTERM, 129 SIGHUP) broke off a start, `mm bench`, or"
+    " `mm chaos` before its first round was judged. A run that a signal stops in order ends with 0"
+    " or 1",
 }
 
 

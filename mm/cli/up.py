@@ -61,8 +61,9 @@ def up_command(
 ) -> None:
     """Start everything, supervise it and show it.
 
-    Ctrl-C stops everything in order, and shows what happened in the run. Exit status 1 when the
-    final audit finds a violation or a symbol is halted.
+    Ctrl-C, SIGTERM or closing the terminal stops everything in order, and shows what happened in
+    the run. Ctrl-C again skips the wait for orders on their way. During the start a signal breaks
+    it off. Exit status 1 when the final audit finds a violation or a symbol is halted.
     """
     plan = ChildPlan(tape=None if tape is None else tape.path, **plan_options)
     check_speed(plan.speed)

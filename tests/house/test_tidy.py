@@ -31,6 +31,7 @@ MODULE_LINES, FUNCTION_LINES, SCRIPT_LINES = 300, 60, 120
 CLOCKS_AND_CHANCE = {
     ("host.supervise", "time.strftime"): "the time of day beside a note for people",
     ("host.logs", "time.gmtime"): "the time of day in the log files",
+    ("interrupts", "time"): "whether a second signal is the same request as the first",
     ("host.supervise", "time.gmtime"): "the time of day beside a note for people",
     (
         "orders.flow",
