@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -106,6 +107,9 @@ class Up:
 
     def _open_system(self, scripts: Scripts) -> None:
         """Make the system or join it, and audit what an unclean stop has left."""
+        if self._system.redis_url is not None:
+            # It may be loading its data for long.
+            self._system.scripts(patience_s=math.inf).client.close()
         check_directory(self._data_dir, scripts)
         config = self._config(scripts)
         joined = open_system(self._data_dir, scripts, config, self._system.durability)

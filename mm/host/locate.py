@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -80,15 +79,12 @@ class System:
         """A new client, not yet connected."""
         return open_client(self.url)
 
-    def scripts(
-        self, patience_s: float = PATIENCE_S, stop: threading.Event | None = None
-    ) -> Scripts:
+    def scripts(self, patience_s: float = PATIENCE_S) -> Scripts:
         """The scripts on a new client, once the server serves.
 
-        A server that is there but loads its data or is busy is waited for, ``patience_s`` at most
-        and not once ``stop`` is set. Raises Unavailable when no server answers, SystemRefused when
-        it refuses the user, and ForeignSystem when a managed server does not hold the system of its
-        data directory.
+        A server that is there but loads its data or is busy is waited for, ``patience_s`` at most.
+        Raises Unavailable when no server answers, SystemRefused when it refuses the user, and
+        ForeignSystem when a managed server does not hold the system of its data directory.
         """
         client = self.client()
         deadline = time.monotonic() + patience_s
@@ -104,8 +100,6 @@ class System:
                 found = trouble_of(error)
                 if found.kind != "not_now" or not found.answering:
                     raise self._unreachable(found) from error
-                if stop is not None and stop.is_set():
-                    raise Unavailable(f"stopped while waiting: {found.words}") from error
                 if time.monotonic() >= deadline:
                     raise Unavailable(f"{found.words}: waited {patience_s:g} s for it") from error
             if found.words != said:

@@ -81,14 +81,6 @@ def test_patience_ends(path: Path) -> None:
     assert "mm up" not in str(raised.value)
 
 
-def test_a_wait_can_be_stopped(path: Path) -> None:
-    """Ctrl-C ends a wait without an end."""
-    stop = threading.Event()
-    found = System(DataDir(path.parent), socket_url(path), Keys(), None, lambda _: stop.set())
-    with answering(path, LOADING), pytest.raises(Unavailable, match="loading"):
-        found.scripts(patience_s=float("inf"), stop=stop)
-
-
 def test_a_refused_user_is_not_an_absent_server(path: Path) -> None:
     """A wrong password is said as such, with the server and without the password."""
     url = socket_url(path).replace("unix://", "unix://:s3cr@")
