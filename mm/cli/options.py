@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 from rich.console import RenderableType
+from rich.text import Text
 
 from mm.errors import UsageError
 from mm.facts import Stoppage, found_durability, stoppages_now
@@ -209,7 +210,7 @@ def show(as_json: bool, facts: object, shown: RenderableType, scripts: Scripts) 
         console = make_console(stderr=True)
     for one in stopped:
         line = f"- {one.words}" if one.expected else f"TROUBLE: {one.words}"
-        print_line(console, line, "" if one.expected else "bold red")
+        console.print(Text(line, "" if one.expected else "bold red"), soft_wrap=as_json)
     if durability.warning:
         print_line(console, durability.warning, "bold red")
     if not as_json:

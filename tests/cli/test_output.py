@@ -16,6 +16,8 @@ from click.testing import CliRunner, Result
 
 from mm.cli import main
 from mm.exchange import Exchange
+from mm.maker import Maker
+from mm.state import StateService
 from tests.kit import Real, World, small_config, wait_for
 from tests.kit.commands import MM
 
@@ -46,18 +48,30 @@ def quoted(backend: Real) -> World:
 
 @contextmanager
 def system(backend: Real) -> Iterator[World]:
-    """The same system with an exchange that answers orders."""
+    """The same system with an exchange that answers orders, and others that live and do nothing."""
     made = quoted(backend)
     exchange = Exchange(backend.client, made.keys, durability="relaxed")
+    idle = [kind(backend.client, made.keys, durability="relaxed") for kind in (StateService, Maker)]
     stop = threading.Event()
-    thread = threading.Thread(target=exchange.run, args=(stop,))
-    thread.start()
+
+    def live() -> None:
+        for process in idle:
+            process.open()
+        while not stop.wait(0.5):
+            for process in idle:
+                process.beat()
+
+    threads = [threading.Thread(target=exchange.run, args=(stop,)), threading.Thread(target=live)]
+    for thread in threads:
+        thread.start()
+    wait_for("three processes", lambda: len(made.ranked("processes")) == 3)
     try:
         yield made
     finally:
         made.client.config_set("appendfsync", "always")
         stop.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
 
 
 @pytest.fixture
@@ -137,9 +151,8 @@ def test_the_c_locale_is_survived(world: World) -> None:
 
 
 @pytest.mark.parametrize("words", ["status", "quotes --json", "watch"])
-def test_a_reader_that_goes_is_no_error(valkey: Real, words: str) -> None:
+def test_a_reader_that_goes_is_no_error(world: World, words: str) -> None:
     """With ``| head -1`` a command prints its first line and ends with status 0."""
-    world = quoted(valkey)
     line = f'{" ".join(MM)} {words} --redis-url {url(world)} | head -1; echo "${{PIPESTATUS[0]}}"'
     done = subprocess.run(
         ["bash", "-c", line], capture_output=True, check=False, env=environment(), text=True
@@ -160,9 +173,8 @@ def test_what_an_audit_found_stands_though_nobody_reads_it(valkey: Real) -> None
 
 
 class TestWatch:
-    def test_status_lines_into_a_file(self, valkey: Real, tmp_path: Path) -> None:
+    def test_status_lines_into_a_file(self, world: World, tmp_path: Path) -> None:
         """``mm watch > file`` writes lines with the time and its zone, and Ctrl-C ends it."""
-        world = quoted(valkey)
         target = tmp_path / "lines"
         with target.open("wb") as file:
             words = [*MM, "watch", "--redis-url", url(world)]
