@@ -9,14 +9,14 @@ import inspect
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from pathlib import Path
 
 import click
 
 from mm.audit import INVARIANTS
 from mm.cli import main as command_line
-from mm.market import REASONS, REFUSALS, TEMPLATE, Config
+from mm.market import MARKET_FIELDS, REASONS, REFUSALS, TEMPLATE, Config
 from mm.store import Keys, script_names
 from mm.store.keys import CATALOGUE, FIELDS, RECORDS
 from mm.store.lua import key_names, script_text
@@ -195,7 +195,7 @@ def keys() -> list[str]:
     for name, (kind, meaning) in CATALOGUE.items():
         stored = FIELDS.get(name, "") if kind == "hash" else ""
         if name == "config":
-            stored = " ".join(["schema", "system_id", "created_ms", "symbols", *config_fields()])
+            stored = " ".join(["schema", "system_id", "created_ms", "symbols", *stored_fields()])
         rows.append([f"`{key(name)}`", kind, meaning, f"`{stored}`" if stored else ""])
     note = (
         "`{mm}` is the default prefix (`--prefix`). Numbers are decimal text; times are"
@@ -261,9 +261,14 @@ def words() -> list[str]:
     ]
 
 
+def stored_fields() -> list[str]:
+    """The fields of the configuration that the config hash has, in their order."""
+    return [field.name for field in fields(Config) if field.name != "symbols"]
+
+
 def config_fields() -> list[str]:
     """The fields of [market], in their order."""
-    return [field.name for field in fields(Config) if field.name != "symbols"]
+    return list(MARKET_FIELDS)
 
 
 def market_comments() -> dict[str, str]:
@@ -273,7 +278,9 @@ def market_comments() -> dict[str, str]:
     fresh = True
     section = TEMPLATE.partition("[market]")[2].partition("# The symbols.")[0]
     for line in section.splitlines():
-        if line.startswith("#"):
+        if optional := re.match(r"#(\w+) = ", line):
+            found[optional[1]] = " ".join(comment)
+        elif line.startswith("#"):
             comment = [] if fresh else comment
             comment.append(line.removeprefix("#").strip())
             fresh = False
@@ -293,9 +300,8 @@ def configuration() -> list[str]:
     defaults = {field.name: field.default for field in fields(Config)}
     comments = market_comments()
     rows = [
-        [f"`{name}`", f"`{defaults[name]}`", comments[name]]
+        [f"`{name}`", f"`{defaults[name]}`" if defaults.get(name) else "none", comments[name]]
         for name in config_fields()
-        if defaults[name] is not MISSING
     ]
     return [
         "## Configuration",

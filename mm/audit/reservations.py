@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from decimal import Context, Decimal
 
 from mm.audit.ledger import QuoteFills
 from mm.audit.tally import Tally, integer_or_none
@@ -12,6 +14,9 @@ from mm.store import Keys, Raw, RawSymbol
 GRACE_MS = 1_000
 
 SIDES = ("bid", "ask")
+
+#: Enough digits for the exact money of a tick x lot.
+_EXACT = Context(prec=120)
 
 #: Fields that a reservation has once its symbol has been quoted: its place in the queues.
 _CLAIMS = tuple(f"{side}_{suffix}" for side in SIDES for suffix in ("wanted_lots", "lot_units"))
@@ -49,12 +54,13 @@ def check_exact(
         mode in ("lots", "notional"),
         f"{keys.named('config')} exposure_mode {mode!r}: it must be lots or notional",
     )
+    _check_unit_of_config(keys.named("config"), raw.config, tally)
     sums = {"bid": 0, "ask": 0}
     readable = True
     for name, stored in raw.symbols.items():
         key = keys.member("reservation:*", name)
         numbers = tally.integers(key, stored.reservation, "bid_units", "ask_units", "expires_ms")
-        tally.integer(keys.member("symbol:*", name), stored.state, "multiplier")
+        _check_units(keys, raw, tally, name, stored.state)
         tally.optional_integers(key, stored.reservation, *_CLAIMS)
         tally.optional_stream_ids(key, stored.reservation, "event_id")
         tally.count("reservations")
@@ -71,6 +77,41 @@ def check_exact(
         else:
             check.check_empty()
     _check_totals(keys, raw, tally, sums if readable else None)
+
+
+def _check_units(keys: Keys, raw: Raw, tally: Tally, name: str, state: dict[str, str]) -> None:
+    """notional_units is the money of a tick x lot in units; in lots mode it is 1."""
+    key = keys.member("symbol:*", name)
+    found = tally.integers(key, state, "multiplier", "notional_units")
+    if found is None:
+        return
+    multiplier, units = found
+    expected = Decimal(1)
+    if raw.config.get("exposure_mode") == "notional":
+        try:
+            lot = _EXACT.multiply(Decimal(state["tick"]), Decimal(state["lot"]))
+            money = _EXACT.multiply(lot, Decimal(multiplier))
+            expected = _EXACT.divide(money, Decimal(raw.config["notional_unit"]))
+        except (KeyError, ArithmeticError):
+            tally.violation(f"{key}: its tick, its lot or the notional_unit is not a number")
+            return
+    tally.expect(
+        units == expected, f"{key} notional_units {units}: a tick x lot is {expected:f} units"
+    )
+
+
+def _check_unit_of_config(key: str, config: dict[str, str], tally: Tally) -> None:
+    """In notional mode a unit is a power of ten of a currency, at most 1; else it is a lot."""
+    currency, unit = config.get("currency", ""), config.get("notional_unit", "")
+    notional = config.get("exposure_mode") == "notional"
+    tally.expect(
+        re.fullmatch(r"[A-Z]{3,8}" if notional else "-", currency) is not None,
+        f"{key} currency {currency!r}: it must be 3 to 8 letters in notional mode, else -",
+    )
+    tally.expect(
+        re.fullmatch(r"1|0\.0*1" if notional else "1", unit) is not None,
+        f"{key} notional_unit {unit!r}: it must be a power of ten, 1 at most, and 1 for lots",
+    )
 
 
 def _check_totals(keys: Keys, raw: Raw, tally: Tally, sums: dict[str, int] | None) -> None:
@@ -151,9 +192,9 @@ class ReservationCheck:
             self._check_deadline(key)
 
     def _lot_units(self, side: str) -> int | None:
-        multiplier = integer_or_none(self.stored.state, "multiplier")
+        units = integer_or_none(self.stored.state, "notional_units")
         ticks = integer_or_none(self.stored.quote, f"{side}_ticks")
-        return None if multiplier is None or ticks is None else multiplier * ticks
+        return None if units is None or ticks is None else units * ticks
 
     def _check_deadline(self, key: str) -> None:
         quote, reservation = self.stored.quote, self.stored.reservation

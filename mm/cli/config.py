@@ -38,8 +38,16 @@ def config_check(path: Path) -> None:
     It says too how far prices and profits may move before numbers would no longer be exact.
     """
     config = load_config(path)
-    lots = sum(symbol.size_lots for symbol in config.symbols)
+    asked = sum(
+        symbol.size_lots * config.lot_units(symbol, symbol.reference_ticks)
+        for symbol in config.symbols
+    )
+    amount, counted = config.exposure_amount, config.exposure_name
+    limit = f"the exposure limit is {amount(config.limit_units)} {counted}"
+    if config.currency:
+        counted += " at their reference prices"
+        limit += f", counted in units of {config.notional_unit:f} {config.currency}"
     click.echo(
-        f"{path}: good. {len(config.symbols)} symbols ask for {lots} lots a side, the exposure"
-        f" limit is {config.limit_units} units ({config.exposure_mode}). {headroom_text(config)}"
+        f"{path}: good. {len(config.symbols)} symbols ask for {amount(asked)} {counted} a side,"
+        f" {limit}. {headroom_text(config)}"
     )

@@ -143,13 +143,14 @@ def size_reasons(
                 f" {symbol.quantity(max_lots)} more can be booked as exact numbers",
             )
         )
-    unit = side.ticks * symbol.multiplier if config.exposure_mode == "notional" else 1
+    unit = config.lot_units(symbol, side.ticks)
+    whole = f"{config.exposure_amount(config.limit_units)} {config.exposure_name}"
     if config.limit_units // unit < max_lots:
         max_lots = config.limit_units // unit
         reasons.append(
             (
                 "exposure_limit",
-                f"the whole limit of {config.limit_units} {budget} units holds no more than"
+                f"the whole {budget} limit of {whole} holds no more than"
                 f" {symbol.quantity(max_lots)}",
             )
         )
@@ -157,7 +158,7 @@ def size_reasons(
         reasons.append(
             (
                 "exposure",
-                f"the exposure limit of {config.limit_units} {budget} units had room for"
+                f"the {budget} exposure limit of {whole} had room for"
                 f" {symbol.quantity(side.lots)} left, the rest being reserved by other quotes or"
                 " claimed by symbols that began to wait earlier",
             )

@@ -6,7 +6,7 @@ milliseconds are integers. What does not exist is None.
 """
 
 from mm.facts.durability import FoundDurability, found_durability
-from mm.facts.exposure import Budget, Reserved, budgets, exposure_facts, reservations
+from mm.facts.exposure import Budget, Reserved, budgets, exposure_facts, reservations, unit_text
 from mm.facts.positions import (
     Mark,
     Profit,
@@ -51,5 +51,6 @@ __all__ = [
     "stoppages_now",
     "symbol_count",
     "total_profit",
+    "unit_text",
     "unreachable",
 ]

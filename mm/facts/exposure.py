@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from mm.market import Config
 from mm.store import Snapshot
 
 
@@ -54,11 +55,28 @@ def reservations(snapshot: Snapshot) -> list[Reserved]:
     return found
 
 
+def unit_text(config: Config) -> str:
+    """What one unit of exposure is: ``1 lot``, or money such as ``0.01 USD``."""
+    return f"{config.notional_unit:f} {config.currency}" if config.currency else "1 lot"
+
+
 def exposure_facts(snapshot: Snapshot) -> dict[str, object]:
-    """Both budgets, the reservations in them, and the symbols that wait for each."""
+    """Both budgets, the reservations in them, and the symbols that wait for each.
+
+    Amounts are in units, and as decimal text in what exposure counts: money, or lots.
+    """
+    config = snapshot.config
     long, short = budgets(snapshot)
+    amount = config.exposure_amount
     return {
-        "exposure_mode": snapshot.config.exposure_mode,
+        "exposure_mode": config.exposure_mode,
+        "currency": config.currency or None,
+        "unit": unit_text(config),
+        "limit": amount(long.limit_units),
+        "long": amount(long.used_units),
+        "short": amount(short.used_units),
+        "long_free": amount(long.free_units),
+        "short_free": amount(short.free_units),
         "limit_units": snapshot.exposure.limit_units,
         "long_units": long.used_units,
         "short_units": short.used_units,
@@ -66,5 +84,8 @@ def exposure_facts(snapshot: Snapshot) -> dict[str, object]:
         "short_free_units": short.free_units,
         "waiting_long": list(long.waiting),
         "waiting_short": list(short.waiting),
-        "reservations": [asdict(one) for one in reservations(snapshot)],
+        "reservations": [
+            {**asdict(one), "long": amount(one.long_units), "short": amount(one.short_units)}
+            for one in reservations(snapshot)
+        ],
     }

@@ -28,17 +28,17 @@ local symbol_key, position_key = KEYS[7] .. symbol, KEYS[8] .. symbol
 local reservation_key, quote_key = keys.reservation .. symbol, keys.quote .. symbol
 
 local now = now_ms()
-local fill_seq, newest_version, halted, limit_lots, multiplier_word, last_outcome = unpack(
+local fill_seq, newest_version, halted, limit_lots, units_word, last_outcome = unpack(
   redis.call('HMGET', symbol_key, 'fill_seq', 'quote_version', 'halted', 'position_limit_lots',
-    'multiplier', 'outcome'))
+    'notional_units', 'outcome'))
 if not fill_seq then
   return redis.error_reply('UNKNOWN_SYMBOL ' .. symbol)
 end
-local position_limit, multiplier = tonumber(limit_lots), tonumber(multiplier_word)
+local position_limit, notional_units = tonumber(limit_lots), tonumber(units_word)
 local asked = { bid = { ticks = whole(bid_ticks), lots = whole(bid_lots) },
   ask = { ticks = whole(ask_ticks), lots = whole(ask_lots) },
   position_version = whole(proposed.position_version), quote_version = whole(proposed.quote_version) }
-local fault = proposal_fault(asked, trigger, maker_id, position_limit * multiplier)
+local fault = proposal_fault(asked, trigger, maker_id, math.max(position_limit, notional_units))
 if fault then
   return redis.error_reply('BAD_PROPOSAL ' .. symbol .. ' ' .. fault)
 end
@@ -67,7 +67,7 @@ local position = { limit = position_limit, net = tonumber(net_lots), cash = tonu
   fill_seq = tonumber(fill_seq) }
 local sides, is_own = {}, function(other) return other == symbol end
 for _, name in ipairs({ 'bid', 'ask' }) do
-  local lot_units = exposure_mode == 'notional' and asked[name].ticks * multiplier or 1
+  local lot_units = exposure_mode == 'notional' and asked[name].ticks * notional_units or 1
   -- What can be committed, and fits if no other symbol has a quote.
   local wanted_lots = math.min(asked[name].lots, room_lots(position, name, asked[name].ticks),
     math.floor(exposure.limit / lot_units))

@@ -5,15 +5,12 @@ from mm.market.config import (
     LIVE_MS,
     OLD_SCHEMA,
     SCHEMA,
-    TEMPLATE,
     Config,
     Durability,
-    Mode,
-    default_config,
-    load_config,
     symbol_fields,
     symbol_from_store,
 )
+from mm.market.config_file import MARKET_FIELDS, TEMPLATE, default_config, load_config
 from mm.market.headroom import Headroom, headroom_of, headroom_text
 from mm.market.model import (
     Fill,
@@ -39,11 +36,13 @@ from mm.market.numbers import (
 )
 from mm.market.reasons import CONFLICT, REASONS, REFUSALS
 from mm.market.strategy import quote_prices
+from mm.market.units import Mode, money_text
 
 __all__ = [
     "CONFLICT",
     "INT_FIELDS",
     "LIVE_MS",
+    "MARKET_FIELDS",
     "MAX_INT",
     "OLD_SCHEMA",
     "REASONS",
@@ -73,6 +72,7 @@ __all__ = [
     "headroom_of",
     "headroom_text",
     "load_config",
+    "money_text",
     "parse_decimal",
     "quote_prices",
     "symbol_fields",

@@ -1,24 +1,28 @@
 """The configuration: what all processes of one system must agree on.
 
-It comes from a TOML file, from the keys of a running system, or from the defaults. The first
-process that starts writes it to the keys (``setup.lua``). A process with another configuration
-refuses to start.
+It comes from a TOML file (:mod:`mm.market.config_file`), or from the keys of a running system. The
+process that creates a system writes it to the keys (``setup.lua``). A process with another
+configuration refuses to start.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from functools import cached_property
-from importlib import resources
-from pathlib import Path
 from typing import Any, Literal
 
 from mm.errors import ConfigError, ValueRefused, shown
 from mm.market.model import Symbol
-from mm.market.numbers import MAX_INT, check_int, check_symbol, parse_decimal, to_steps
+from mm.market.numbers import MAX_INT, check_int, check_symbol, exact_product, exact_quotient
+from mm.market.units import (
+    Mode,
+    check_currency,
+    money_text,
+    notional_limit,
+    tick_lot_value,
+)
 
 #: Version of the key layout. A program refuses keys of another version. `mm up` carries a system of
 #: the old version over, unless its exposure is notional.
@@ -30,30 +34,31 @@ LIVE_MS = 2_000
 #: The longest time: an instant that much later is still an exact integer.
 MAX_MS = 10**14
 
-#: Bounds on a configuration. A file with this many symbols has a tenth of these bytes.
 MAX_SYMBOLS = 20_000
-MAX_BYTES = 64 * 1024 * 1024
 
-#: What a unit of exposure is: a lot, or price_ticks x multiplier for each lot (R7).
-Mode = Literal["lots", "notional"]
 #: Whether the server must have every write on disk before it answers (R18).
 Durability = Literal["always", "relaxed"]
 
 #: The integer parameters of a symbol, under these names in files, in keys and in :class:`Symbol`.
-_SYMBOL_INTS = ("spread_ticks", "size_lots", "skew_ticks", "position_limit_lots", "multiplier")
+SYMBOL_INTS = ("spread_ticks", "size_lots", "skew_ticks", "position_limit_lots", "multiplier")
 
 
 @dataclass(frozen=True)
 class Config:
     """A complete and valid configuration; times are in milliseconds.
 
-    ``keep_orders`` counts records; the other ``keep_`` fields count entries, which hold one record
-    or more. ConfigError names the value and the rule that it breaks.
+    A unit of exposure is a lot, or in notional mode ``notional_unit`` money of ``currency``: the
+    largest power of ten in which the limit and a tick x lot x multiplier of each symbol are whole.
+    In lots mode ``notional_unit`` is 1 and ``currency`` empty. ``keep_orders`` counts records; the
+    other ``keep_`` fields count entries, which hold one record or more. ConfigError names the value
+    and the rule that it breaks.
     """
 
     symbols: tuple[Symbol, ...]
     limit_units: int = 100
     exposure_mode: Mode = "lots"
+    currency: str = ""
+    notional_unit: Decimal = Decimal(1)
     quote_ttl_ms: int = 30_000
     refresh_ms: int = 5_000
     dedup_window_ms: int = 86_400_000
@@ -79,6 +84,7 @@ class Config:
             raise ConfigError(
                 f"exposure_mode {shown(self.exposure_mode)}: it must be lots or notional"
             )
+        self._check_unit()
         if self.durability not in ("always", "relaxed"):
             raise ConfigError(f"durability {shown(self.durability)}: it must be always or relaxed")
         if not self.refresh_ms < self.quote_ttl_ms:
@@ -94,7 +100,86 @@ class Config:
                 raise ConfigError(f"symbol {shown(name)}: it must be configured once only")
             seen.add(name)
         for symbol in self.symbols:
-            _check_symbol_rules(symbol, self.limit_units, self.exposure_mode)
+            self._check_symbol(symbol)
+
+    def _check_unit(self) -> None:
+        if self.exposure_mode == "lots":
+            if self.currency or self.notional_unit != 1:
+                raise ConfigError(f"currency {shown(self.currency)}: lots are not money")
+            return
+        check_currency(self.currency)
+        if not 0 < self.notional_unit <= 1:
+            raise ConfigError(
+                f"notional_unit {self.notional_unit}: it must be above 0 and at most 1"
+            )
+        limit = exact_product(Decimal(self.limit_units), self.notional_unit)
+        if (self.limit_units, self.notional_unit) != notional_limit(self.symbols, limit):
+            raise ConfigError(
+                f"notional_unit {self.notional_unit:f}: it must be the largest power of ten in"
+                " which the limit and a tick x lot x multiplier of each symbol are whole"
+            )
+
+    def _check_symbol(self, symbol: Symbol) -> None:
+        check_symbol(symbol.name)
+        where = f"symbol {symbol.name}: "
+        for name in ("tick", "lot"):
+            value: Decimal = getattr(symbol, name)
+            if value <= 0:
+                raise ConfigError(f"{where}{name} {value}: it must be above 0")
+        for name in ("reference_ticks", "size_lots", "position_limit_lots", "multiplier"):
+            check_int(where + name, getattr(symbol, name))
+        check_int(where + "spread_ticks", symbol.spread_ticks)
+        check_int(where + "skew_ticks", symbol.skew_ticks, low=0)
+        # Every product must stay an exact integer. The price may move to twice the reference, and
+        # from there by the spread and the widest skew.
+        highest = 2 * symbol.reference_ticks + symbol.spread_ticks + symbol.skew_ticks
+        if highest * symbol.position_limit_lots > MAX_INT:
+            raise ConfigError(
+                f"{where}position_limit_lots {symbol.position_limit_lots} at reference_ticks"
+                f" {symbol.reference_ticks}: price x lots must stay below 2^53"
+            )
+        if highest * self.notional_units(symbol) > MAX_INT:
+            raise ConfigError(
+                f"{where}a lot at its reference price is {self.notional_units(symbol)} x"
+                f" {symbol.reference_ticks} units of {self.notional_unit:f} {self.currency}: this"
+                " must stay below 2^53 at twice the price"
+            )
+        units = self.lot_units(symbol, symbol.reference_ticks)
+        if units > self.limit_units:
+            name = "limit" if self.currency else "limit_units"
+            limit = f"{name} {self.exposure_amount(self.limit_units)}"
+            raise ConfigError(
+                f"{where}one lot at the reference price is {self.exposure_amount(units)}"
+                f" {self.exposure_name} of exposure: {limit} must allow at least one"
+            )
+
+    @classmethod
+    def notional(
+        cls, symbols: Iterable[Symbol], limit: Decimal, currency: str, **values: Any
+    ) -> Config:
+        """A configuration with a limit of money; ``values`` are further fields."""
+        every = tuple(symbols)
+        units, unit = notional_limit(every, limit)
+        return cls(every, units, "notional", currency, unit, **values)
+
+    def notional_units(self, symbol: Symbol) -> int:
+        """The units of a tick x lot of the symbol; 1 in lots mode, where it is not used."""
+        if self.exposure_mode == "lots":
+            return 1
+        return exact_quotient(tick_lot_value(symbol), self.notional_unit)
+
+    def lot_units(self, symbol: Symbol, ticks: int) -> int:
+        """The units of exposure of a lot of the symbol at a price."""
+        return 1 if self.exposure_mode == "lots" else ticks * self.notional_units(symbol)
+
+    def exposure_amount(self, units: int) -> str:
+        """Exposure as exact text: a number of lots, or money without its currency."""
+        return money_text(exact_product(Decimal(units), self.notional_unit))
+
+    @property
+    def exposure_name(self) -> str:
+        """What exposure is counted in, for people: lots, or the currency."""
+        return self.currency or "lots"
 
     @cached_property
     def _by_name(self) -> dict[str, Symbol]:
@@ -111,74 +196,63 @@ class Config:
     def store_fields(self) -> dict[str, str]:
         """The fields of the config hash."""
         stored = {"schema": SCHEMA, "symbols": " ".join(symbol.name for symbol in self.symbols)}
-        return stored | {name: str(getattr(self, name)) for name in _PLAIN_FIELDS}
+        plain = {name: str(getattr(self, name)) for name in _PLAIN_FIELDS}
+        unit = {"currency": self.currency or "-", "notional_unit": f"{self.notional_unit:f}"}
+        return stored | plain | unit
 
     @classmethod
     def from_store(cls, stored: Mapping[str, str], symbols: Iterable[Symbol]) -> Config:
-        """The configuration in the config hash; ConfigError when its values cannot be used."""
+        """The configuration in the config hash; ConfigError when its values cannot be used.
+
+        A hash of the old schema, which counts lots, has neither a currency nor a unit.
+        """
         if stored.get("schema") != SCHEMA:
             raise ConfigError(f"schema {stored.get('schema')!r}: this program reads {SCHEMA}")
         values: dict[str, Any] = {name: int(stored[name]) for name in INT_FIELDS}
+        currency = stored.get("currency", "-")
         return cls(
             symbols=tuple(symbols),
             exposure_mode=stored["exposure_mode"],  # type: ignore[arg-type]  # checked on creation
+            currency="" if currency == "-" else currency,
+            notional_unit=Decimal(stored.get("notional_unit", "1")),
             durability=stored["durability"],  # type: ignore[arg-type]  # checked on creation
             **values,
         )
 
     def to_toml(self) -> str:
         """The configuration as the text of a file that reads back to an equal one."""
-        lines = ["[market]"]
+        limit = {"limit_units": str(self.limit_units)}
+        if self.currency:
+            amount = self.exposure_amount(self.limit_units)
+            limit = {"currency": f'"{self.currency}"', "limit": f'"{amount}"'}
+        lines = ["[market]", *(f"{name} = {value}" for name, value in limit.items())]
         for name in _PLAIN_FIELDS:
-            value = getattr(self, name)
-            lines.append(f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}")
+            if name not in ("limit_units", "currency", "notional_unit"):
+                value = getattr(self, name)
+                quoted = f'"{value}"' if isinstance(value, str) else value
+                lines.append(f"{name} = {quoted}")
         for symbol in self.symbols:
             lines += ["", "[[symbol]]", f'name = "{symbol.name}"']
             lines += [f'tick = "{symbol.tick:f}"', f'lot = "{symbol.lot:f}"']
             lines.append(f'reference = "{symbol.price(symbol.reference_ticks)}"')
-            lines += [f"{name} = {getattr(symbol, name)}" for name in _SYMBOL_INTS]
+            lines += [f"{name} = {getattr(symbol, name)}" for name in SYMBOL_INTS]
         return "\n".join(lines) + "\n"
 
 
 #: The fields of the configuration other than its symbols, and those of them that are integers.
 _PLAIN_FIELDS = tuple(field.name for field in fields(Config) if field.name != "symbols")
-INT_FIELDS = tuple(name for name in _PLAIN_FIELDS if name not in ("exposure_mode", "durability"))
+_TEXT_FIELDS = ("exposure_mode", "currency", "notional_unit", "durability")
+INT_FIELDS = tuple(name for name in _PLAIN_FIELDS if name not in _TEXT_FIELDS)
 
 
-def _check_symbol_rules(symbol: Symbol, limit_units: int, mode: Mode) -> None:
-    check_symbol(symbol.name)
-    where = f"symbol {symbol.name}: "
-    for name in ("tick", "lot"):
-        value: Decimal = getattr(symbol, name)
-        if value <= 0:
-            raise ConfigError(f"{where}{name} {value}: it must be above 0")
-    for name in ("reference_ticks", "size_lots", "position_limit_lots", "multiplier"):
-        check_int(where + name, getattr(symbol, name))
-    check_int(where + "spread_ticks", symbol.spread_ticks)
-    check_int(where + "skew_ticks", symbol.skew_ticks, low=0)
-    # Every product of a price and a quantity must stay an exact integer. The price may move to
-    # twice the reference, and from there by the spread and the widest skew.
-    highest = 2 * symbol.reference_ticks + symbol.spread_ticks + symbol.skew_ticks
-    if highest * symbol.position_limit_lots * symbol.multiplier > MAX_INT:
-        raise ConfigError(
-            f"{where}position_limit_lots {symbol.position_limit_lots} at reference_ticks"
-            f" {symbol.reference_ticks}: price x lots x multiplier must stay below 2^53"
-        )
-    unit = symbol.reference_ticks * symbol.multiplier if mode == "notional" else 1
-    if unit > limit_units:
-        raise ConfigError(
-            f"{where}one lot at the reference price is {unit} units of exposure: limit_units"
-            f" {limit_units} must allow at least one"
-        )
-
-
-def symbol_fields(symbol: Symbol) -> dict[str, str]:
+def symbol_fields(config: Config, symbol: Symbol) -> dict[str, str]:
     """The parameter fields of the symbol's hash."""
     return {
         "tick": f"{symbol.tick:f}",
         "lot": f"{symbol.lot:f}",
         "reference_ticks": str(symbol.reference_ticks),
-        **{name: str(getattr(symbol, name)) for name in _SYMBOL_INTS},
+        **{name: str(getattr(symbol, name)) for name in SYMBOL_INTS},
+        "notional_units": str(config.notional_units(symbol)),
     }
 
 
@@ -192,86 +266,5 @@ def symbol_from_store(name: str, stored: Mapping[str, str]) -> Symbol:
         Decimal(stored["tick"]),
         Decimal(stored["lot"]),
         int(stored["reference_ticks"]),
-        **{field: int(stored[field]) for field in _SYMBOL_INTS},
+        **{field: int(stored[field]) for field in SYMBOL_INTS},
     )
-
-
-def _symbol_from_table(table: Mapping[str, Any]) -> Symbol:
-    allowed = {"name", "tick", "lot", "reference", *_SYMBOL_INTS}
-    name = table.get("name")
-    if not isinstance(name, str):
-        raise ConfigError(f"[[symbol]] name {shown(name)}: it must be a text such as 'AAPL'")
-    where = f"symbol {name}: "
-    if unknown := sorted(set(table) - allowed):
-        raise ConfigError(
-            f"{where}unknown field {shown(unknown[0])}; known: {' '.join(sorted(allowed))}"
-        )
-    decimals = {}
-    for field in ("tick", "lot", "reference"):
-        value = table.get(field)
-        if not isinstance(value, str):
-            raise ConfigError(
-                f'{where}{field} {shown(value)}: it must be a quoted decimal such as "0.01"'
-            )
-        decimals[field] = parse_decimal(where + field, value)
-    for field in ("tick", "lot"):
-        if decimals[field] <= 0:
-            raise ConfigError(f"{where}{field} {decimals[field]}: it must be above 0")
-    ints = {field: table.get(field, 1 if field == "multiplier" else None) for field in _SYMBOL_INTS}
-    for field, value in ints.items():
-        check_int(where + field, value, low=0 if field == "skew_ticks" else 1)
-    reference = to_steps(where + "reference", decimals["reference"], decimals["tick"], "tick")
-    return Symbol(check_symbol(name), decimals["tick"], decimals["lot"], reference, **ints)
-
-
-def parse_config(text: str) -> Config:
-    """A configuration from TOML text; ConfigError names the value and the rule."""
-    try:
-        data = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        # A TOMLDecodeError is a ValueError; so is an integer of too many digits.
-        raise ConfigError(f"not TOML: {error}") from error
-    if unknown := sorted(set(data) - {"market", "symbol"}):
-        raise ConfigError(f"unknown section {shown(unknown[0])}; known: [market] and [[symbol]]")
-    market, tables = data.get("market", {}), data.get("symbol", [])
-    if not isinstance(market, dict):
-        raise ConfigError("market: it must be a table, [market]")
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise ConfigError("symbol: it must be an array of tables, [[symbol]]")
-    if unknown := sorted(set(market) - set(_PLAIN_FIELDS)):
-        raise ConfigError(
-            f"[market] unknown field {shown(unknown[0])}; known: {' '.join(_PLAIN_FIELDS)}"
-        )
-    try:
-        symbols = tuple(_symbol_from_table(table) for table in tables)
-    except ValueRefused as error:
-        raise ConfigError(str(error)) from error
-    return Config(symbols=symbols, **market)
-
-
-def load_config(path: Path) -> Config:
-    """Read a configuration file; ConfigError names the file, the value and the rule."""
-    try:
-        if path.exists() and not path.is_file():
-            raise ConfigError(f"{path}: not a regular file: it must be a TOML file")
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise ConfigError(f"{path}: a configuration may have {MAX_BYTES} bytes at most")
-        # Editors on Windows begin a file with a byte-order mark.
-        text = data.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    try:
-        return parse_config(text)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-
-
-#: The defaults, commented: what ``mm config init`` writes and :func:`default_config` reads.
-TEMPLATE = resources.files("mm.market").joinpath("default.toml").read_text(encoding="utf-8")
-
-
-def default_config() -> Config:
-    """Eight symbols whose quotes together ask for a little more exposure than the limit."""
-    return parse_config(TEMPLATE)

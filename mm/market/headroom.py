@@ -23,17 +23,19 @@ class Headroom:
     cash_tenths: int
 
 
-def headroom_of(symbol: Symbol) -> Headroom:
+def headroom_of(config: Config, symbol: Symbol) -> Headroom:
     """The room of a symbol."""
-    position = symbol.reference_ticks * symbol.position_limit_lots
+    most = max(symbol.position_limit_lots, config.notional_units(symbol))
     return Headroom(
-        symbol, 10 * MAX_INT // (position * symbol.multiplier), 10 * MAX_INT // position
+        symbol,
+        10 * MAX_INT // (symbol.reference_ticks * most),
+        10 * MAX_INT // (symbol.reference_ticks * symbol.position_limit_lots),
     )
 
 
 def headroom_text(config: Config) -> str:
     """The least room of the configuration's symbols as a sentence."""
-    rooms = [headroom_of(symbol) for symbol in config.symbols]
+    rooms = [headroom_of(config, symbol) for symbol in config.symbols]
     price = min(rooms, key=lambda room: room.price_tenths)
     cash = min(rooms, key=lambda room: room.cash_tenths)
     return (

@@ -66,6 +66,13 @@ def from_steps(count: int, step: Decimal) -> str:
     return f"{exact_product(Decimal(count), step):f}"
 
 
+def exact_quotient(value: Decimal, step: Decimal) -> int:
+    """How many steps ``value`` has, which must be a whole number."""
+    count, rest = _EXACT.divmod(value, step)
+    assert rest == 0, (value, step)
+    return int(count)
+
+
 def exact_product(first: Decimal, *others: Decimal) -> Decimal:
     """The product of decimals, without rounding."""
     return reduce(_EXACT.multiply, others, first)

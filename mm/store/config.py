@@ -11,6 +11,7 @@ from mm.store.calls import pairs
 from mm.store.identity import identity_of, is_old, stored_fields
 from mm.store.raw import no_system
 from mm.store.records import parsed
+from mm.store.refusals import old_units
 from mm.store.scripts import Scripts
 
 
@@ -45,6 +46,8 @@ def parse_config_hash(scripts: Scripts, stored: Mapping[str, str]) -> Config:
 
 def _parse(scripts: Scripts, stored: Mapping[str, str]) -> Config:
     client, keys = scripts.client, scripts.keys
+    if is_old(stored) and stored.get("exposure_mode") == "notional":
+        raise old_units(keys)
     names = stored.get("symbols", "").split()
     pipeline = client.pipeline(transaction=False)
     for name in names:

@@ -77,7 +77,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "position:*": "net_lots cash_ticks cost_ticks position_version last_fill_id"
         " last_price_ticks updated_ms",
         "symbol:*": "fill_seq quote_version outcome halted tick lot reference_ticks spread_ticks"
-        " size_lots skew_ticks position_limit_lots multiplier",
+        " size_lots skew_ticks position_limit_lots multiplier notional_units",
         "cursors": "exchange exchange_records state state_records seen_bucket trim_to trim_next"
         " trim_records",
         "process:*": "kind heartbeat_ms count rate_per_s pid run steady_ms lost restarts",

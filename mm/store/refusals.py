@@ -42,6 +42,15 @@ def old_schema(keys: Keys) -> SystemRefused:
     )
 
 
+def old_units(keys: Keys) -> SystemRefused:
+    """The error for a system of the old schema whose exposure is notional."""
+    return SystemRefused(
+        f"the system under {keys.prefix} was made by an earlier version, which counted notional"
+        " exposure in another unit, so it cannot be carried over. Begin a new system with a new"
+        " --data-dir (and with --redis-url an empty server or another --prefix)."
+    )
+
+
 def setup_refusal(keys: Keys, error: ResponseError) -> Exception:
     """The error that an error reply of ``setup.lua`` means; the reply itself when it is none."""
     code, _, detail = str(error).partition(" ")
@@ -54,11 +63,7 @@ def setup_refusal(keys: Keys, error: ResponseError) -> Exception:
             " data from a backup."
         )
     if code == "OLD_UNITS":
-        return SystemRefused(
-            f"the system under {keys.prefix} was made by an earlier version, which counted notional"
-            " exposure in another unit, so it cannot be carried over. Begin a new system with a new"
-            " --data-dir (and with --redis-url an empty server or another --prefix)."
-        )
+        return old_units(keys)
     return error
 
 

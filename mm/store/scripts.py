@@ -88,7 +88,7 @@ class Scripts:
         stored = config.store_fields()
         args += [str(len(stored)), *(word for item in stored.items() for word in item)]
         for symbol in config.symbols:
-            parameters = symbol_fields(symbol)
+            parameters = symbol_fields(config, symbol)
             args += [symbol.name, str(len(parameters))]
             args += [word for item in parameters.items() for word in item]
         try:

@@ -105,8 +105,8 @@ def _difference(stored: Config, given: Config) -> str:
         if found[name] != value:
             return f"{name} stored {found[name]} given {value}"
     for symbol, wanted in zip(stored.symbols, given.symbols, strict=True):
-        found = symbol_fields(symbol)
-        for name, value in symbol_fields(wanted).items():
+        found = symbol_fields(stored, symbol)
+        for name, value in symbol_fields(given, wanted).items():
             if found[name] != value:
                 return f"symbol {symbol.name} {name} stored {found[name]} given {value}"
     return ""

@@ -23,6 +23,12 @@ def grouped(count: int) -> str:
     return f"{count:,}"
 
 
+def grouped_decimal(amount: str) -> str:
+    """Plain decimal text with commas between the thousands of its whole part."""
+    whole, point, decimals = amount.partition(".")
+    return f"{int(whole):,}{point}{decimals}"
+
+
 def short_count(count: int) -> str:
     """A count in at most five places: 9999, 12.3k, 4.5M; rounded down."""
     for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):

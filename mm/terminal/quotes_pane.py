@@ -17,6 +17,7 @@ from mm.terminal.draw import (
     cut,
     duration,
     grouped,
+    grouped_decimal,
     parts_line,
     plain,
     rule,
@@ -54,7 +55,13 @@ class Layout:
 def exposure_lines(snapshot: Snapshot, width: int) -> list[Text]:
     """Both budgets as bars against the limit: in one line where they fit, else in two."""
     both = budgets(snapshot)
-    numbers = [f" {grouped(one.used_units)} of {grouped(one.limit_units)}" for one in both]
+    config = snapshot.config
+
+    def amount(units: int) -> str:
+        return grouped_decimal(config.exposure_amount(units))
+
+    of = f" {config.currency}" if config.currency else ""
+    numbers = [f" {amount(one.used_units)} of {amount(one.limit_units)}{of}" for one in both]
     half = (width - 2) // 2
     longest = max(len(f"{one.name} {text}") for one, text in zip(both, numbers, strict=True))
     cells = min(half - longest, MAX_BAR)
@@ -63,7 +70,7 @@ def exposure_lines(snapshot: Snapshot, width: int) -> list[Text]:
         pair[0].pad_right(half + 2 - pair[0].cell_len)
         return [cut(pair[0].append_text(pair[1]), width)]
     if longest + 2 > width:
-        numbers = [f" {grouped(one.used_units)}" for one in both]
+        numbers = [f" {amount(one.used_units)}{of}" for one in both]
     cells = max(width - max(len(f"short {text}") for text in numbers), 1)
     return [cut(_budget_line(*one, cells, 5), width) for one in zip(both, numbers, strict=True)]
 

@@ -154,12 +154,14 @@ def status_line(snapshot: Snapshot, history: History, status: RunStatus | None =
     rows = process_rows(snapshot, status.restarts if status else None)
     reported = sum(row.rate_per_s or 0 for row in rows if row.kind == "exchange")
     rate = history.orders_per_s if history.known else reported
+    both, config = budgets(snapshot), snapshot.config
+    amount, money = config.exposure_amount, f" {config.currency}" if config.currency else ""
     parts = [
         timestamp(snapshot.now_ms),
         f"orders {snapshot.cursors.exchange_records} ({rate}/s)",
         f"fills {snapshot.cursors.state_records}",
         f"quotes {active_quotes(snapshot)}/{symbol_count(snapshot)}",
-        *(f"{one.name} {one.used_units}/{one.limit_units}" for one in budgets(snapshot)),
+        *(f"{one.name} {amount(one.used_units)}/{amount(one.limit_units)}{money}" for one in both),
         f"lag {lag_words(snapshot)}",
     ]
     if silent := [row.name for row in rows if row.state == "silent"]:

@@ -22,10 +22,22 @@ from mm.facts import (
     profit_of,
     reservations,
     symbol_count,
+    unit_text,
 )
 from mm.store import QuoteSide, Snapshot, SymbolState
 from mm.terminal.columns import Column, FittedTable
-from mm.terminal.draw import BAD, GOOD, QUIET, WARN, bar, duration, grouped, plain, signed
+from mm.terminal.draw import (
+    BAD,
+    GOOD,
+    QUIET,
+    WARN,
+    bar,
+    duration,
+    grouped,
+    grouped_decimal,
+    plain,
+    signed,
+)
 
 NONE = "-"
 #: What a mark is, in the words that stand beside it.
@@ -162,28 +174,32 @@ def _halt_lines(snapshot: Snapshot) -> list[Text]:
 def exposure_table(snapshot: Snapshot) -> Group:
     """Both budgets against the limit, the symbols that wait for each, and all reservations."""
     both = budgets(snapshot)
-    lots = snapshot.config.exposure_mode == "lots"
-    unit = "lots" if lots else "price ticks x lots x multiplier"
+    config = snapshot.config
+
+    def amount(units: int) -> Text:
+        return Text(grouped_decimal(config.exposure_amount(units)))
+
+    counted = f" (a unit is {unit_text(config)})" if config.currency else ""
     columns = [
         Column("budget", [Text(one.name) for one in both], right=False),
         Column("", [budget_bar(one, 20) for one in both], 4, right=False),
-        Column("used", [Text(grouped(one.used_units)) for one in both], 1),
-        Column("free", [Text(grouped(one.free_units)) for one in both], 3),
-        Column("limit", [Text(grouped(one.limit_units)) for one in both], 2),
+        Column("used", [amount(one.used_units) for one in both], 1),
+        Column("free", [amount(one.free_units) for one in both], 3),
+        Column("limit", [amount(one.limit_units) for one in both], 2),
     ]
     waiting = [Text(f"waiting for {one.name}: {names(one.waiting, 20)}") for one in both]
     held = reservations(snapshot)
     left_ms = [one.expires_ms - snapshot.now_ms for one in held]
     reserved = [
         Column("symbol", [Text(one.symbol) for one in held], right=False),
-        Column("long", [Text(grouped(one.long_units)) for one in held], 1),
-        Column("short", [Text(grouped(one.short_units)) for one in held], 2),
+        Column("long", [amount(one.long_units) for one in held], 1),
+        Column("short", [amount(one.short_units) for one in held], 2),
         Column("quote id", [Text(plain(one.quote_id)) for one in held], 4, right=False),
         Column("ends in", [Text(duration(ms) if ms > 0 else "expired") for ms in left_ms], 3),
     ]
     title = f"Reservations: {len(held)} of {symbol_count(snapshot)} symbols"
     return Group(
-        FittedTable(f"Exposure in {unit}", columns, waiting),
+        FittedTable(f"Exposure in {config.exposure_name}{counted}", columns, waiting),
         Text(),
         FittedTable(title, reserved if held else []),
     )

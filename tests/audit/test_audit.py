@@ -26,6 +26,7 @@ from tests.kit.breaks import (
     order_waits,
     quoted,
     rewrite,
+    set_field,
     total_off,
 )
 
@@ -162,6 +163,19 @@ def test_notional_run_is_clean(fake: Fake) -> None:
     assert failed(world) == set()
     add(world, "reservation:*", quoted(world), "bid_units", 1)
     assert failed(world) == {"exposure-exact"}
+    add(world, "reservation:*", quoted(world), "bid_units", -1)
+    for name, member, field, value in (
+        ("config", None, "notional_unit", "0.001"),
+        ("config", None, "notional_unit", "0.1"),
+        ("config", None, "currency", "-"),
+        ("symbol:*", "CCC", "notional_units", "1"),
+        ("symbol:*", "CCC", "multiplier", "50"),
+    ):
+        before = world.hash(name, member)[field]
+        set_field(world, name, member, field, value)
+        assert failed(world) == {"exposure-exact"}, field
+        set_field(world, name, member, field, before)
+    assert failed(world) == set()
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def test_story_of_a_reduction(market: World) -> None:
     assert reduced["outcome"] == "reduced"
     assert reduced["bid"]["quantity"] == reduced["ask"]["quantity"] == "5"
     assert reduced["bid"]["reduced_by"] == reduced["ask"]["reduced_by"] == ["exposure"]
-    assert "limit of 25 long units had room for 5 left" in "\n".join(story.lines())
+    assert "the long exposure limit of 25 lots had room for 5 left" in "\n".join(story.lines())
     assert story.now.facts["waits_for"] == ["bid", "ask"]
 
 
@@ -189,7 +189,7 @@ def test_notional_units_explain_the_whole_limit(fake: Fake) -> None:
     placed(world)
     [step] = explain(world.scripts, "AAA").steps
     assert step.facts["ask"]["reduced_by"] == ["exposure_limit"]
-    assert "the whole limit of 505 short units holds no more than 5" in step.text
+    assert "the whole short limit of 5.05 USD holds no more than 5" in step.text
 
 
 def test_several_fills_in_one_commit(market: World) -> None:

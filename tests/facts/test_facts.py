@@ -198,6 +198,13 @@ class TestExposure:
         found = take_snapshot(world.scripts)
         assert plain(exposure_facts(found)) == {
             "exposure_mode": "lots",
+            "currency": None,
+            "unit": "1 lot",
+            "limit": "15",
+            "long": "15",
+            "short": "6",
+            "long_free": "0",
+            "short_free": "9",
             "limit_units": 15,
             "long_units": 15,
             "short_units": 6,
@@ -212,6 +219,8 @@ class TestExposure:
                     "long_units": long_units,
                     "short_units": 2,
                     "expires_ms": world.now_ms() + 30_000,
+                    "long": str(long_units),
+                    "short": "2",
                 }
                 for name, long_units in (("AAA", 10), ("BBB", 5), ("CCC", 0))
             ],
@@ -219,6 +228,20 @@ class TestExposure:
         long, short = budgets(found)
         assert (long.name, long.free_units, long.waiting) == ("long", 0, ("BBB", "CCC"))
         assert (short.name, short.free_units, short.waiting) == ("short", 9, ())
+
+    def test_money(self, fake: Fake) -> None:
+        """Notional exposure is shown as exact money with its currency and its unit."""
+        config = small_config(1, limit=300_000, mode="notional", of_symbol={"multiplier": 5})
+        world = World(fake, config)
+        world.propose(bid_lots=10, ask_lots=2)
+        facts = exposure_facts(take_snapshot(world.scripts))
+        assert (facts["currency"], facts["unit"], facts["limit"]) == ("USD", "0.01 USD", "3000.00")
+        assert (facts["long"], facts["short"]) == ("49.50", "10.10")
+        assert (facts["long_free"], facts["short_free"]) == ("2950.50", "2989.90")
+        assert (facts["long_units"], facts["limit_units"]) == (4950, 300_000)
+        reserved = facts["reservations"]
+        assert isinstance(reserved, list)
+        assert (reserved[0]["long"], reserved[0]["short"]) == ("49.50", "10.10")
 
 
 class TestProcesses:

@@ -7,8 +7,8 @@ from dataclasses import fields
 
 import click
 
-from mm.market import REASONS, REFUSALS, TEMPLATE, Config
-from mm.market.config import parse_config
+from mm.market import MARKET_FIELDS, REASONS, REFUSALS, TEMPLATE, Config
+from mm.market.config_file import parse_config
 from mm.store import script_names
 from mm.store.keys import CATALOGUE
 from mm.store.lua import include_names
@@ -17,11 +17,6 @@ from tests.house.known_tests import defined_tests, missing_test
 from tests.house.plan import ROOT
 
 SCRIPTS = script_names()
-
-
-def market_fields() -> list[str]:
-    """The configuration's fields, without the symbols."""
-    return [field.name for field in fields(Config) if field.name != "symbols"]
 
 
 def test_reference_is_fresh() -> None:
@@ -82,7 +77,7 @@ def test_documents_name_scripts_and_modules_that_exist() -> None:
 def test_every_word_is_documented() -> None:
     """Each key, script, reason, refusal and configuration field stands in the reference."""
     text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
-    for word in [*REASONS, *REFUSALS, *market_fields()]:
+    for word in [*REASONS, *REFUSALS, *MARKET_FIELDS]:
         assert f"| `{word}` |" in text
     for name in CATALOGUE:
         assert f"`{{mm}}:{name.removesuffix('*')}" in text
@@ -91,11 +86,13 @@ def test_every_word_is_documented() -> None:
 
 
 def test_the_template_has_every_field_with_its_default() -> None:
-    """mm/default.toml names each field of the configuration, and its values are the defaults."""
+    """mm/default.toml names each field of a file, and the configuration has the defaults."""
     config = parse_config(TEMPLATE)
+    for name in MARKET_FIELDS:
+        optional = "#" if name in ("limit", "currency") else ""
+        assert re.search(rf"^{optional}{name} = ", TEMPLATE, re.MULTILINE), name
     for field in fields(Config):
         if field.name != "symbols":
-            assert re.search(rf"^{field.name} = ", TEMPLATE, re.MULTILINE), field.name
             assert getattr(config, field.name) == field.default
 
 

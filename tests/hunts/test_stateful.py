@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Literal
 
 import fakeredis
@@ -28,12 +28,11 @@ from hypothesis.stateful import (
 from mm.maker import Maker
 from mm.market import Config, Placement, Prices, Proposal, Trigger
 from mm.store import Scripts, execute
-from tests.kit import SEEDS, Backend, Fake, World, assert_sound, small_config
+from tests.kit import SEEDS, Backend, Fake, World, assert_sound, make_symbol, notional_config
 from tests.kit.oracle import SIDES, Oracle
 
 #: Shrinking takes minutes; the seed is enough to come back to a failure and do it then.
 PHASES = [Phase.generate, *([Phase.shrink] if "MM_TEST_SEED" in os.environ else [])]
-SYMBOLS = 5
 NAMES = ["AAA", "BBB", "CCC", "DDD", "EEE"]
 CLIENTS = ["c1", "c2"]
 
@@ -54,20 +53,26 @@ rubbish = st.sampled_from(
 
 
 def large_config(mode: Literal["lots", "notional"], timeless: bool) -> Config:
-    """Five symbols that differ, and ask for about twice the limit."""
-    limit = 28 if mode == "lots" else 3_300
-    config = small_config(SYMBOLS, limit, 10, mode, quote_ttl_ms=1_000, refresh_ms=200)
+    """Five symbols that differ, and ask for about twice the limit.
+
+    In notional mode they differ in tick, lot and multiplier too.
+    """
+    times: dict[str, Any] = {"quote_ttl_ms": 1_000, "refresh_ms": 200}
     if timeless:
-        config = replace(config, quote_ttl_ms=3_600_000, refresh_ms=1)
+        times = {"quote_ttl_ms": 3_600_000, "refresh_ms": 1}
+    money = mode == "notional"
     changes: list[dict[str, Any]] = [
         {},
         {"skew_ticks": 4, "position_limit_lots": 12},
-        {"reference_ticks": 50, "size_lots": 15},
-        {"multiplier": 3 if mode == "notional" else 1, "size_lots": 4},
-        {"spread_ticks": 5, "size_lots": 12, "position_limit_lots": 15},
+        {"reference_ticks": 50, "size_lots": 15} | ({"tick": Decimal("0.02")} if money else {}),
+        {"size_lots": 4} | ({"multiplier": 6, "lot": Decimal("0.5")} if money else {}),
+        {"spread_ticks": 5, "size_lots": 12, "position_limit_lots": 15}
+        | ({"lot": Decimal("0.25")} if money else {}),
     ]
-    symbols = [replace(s, **c) for s, c in zip(config.symbols, changes, strict=True)]
-    return replace(config, symbols=tuple(symbols))
+    symbols = [make_symbol(name, **one) for name, one in zip(NAMES, changes, strict=True)]
+    if money:
+        return notional_config(symbols, 250_000, **times)
+    return Config(symbols=tuple(symbols), limit_units=28, **times)
 
 
 class Recorded(Scripts):

@@ -26,6 +26,7 @@ from tests.kit.checks import (
     market_keys,
     read_stream,
 )
+from tests.kit.units import lot_units, notional_config
 from tests.kit.world import (
     SEEDS,
     SYSTEM_ID,
@@ -53,8 +54,10 @@ __all__ = [
     "effects",
     "execute_flat",
     "fake_backend",
+    "lot_units",
     "make_symbol",
     "market_keys",
+    "notional_config",
     "read_stream",
     "server_binary",
     "server_ms",

@@ -176,6 +176,24 @@ def all_three_off(world: World) -> None:
 
 
 @breaks("exposure-exact")
+def units_of_another_size(world: World) -> None:
+    """A tick x lot counts another number of units than it is worth."""
+    set_field(world, "symbol:*", "AAA", "notional_units", 2)
+
+
+@breaks("exposure-exact")
+def currency_of_lots(world: World) -> None:
+    """Lots are said to be money."""
+    set_field(world, "config", None, "currency", "USD")
+
+
+@breaks("exposure-exact")
+def unit_of_lots(world: World) -> None:
+    """A lot is said to be another unit."""
+    set_field(world, "config", None, "notional_unit", "0.1")
+
+
+@breaks("exposure-exact")
 def quote_deleted(world: World) -> None:
     """A reservation has no quote."""
     world.client.delete(world.keys.member("quote:*", quoted(world)))

@@ -14,6 +14,7 @@ import redis
 from mm.audit import audit
 from mm.market import MAX_INT, Fill, Report
 from mm.store import Keys, execute, text
+from tests.kit.units import lot_units
 
 if TYPE_CHECKING:
     from tests.kit import World
@@ -90,11 +91,6 @@ def assert_sound(world: World, quotes: bool = True) -> None:
     assert verdict.ok, [check.violations for check in verdict.checks if not check.ok]
 
 
-def _unit(world: World, symbol: str, ticks: int) -> int:
-    one = world.config.symbol(symbol)
-    return ticks * one.multiplier if world.config.exposure_mode == "notional" else 1
-
-
 def _assert_exposure(world: World, now: int) -> None:
     totals = world.hash("exposure")
     limit = int(totals["limit_units"])
@@ -108,7 +104,7 @@ def _assert_exposure(world: World, now: int) -> None:
             quote = world.hash("quote:*", symbol)
             total += units
             if quote and int(quote["expires_ms"]) > now:
-                unit = _unit(world, symbol, int(quote[f"{side}_ticks"]))
+                unit = lot_units(world.config, symbol, int(quote[f"{side}_ticks"]))
                 assert units == int(quote[f"{side}_lots"]) * unit, f"{symbol} {side} reservation"
                 assert held["quote_id"] == quote["quote_id"]
                 assert held["state"] == "active"

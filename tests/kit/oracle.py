@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mm.market import MAX_INT, Config, Proposal, Symbol
+from tests.kit.units import lot_units
 
 SIDES = ("bid", "ask")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -261,7 +262,8 @@ class Oracle:
         symbol = book.symbol
         if not 0 < prices.bid_ticks < prices.ask_ticks:
             return "BAD_PROPOSAL"
-        if prices.ask_ticks * symbol.position_limit_lots * symbol.multiplier > MAX_INT:
+        most = max(symbol.position_limit_lots, lot_units(self.config, symbol.name, 1))
+        if prices.ask_ticks * most > MAX_INT:
             return "BAD_PROPOSAL"
         if book.halted:
             return "HALTED"
@@ -300,8 +302,7 @@ class Oracle:
 
     def _grant(self, book: Book, side: str, ticks: int, lots: int, trigger: str) -> Level:
         name, queue = book.symbol.name, self.queues[side]
-        notional = self.config.exposure_mode == "notional"
-        unit = ticks * book.symbol.multiplier if notional else 1
+        unit = lot_units(self.config, name, ticks)
         full = min(lots, self.config.limit_units // unit)
         own = book.held(side)
         free = self.config.limit_units - sum(

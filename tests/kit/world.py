@@ -33,6 +33,7 @@ from tests.kit.backends import (
     server_ms,
 )
 from tests.kit.checks import Dump, dump, execute_flat, read_stream
+from tests.kit.units import notional_config
 
 #: The id of the systems that tests make.
 SYSTEM_ID = "5151515151515151"
@@ -70,7 +71,9 @@ def small_config(
     """A configuration of a few equal symbols; ``of_symbol`` changes their parameters."""
     parameters = {"size_lots": size} | (of_symbol or {})
     made = tuple(make_symbol(name, **parameters) for name in symbol_names(symbols))
-    return Config(symbols=made, limit_units=limit, exposure_mode=mode, **changes)
+    if mode == "notional":
+        return notional_config(made, limit, **changes)
+    return Config(symbols=made, limit_units=limit, **changes)
 
 
 @dataclass

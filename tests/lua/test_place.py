@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from redis.exceptions import ResponseError
 
 from mm.errors import ProposalRefused
-from mm.market import MAX_INT, REFUSALS
+from mm.market import MAX_INT, REFUSALS, Config
 from mm.store import execute
-from tests.kit import Fake, MakeWorld, World, assert_sound, small_config
+from tests.kit import Backend, Fake, MakeWorld, World, assert_sound, make_symbol, small_config
 
 TTL = 150
 
@@ -423,6 +424,22 @@ class TestNotional:
         placed = world.propose()
         assert (placed.outcome, placed.bid_lots, placed.ask_lots) == ("reduced", 5, 4)
         assert world.reserved() == (5 * 99 * 2, 4 * 101 * 2)
+        assert_sound(world)
+
+    def test_money(self, backend: Backend) -> None:
+        """Symbols with other ticks, lots and multipliers share one budget of exact money."""
+        share = make_symbol("AAPL", reference_ticks=18_750)
+        future = make_symbol("ES", tick=Decimal("0.25"), reference_ticks=20_000, multiplier=50)
+        world = World(backend, Config.notional([share, future], Decimal(260_000), "USD"))
+        assert world.propose("AAPL", bid=18_750, ask=18_760).outcome == "granted"
+        # A lot of ES at 5,000.00 is 250,000 dollars. 8,125 are left: not one lot more.
+        placed = world.propose("ES", bid=20_000, ask=20_001)
+        assert (placed.bid_lots, placed.ask_lots) == (1, 1)
+        long, short = world.reserved()
+        assert (long, short) == (187_500 + 25_000_000, 187_600 + 25_001_250)
+        world.trade(world.order("sell", 4, symbol="AAPL"), world.order("buy", 1, 20_001, "ES"))
+        assert world.reserved() == (long - 4 * 18_750, short - 25_001_250)
+        world.drain()
         assert_sound(world)
 
     def test_not_one_lot_fits(self, make_world: MakeWorld) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -70,7 +71,11 @@ class TestSetup:
         ("changes", "field"),
         [
             ({"limit_units": 21}, "limit_units stored 20 given 21"),
-            ({"exposure_mode": "notional", "limit_units": 2000}, "limit_units"),
+            (
+                {"exposure_mode": "notional", "currency": "USD", "notional_unit": Decimal("0.01")}
+                | {"limit_units": 2000},
+                "limit_units",
+            ),
             ({"quote_ttl_ms": 29_000}, "quote_ttl_ms stored 30000 given 29000"),
             ({"durability": "relaxed"}, "durability stored always given relaxed"),
             ({"keep_orders": 7}, "keep_orders"),
@@ -185,6 +190,21 @@ class TestOldSchema:
         with pytest.raises(SystemRefused, match=r"cannot be carried over.*new --data-dir"):
             world.set_up()
         assert world.dump() == before
+
+    def test_notional_is_refused_before_it_is_read(self, make_world: MakeWorld) -> None:
+        """`mm up` reads the old configuration first: it gets the same sentence."""
+        world = make_world(mode="notional", limit=2_000)
+        self.age(world)
+        with pytest.raises(SystemRefused, match=r"cannot be carried over.*new --data-dir"):
+            read_config(world.scripts, old=True)
+
+    def test_units_of_lots(self, world: World) -> None:
+        """An old system in lots gets the fields of the unit, in which lots are counted."""
+        self.age(world)
+        assert world.set_up() == "upgraded"
+        assert world.hash("config")["currency"] == "-"
+        assert world.hash("config")["notional_unit"] == "1"
+        assert world.hash("symbol:*", "AAA")["notional_units"] == "1"
 
     def test_readers_refuse(self, world: World) -> None:
         """Who reads an old system learns that `mm up` carries it over."""

@@ -160,9 +160,9 @@ class TestCommit:
 class TestPlace:
     @pytest.mark.parametrize(("most", "multiplier"), [(DIVISOR, 1), (1, DIVISOR)])
     def test_largest_product(self, make_world: MakeWorld, most: int, multiplier: int) -> None:
-        """Price x position limit x multiplier may be 2^53 - 1 itself, and no more."""
+        """Price x position limit, or x notional units, may be 2^53 - 1 itself, and no more."""
         parameters = {"position_limit_lots": most, "multiplier": multiplier, "size_lots": 1}
-        world = make_world(of_symbol=parameters)
+        world = make_world(mode="notional", limit=MAX_INT, of_symbol=parameters)
         top = MAX_INT // DIVISOR
         assert top * DIVISOR == MAX_INT
         with pytest.raises(ProposalRefused, match="BAD_PROPOSAL"):
@@ -307,7 +307,7 @@ class TestSetup:
         for symbol in world.config.symbols:
             stored = world.hash("symbol:*", symbol.name)
             versions = {"fill_seq": "0", "quote_version": "0"}
-            assert stored == versions | symbol_fields(symbol)
+            assert stored == versions | symbol_fields(world.config, symbol)
             assert world.hash("position:*", symbol.name) == {
                 "net_lots": "0",
                 "cash_ticks": "0",

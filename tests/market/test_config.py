@@ -12,7 +12,7 @@ import pytest
 
 from mm.errors import ConfigError, MMError, ValueRefused
 from mm.market import MAX_INT, Config, default_config, load_config
-from mm.market.config import parse_config
+from mm.market.config_file import parse_config
 from tests.kit import SEEDS, make_symbol, small_config
 
 SYMBOL = """
@@ -69,7 +69,9 @@ class TestRules:
             ({"symbols": (make_symbol(skew_ticks=-1),)}, "skew_ticks"),
             ({"symbols": (make_symbol(size_lots=0),)}, "size_lots"),
             ({"symbols": (make_symbol(position_limit_lots=2**50),)}, "below 2\\^53"),
-            ({"exposure_mode": "notional"}, "limit_units"),
+            ({"exposure_mode": "notional"}, "currency ''"),
+            ({"currency": "USD"}, "lots are not money"),
+            ({"notional_unit": Decimal("0.1")}, "lots are not money"),
         ],
     )
     def test_refused(self, changes: dict[str, Any], said: str) -> None:

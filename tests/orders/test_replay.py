@@ -56,11 +56,12 @@ class TestSymbols:
     )
     def test_extremes_stay_exact(self, tmp_path: Path, line: str) -> None:
         """Fine decimals and huge numbers give symbols that the configuration's rules allow."""
-        (symbol,) = config_of_tape(trades(tmp_path, line)).symbols
+        config = config_of_tape(trades(tmp_path, line))
+        (symbol,) = config.symbols
         highest = 10 * symbol.reference_ticks + symbol.spread_ticks + symbol.skew_ticks
         assert 1 <= symbol.size_lots <= symbol.position_limit_lots
         assert highest * symbol.position_limit_lots <= MAX_INT
-        assert headroom_of(symbol).price_tenths >= 100
+        assert headroom_of(config, symbol).price_tenths >= 100
 
     def test_room_for_the_highest_price(self, tmp_path: Path) -> None:
         """The limits stay exact at ten times the highest price of the tape, not of its first."""

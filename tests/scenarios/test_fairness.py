@@ -26,6 +26,7 @@ from tests.kit import (
     assert_sound,
     effects,
     make_symbol,
+    notional_config,
     small_config,
     symbol_names,
 )
@@ -143,7 +144,7 @@ def contested(mode: Mode, count: int = 6) -> Config:
         for i, name in enumerate(symbol_names(count))
     )
     limit = sum(6 * one.reference_ticks for one in symbols) // 2
-    return Config(symbols=symbols, limit_units=limit, exposure_mode="notional", **changes)
+    return notional_config(symbols, limit, **changes)
 
 
 LEANING = {"skew_ticks": 5, "position_limit_lots": 30}

@@ -11,14 +11,14 @@
 --   fill_seq     the number of the symbol's newest fill
 --   refusal      why no order can trade with the quote, or nil
 --   sell, buy    the side that sell (buy) orders meet: {ticks, lots (remaining), size_lots}, as text
---   multiplier   units of one lot at a price of one tick, or false when a unit is a lot
+--   tick_units   units of one lot at a price of one tick, or false when a unit is a lot
 --   sides        the sides that load_side() has loaded
 --   id_start     how a fill id begins
 --   outcome_end  how each outcome ends
 --   fill_end     how each fill's line ends
 local function load_book(keys, symbol, notional, now)
-  local fill_seq, halted, multiplier = unpack(redis.call('HMGET', keys.symbol .. symbol,
-    'fill_seq', 'halted', 'multiplier'))
+  local fill_seq, halted, notional_units = unpack(redis.call('HMGET', keys.symbol .. symbol,
+    'fill_seq', 'halted', 'notional_units'))
   if not fill_seq then
     return false
   end
@@ -33,7 +33,7 @@ local function load_book(keys, symbol, notional, now)
     refusal = refusal,
     sell = { ticks = bid_ticks, lots = bid_lots, size_lots = bid_size_lots },
     buy = { ticks = ask_ticks, lots = ask_lots, size_lots = ask_size_lots },
-    multiplier = notional and tonumber(multiplier),
+    tick_units = notional and tonumber(notional_units),
     sides = {},
     id_start = symbol .. '-',
     outcome_end = outcome_end,
@@ -57,7 +57,7 @@ local function load_side(book, taker)
     lots = tonumber(quoted.lots),
     filled = 0,
     refusal = book.refusal or quoted.size_lots == '0' and 'no_quote' or nil,
-    lot_units = book.multiplier and ticks * book.multiplier or 1,
+    lot_units = book.tick_units and ticks * book.tick_units or 1,
     fill_start = taker .. ' ',
     price_word = ' ' .. (quoted.ticks or '-') .. ' ',
   }

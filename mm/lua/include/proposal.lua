@@ -6,11 +6,11 @@
 local TRIGGERS = { position = true, refresh = true, expired = true, bootstrap = true,
   capacity = true }
 
--- proposal_fault(asked, trigger, maker_id, notional_per_tick) -> why the proposal is malformed, or nil.
+-- proposal_fault(asked, trigger, maker_id, max_factor) -> why the proposal is malformed, or nil.
 -- `asked` has position_version, quote_version, and bid and ask, each {ticks, lots}: nil where the given
--- text is not an integer from 0 to 2^53 - 1. `notional_per_tick` is position limit x multiplier: the
--- notional of a full position at a price of one tick. At the asked price it must stay exact.
-local function proposal_fault(asked, trigger, maker_id, notional_per_tick)
+-- text is not an integer from 0 to 2^53 - 1. `max_factor` is the larger of the position
+-- limit and the notional units of a tick x lot: both are multiplied by prices, which must stay exact.
+local function proposal_fault(asked, trigger, maker_id, max_factor)
   local bid, ask = asked.bid, asked.ask
   if not (bid.ticks and bid.lots and ask.ticks and ask.lots and asked.position_version
       and asked.quote_version) then
@@ -19,8 +19,8 @@ local function proposal_fault(asked, trigger, maker_id, notional_per_tick)
     return 'prices must be 0 < bid < ask'
   elseif asked.quote_version == MAX_INT then
     return 'the symbol has used all quote versions up to 2^53 - 1'
-  elseif ask.ticks * notional_per_tick > MAX_INT then
-    return 'price x position limit x multiplier must stay below 2^53'
+  elseif ask.ticks * max_factor > MAX_INT then
+    return 'price x position limit and price x notional units must stay below 2^53'
   elseif not TRIGGERS[trigger] then
     return 'trigger must be position, refresh, expired, bootstrap or capacity'
   elseif #maker_id > 64 or not string.find(maker_id, '^[A-Za-z0-9._-]+$') then

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from tests.hunts.explorer.db import Db
 from tests.hunts.explorer.parts import Spec, Violation
 from tests.hunts.explorer.system import System
+from tests.kit import lot_units
 
 SIDES = ("bid", "ask")
 
@@ -87,9 +88,7 @@ def check_state(system: System, db: Db) -> None:
 
 def unit(spec: Spec, symbol: str, ticks: int) -> int:
     """Exposure units of one lot at a price."""
-    if spec.config.exposure_mode == "lots":
-        return 1
-    return ticks * spec.config.symbol(symbol).multiplier
+    return lot_units(spec.config, symbol, ticks)
 
 
 def _check_exposure(spec: Spec, db: Db) -> None:

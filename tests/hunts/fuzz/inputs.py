@@ -231,7 +231,10 @@ def config_bytes(rng: random.Random) -> bytes:
         if rng.random() < 0.3:
             ttl = rng.choice((2, 1000, 10**9, 2**53 - 1))
             lines += [f"quote_ttl_ms = {ttl}", f"refresh_ms = {rng.choice((1, ttl - 1, ttl // 2))}"]
-        lines += [f'exposure_mode = "{rng.choice(("lots", "notional"))}"'] * (rng.random() < 0.3)
+        if rng.random() < 0.5:
+            lines = [line for line in lines if not line.startswith("limit_units")]
+            limit = rng.choice(("250000", "0.01", "1.5", "99999999999.5", "90071992547409.91"))
+            lines += ['exposure_mode = "notional"', f'limit = "{limit}"', 'currency = "USD"']
         for _ in range(rng.choice((0, 1, 1, 2, 4))):
             lines += _symbol_lines(rng)
     for _ in range(rng.choice((0, 0, 0, 1, 1, 4))):

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from mm.errors import MMError, UsageError
 from mm.market import REASONS, Config, Report, load_config
-from mm.market.config import parse_config
+from mm.market.config_file import parse_config
 from mm.orders import config_of_tape, read_tape, tape_orders
 from mm.store import Keys, execute, text
 from tests.hunts.fuzz.commands import STARTERS, Stage, command_case, inside
@@ -61,7 +61,7 @@ class Orders:
     world: World
     sent: int = 0
     counts: Counter[str] = field(default_factory=Counter)
-    _first: dict[tuple[bytes, bytes], bool] = field(default_factory=dict)
+    _first: dict[tuple[bytes, bytes], tuple[bytes, bool]] = field(default_factory=dict)
     _cursors: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -81,11 +81,13 @@ class Orders:
                 sender, worth = judge(name, line)
                 harmless = harmless and worth != "good"
                 key = (sender, name) if sender and ID.fullmatch(name) else None
-                again = key in self._first
-                rejected = self._first[key] if key and again else worth != "good"
-                if key and not again:
-                    self._first[key] = rejected
-                dead += worth == "bad" or (worth == "unknown" and not again)
+                content, new = line.partition(b" ")[2][:200], key not in self._first
+                first, rejected = content, worth != "good"
+                if key:
+                    first, rejected = self._first.setdefault(key, (content, rejected))
+                again, conflict = not new and first == content, first != content
+                rejected = rejected or conflict
+                dead += worth == "bad" or conflict or (worth == "unknown" and new)
                 self.counts[worth] += 1
                 if sender:
                     answer = (name.decode() if key else "-", rejected, again)

@@ -1,0 +1,135 @@
+"""The configuration as a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from mm.errors import ConfigError, ValueRefused, shown
+from mm.market.config import SYMBOL_INTS, Config
+from mm.market.model import Symbol
+from mm.market.numbers import check_int, check_symbol, parse_decimal, to_steps
+from mm.market.units import check_currency
+
+#: The largest file. One with the most symbols has a tenth of these bytes.
+MAX_BYTES = 64 * 1024 * 1024
+_LIMIT = ("exposure_mode", "limit_units", "limit", "currency")
+#: The fields of [market]. The limit is either limit_units, or limit with currency.
+MARKET_FIELDS = (
+    *_LIMIT,
+    *(
+        field.name
+        for field in fields(Config)
+        if field.name not in (*_LIMIT, "symbols", "notional_unit")
+    ),
+)
+
+
+def _symbol_from_table(table: Mapping[str, Any]) -> Symbol:
+    allowed = {"name", "tick", "lot", "reference", *SYMBOL_INTS}
+    name = table.get("name")
+    if not isinstance(name, str):
+        raise ConfigError(f"[[symbol]] name {shown(name)}: it must be a text such as 'AAPL'")
+    where = f"symbol {name}: "
+    if unknown := sorted(set(table) - allowed):
+        raise ConfigError(
+            f"{where}unknown field {shown(unknown[0])}; known: {' '.join(sorted(allowed))}"
+        )
+    decimals = {}
+    for field in ("tick", "lot", "reference"):
+        value = table.get(field)
+        if not isinstance(value, str):
+            raise ConfigError(
+                f'{where}{field} {shown(value)}: it must be a quoted decimal such as "0.01"'
+            )
+        decimals[field] = parse_decimal(where + field, value)
+    for field in ("tick", "lot"):
+        if decimals[field] <= 0:
+            raise ConfigError(f"{where}{field} {decimals[field]}: it must be above 0")
+    ints = {field: table.get(field, 1 if field == "multiplier" else None) for field in SYMBOL_INTS}
+    for field, value in ints.items():
+        check_int(where + field, value, low=0 if field == "skew_ticks" else 1)
+    reference = to_steps(where + "reference", decimals["reference"], decimals["tick"], "tick")
+    return Symbol(check_symbol(name), decimals["tick"], decimals["lot"], reference, **ints)
+
+
+def parse_config(text: str) -> Config:
+    """A configuration from TOML text; ConfigError names the value and the rule."""
+    try:
+        data = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        # A TOMLDecodeError is a ValueError; so is an integer of too many digits.
+        raise ConfigError(f"not TOML: {error}") from error
+    if unknown := sorted(set(data) - {"market", "symbol"}):
+        raise ConfigError(f"unknown section {shown(unknown[0])}; known: [market] and [[symbol]]")
+    market, tables = data.get("market", {}), data.get("symbol", [])
+    if not isinstance(market, dict):
+        raise ConfigError("market: it must be a table, [market]")
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ConfigError("symbol: it must be an array of tables, [[symbol]]")
+    if unknown := sorted(set(market) - set(MARKET_FIELDS)):
+        raise ConfigError(
+            f"[market] unknown field {shown(unknown[0])}; known: {' '.join(MARKET_FIELDS)}"
+        )
+    try:
+        symbols = tuple(_symbol_from_table(table) for table in tables)
+        return _with_limit(symbols, market)
+    except ValueRefused as error:
+        raise ConfigError(str(error)) from error
+
+
+def _with_limit(symbols: tuple[Symbol, ...], market: dict[str, Any]) -> Config:
+    """The configuration with its limit, which is a number of lots, or money in notional mode."""
+    if market.get("exposure_mode") != "notional":
+        for name in ("limit", "currency"):
+            if name in market:
+                raise ConfigError(
+                    f'{name} {shown(market[name])}: it goes with exposure_mode = "notional"; in'
+                    " lots the limit is limit_units"
+                )
+        return Config(symbols=symbols, **market)
+    if "limit_units" in market:
+        raise ConfigError(
+            f"limit_units {shown(market['limit_units'])}: notional exposure is money: write its"
+            ' limit such as limit = "250000", and its currency such as currency = "USD"'
+        )
+    values = {name: value for name, value in market.items() if name != "exposure_mode"}
+    currency, limit = check_currency(values.pop("currency", None)), values.pop("limit", None)
+    if not isinstance(limit, str):
+        raise ConfigError(f'limit {shown(limit)}: it must be a quoted decimal such as "250000"')
+    amount = parse_decimal("limit", limit)
+    if amount <= 0:
+        raise ConfigError(f"limit {limit}: it must be above 0")
+    return Config.notional(symbols, amount, currency, **values)
+
+
+def load_config(path: Path) -> Config:
+    """Read a configuration file; ConfigError names the file, the value and the rule."""
+    try:
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{path}: not a regular file: it must be a TOML file")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise ConfigError(f"{path}: a configuration may have {MAX_BYTES} bytes at most")
+        # Editors on Windows begin a file with a byte-order mark.
+        text = data.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    try:
+        return parse_config(text)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+#: The defaults, commented: what ``mm config init`` writes and :func:`default_config` reads.
+TEMPLATE = resources.files("mm.market").joinpath("default.toml").read_text(encoding="utf-8")
+
+
+def default_config() -> Config:
+    """Eight symbols whose quotes together ask for a little more exposure than the limit."""
+    return parse_config(TEMPLATE)
