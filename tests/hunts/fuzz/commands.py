@@ -30,6 +30,7 @@ from click.testing import CliRunner
 from mm.audit import audit
 from mm.cli import main
 from mm.cli.options import Positive
+from mm.interrupts import Stop
 from mm.store import take_snapshot
 from tests.hunts.fuzz.inputs import NUMBERS, TEXTS, damage
 from tests.kit import World, small_config
@@ -187,7 +188,7 @@ class Stage:
     def run(self, words: list[str]) -> int:
         """Run a command line in this process; its exit status, 0, 1 or 2, with a message."""
         self._furnish()
-        ended = threading.Event()
+        ended = Stop()
         ended.set()
         words = [word for word in words if "\0" not in word]
         faulthandler.dump_traceback_later(HANG_S, exit=True)
