@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from rich.console import RenderableType
@@ -48,7 +49,6 @@ def many_quoted(fake: Fake) -> World:
 
 Make = Callable[[Fake], World]
 each_system = pytest.mark.parametrize("make", [troubled, huge, many_quoted])
-each_width = pytest.mark.parametrize("width", WIDTHS)
 
 
 def numbers(lines: Iterable[str]) -> set[str]:
@@ -57,40 +57,35 @@ def numbers(lines: Iterable[str]) -> set[str]:
     return {word.strip("(),;:") for word in words if any(letter.isdigit() for letter in word)}
 
 
-def broken(thing: RenderableType, width: int) -> set[str]:
-    """The numbers at this width that are none of those where everything has room."""
-    shown = [line for line in drawn(thing, width) if not line.startswith("not shown at")]
-    return numbers(shown) - numbers(drawn(thing, WIDEST))
+def assert_whole(thing: RenderableType) -> None:
+    """At every width each line fits, and the numbers are those where everything has room."""
+    whole = numbers(drawn(thing, WIDEST))
+    for width in WIDTHS:
+        lines = drawn(thing, width)
+        shown = [line for line in lines if not line.startswith("not shown at")]
+        assert numbers(shown) - whole == set(), width
+        assert max(map(len, lines)) <= width
 
 
-@each_width
 @each_system
-def test_no_table_breaks_a_number(fake: Fake, make: Make, width: int) -> None:
+@pytest.mark.parametrize("table", TABLES)
+def test_no_table_breaks_a_number(fake: Fake, make: Make, table: Callable[..., Any]) -> None:
     """Each number in a table is whole, and each line fits, at every width and of every system."""
-    found = take(make(fake))
-    for table in TABLES:
-        assert broken(table(found), width) == set(), table.__name__
-        assert max(map(len, drawn(table(found), width))) <= width, table.__name__
+    assert_whole(table(take(make(fake))))
 
 
-@each_width
 @each_system
-def test_no_text_breaks_a_number(fake: Fake, make: Make, width: int) -> None:
+def test_no_text_breaks_a_number(fake: Fake, make: Make) -> None:
     """Nor does an audit, a story, an execution report or a status line."""
     world = make(fake)
     name = world.names[0]
     order = world.order("sell", 1, symbol=name)
     world.trade(order)
     state = take(world).symbols[name]
-    shown: list[RenderableType] = [
-        audit_table(audit(world.scripts)),
-        story_table(explain(world.scripts, name)),
-        report_table(report_facts(order, world.report(order), state.symbol)),
-        Parts(status_line(take(world), History(), STATUS)),
-    ]
-    for thing in shown:
-        assert broken(thing, width) == set()
-        assert max(map(len, drawn(thing, width))) <= width
+    assert_whole(audit_table(audit(world.scripts)))
+    assert_whole(story_table(explain(world.scripts, name)))
+    assert_whole(report_table(report_facts(order, world.report(order), state.symbol)))
+    assert_whole(Parts(status_line(take(world), History(), STATUS)))
 
 
 def screen(found: Snapshot, width: int, height: int = 40, history: History | None = None) -> str:
@@ -99,9 +94,8 @@ def screen(found: Snapshot, width: int, height: int = 40, history: History | Non
     return "\n".join(drawn(market_screen(found, history, STATUS, width, height), width))
 
 
-@each_width
 @each_system
-def test_no_screen_breaks_a_number(fake: Fake, make: Make, width: int) -> None:
+def test_no_screen_breaks_a_number(fake: Fake, make: Make) -> None:
     """The symbols' lines, exposure, counts, fills and events of the live view have whole numbers.
 
     What the view shows less of on narrow screens is compared with the widest tables.
@@ -109,9 +103,10 @@ def test_no_screen_breaks_a_number(fake: Fake, make: Make, width: int) -> None:
     found = take(make(fake))
     known = numbers(line for table in TABLES for line in drawn(table(found), WIDEST))
     known |= numbers(screen(found, WIDEST, 400).splitlines())
-    panes = screen(found, width).splitlines()
-    left = [line for line in panes if not line.startswith("and ")]
-    assert numbers(left) - known <= {"22:13:20Z", "22:13:25Z"}
+    for width in WIDTHS:
+        panes = screen(found, width).splitlines()
+        left = [line for line in panes if not line.startswith("and ")]
+        assert numbers(left) - known <= {"22:13:20Z", "22:13:25Z"}, width
 
 
 @pytest.mark.parametrize("table", TABLES)
