@@ -1,0 +1,429 @@
+"""Every command in every bad place: an answer in words, the right exit status, nothing worse.
+
+Defends R18 and R20, and that bad input and bad days end in a clear sentence. Each command of the
+command line is run over odd paths, poor terminals, closed pipes, and servers that are absent,
+refuse, hang, or hold something else. A new command must be put in one of the lists below.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mm.cli.main import COMMANDS
+from mm.host import DataDir, ManagedServer, ThrowawaySystem
+from mm.market import default_config
+from tests.kit import short_directory, wait_for
+from tests.kit.commands import MM
+from tests.kit.fake_server import MOODS, fake_server
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+#: The commands that read a system and end: command -> further arguments.
+READING: dict[str, list[str]] = {
+    "status": [],
+    "positions": [],
+    "quotes": [],
+    "exposure": [],
+    "audit": [],
+    "explain": ["AAPL"],
+    "order": ["AAPL", "buy", "1", "1.00", "--timeout", "2"],
+}
+#: The commands that take part in a system until they are stopped.
+JOINING = ("exchange", "state", "maker", "publisher")
+#: The commands that are neither: they need no system, or make one.
+OTHERS = ("up", "watch", "config", "bench", "chaos")
+#: Longest wait for any answer, in seconds. A machine may be slow; hanging is what it must not be.
+PATIENCE_S = 45.0
+TRACE = re.compile(r"Traceback \(most recent call last\)|^\s+File \"", re.MULTILINE)
+PASSWORD = "s3cr3t-p@ss"
+ENCODED = "s3cr3t-p%40ss"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command did: its exit status, and its output as bytes."""
+
+    words: tuple[str, ...]
+    status: int
+    out: bytes
+    err: bytes
+
+    @property
+    def text(self) -> str:
+        """Both outputs."""
+        return (self.out + self.err).decode("utf-8", "replace")
+
+    def __str__(self) -> str:
+        return f"mm {' '.join(self.words)} -> {self.status}\n{self.text}"
+
+
+def run(*words: str, env: dict[str, str] | None = None, timeout_s: float = PATIENCE_S) -> Answer:
+    """Run a command to its end; one that does not end in time fails the test."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MM_")}
+    try:
+        done = subprocess.run(
+            [*MM, *words],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=timeout_s,
+            check=False,
+            env=plain | (env or {}),
+        )
+    except subprocess.TimeoutExpired as error:
+        said = (error.stdout or b"") + (error.stderr or b"")
+        pytest.fail(f"mm {' '.join(words)} did not end within {timeout_s:.0f} s; it said {said!r}")
+    return Answer(words, done.returncode, done.stdout, done.stderr)
+
+
+def run_all(cells: list[tuple[list[str], dict[str, str]]]) -> list[Answer]:
+    """Run many commands, some at the same time."""
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(lambda cell: run(*cell[0], env=cell[1]), cells))
+
+
+def assert_words(answer: Answer, *allowed: int) -> None:
+    """An allowed exit status, no traceback, no secret; a failure says why in a line of its own."""
+    assert answer.status in allowed, answer
+    assert not TRACE.search(answer.text), answer
+    assert PASSWORD not in answer.text and ENCODED not in answer.text, answer
+    if answer.status and not answer.out:
+        assert re.search(r"^(mm: |Error: )\S", answer.err.decode("utf-8", "replace"), re.M), answer
+
+
+def reading(where: list[str], **env: str) -> list[tuple[list[str], dict[str, str]]]:
+    """A cell for each reading command on one system."""
+    return [([name, *words, *where], env) for name, words in READING.items()]
+
+
+def test_every_command_is_walked() -> None:
+    """A new command is in one of the three lists, so that the walks below reach it."""
+    assert {*READING, *JOINING, *OTHERS} == set(COMMANDS)
+
+
+@pytest.fixture(scope="module")
+def resting() -> Iterator[ThrowawaySystem[ManagedServer]]:
+    """A system with keys, a server, and no process."""
+    with ThrowawaySystem(ManagedServer) as system:
+        system.start(default_config())
+        yield system
+
+
+# --- servers that do not serve
+
+
+@pytest.mark.parametrize("mood", MOODS)
+def test_a_server_in_a_bad_mood(mood: str) -> None:
+    """Each reading command ends with status 1 and a sentence, whatever the server answers."""
+    with short_directory() as place, fake_server(place / "s", mood) as url:
+        for answer in run_all(reading(["--redis-url", url])):
+            assert_words(answer, 1)
+
+
+@pytest.mark.parametrize("mood", [mood for mood in MOODS if mood != "noperm"])
+def test_a_process_waits_in_words(mood: str) -> None:
+    """A process that meets a server which does not serve says what it waits for, and stops."""
+    with short_directory() as place, fake_server(place / "s", mood) as url:
+        for kind in JOINING:
+            process = subprocess.Popen(
+                [*MM, kind, "--redis-url", url, "--data-dir", str(place / "d")],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            assert process.stderr is not None
+            line = first_line(process)
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=PATIENCE_S)
+            answer = Answer((kind,), process.returncode, out, line + err)
+            assert line.strip(), f"{mood}: silent\n{answer}"
+            assert not TRACE.search(answer.text), answer
+            assert process.returncode in (0, 1), answer
+
+
+def first_line(process: subprocess.Popen[bytes]) -> bytes:
+    """The first line of its standard error, or nothing when none comes in time."""
+    assert process.stderr is not None
+    os.set_blocking(process.stderr.fileno(), False)
+    until = time.monotonic() + PATIENCE_S
+    read = b""
+    while time.monotonic() < until and b"\n" not in read:
+        read += process.stderr.read() or b""
+        if process.poll() is not None:
+            read += process.stderr.read() or b""
+            break
+        time.sleep(0.05)
+    os.set_blocking(process.stderr.fileno(), True)
+    return read
+
+
+def test_no_server(tmp_path: Path) -> None:
+    """Without a server each reading command says so, and how to start one."""
+    cells = reading(["--data-dir", str(tmp_path / "none")])
+    cells += reading(["--redis-url", f"unix://{tmp_path}/none.sock"])
+    cells += reading(["--redis-url", "redis://127.0.0.1:1/0"])
+    for answer in run_all(cells):
+        assert_words(answer, 1)
+        assert "mm up" in answer.text, answer
+
+
+def test_an_empty_server(resting: ThrowawaySystem[ManagedServer]) -> None:
+    """A server without a system is said to be one; nothing is written to it."""
+    for answer in run_all(reading(["--data-dir", str(resting.data_dir.path), "--prefix", "{no}"])):
+        assert_words(answer, 1)
+        assert "{no}" in answer.text, answer
+    assert not resting.scripts.client.keys("{no}*")
+
+
+def test_foreign_keys(resting: ThrowawaySystem[ManagedServer]) -> None:
+    """Keys of another program under the prefix are refused and left as they are."""
+    client = resting.scripts.client
+    client.set("{alien}:config", "mine")
+    for answer in run_all(
+        reading(["--data-dir", str(resting.data_dir.path), "--prefix", "{alien}"])
+    ):
+        assert_words(answer, 1)
+    assert client.get("{alien}:config") == b"mine"
+    assert client.keys("{alien}*") == [b"{alien}:config"]
+
+
+@contextmanager
+def settings(system: ThrowawaySystem[ManagedServer], **changed: str) -> Iterator[None]:
+    """Other settings of the server for a while."""
+    client = system.scripts.client
+    names = {name.replace("_", "-"): value for name, value in changed.items()}
+    before = {name: client.config_get(name)[name] for name in names}
+    for name, value in names.items():
+        client.config_set(name, value)
+    try:
+        yield
+    finally:
+        for name, old in before.items():
+            client.config_set(name, old)
+
+
+def test_out_of_memory(resting: ThrowawaySystem[ManagedServer]) -> None:
+    """With no memory left reading goes on and says so; an order ends in words."""
+    with settings(resting, maxmemory="1"):
+        for answer in run_all(reading(["--data-dir", str(resting.data_dir.path)])):
+            assert_words(answer, 0, 1)
+            if answer.words[0] in ("order", "status"):
+                assert re.search(r"memory|OOM", answer.text), answer
+            if answer.words[0] == "order":
+                assert answer.status == 1
+
+
+def test_relaxed_durability(resting: ThrowawaySystem[ManagedServer]) -> None:
+    """Over a server that may lose acknowledged writes no reading command keeps silent about it."""
+    with settings(resting, appendfsync="everysec"):
+        for answer in run_all(reading(["--data-dir", str(resting.data_dir.path)])):
+            assert_words(answer, 0, 1)
+            assert re.search(r"relaxed|appendfsync", answer.text), answer
+
+
+# --- secrets
+
+
+def test_a_password_stays_secret() -> None:
+    """A password in the URL is in no output and no log, whether the server takes it or not."""
+    with ThrowawaySystem(ManagedServer) as system:
+        system.start(default_config())
+        system.scripts.client.config_set("requirepass", PASSWORD)
+        url = f"unix://:{ENCODED}@{system.data_dir.socket}"
+        wrong = f"unix://:{ENCODED}wrong@{system.data_dir.socket}"
+        broken = f"redis://:{PASSWORD}/rd#%@127.0.0.1:1/0"
+        for answer in run_all(reading(["--redis-url", url])):
+            assert_words(answer, 0, 1)
+        for answer in run_all(reading(["--redis-url", wrong])):
+            assert_words(answer, 1)
+        for answer in run_all(reading(["--redis-url", broken])):
+            assert_words(answer, 1, 2)
+        for log in system.data_dir.logs.rglob("*"):
+            content = log.read_text(errors="replace") if log.is_file() else ""
+            assert PASSWORD not in content and ENCODED not in content, log
+        system.scripts.client.config_set("requirepass", "")
+
+
+# --- terminals and pipes
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1"},
+        {"TERM": "dumb"},
+        {"NO_COLOR": "1", "COLUMNS": "80"},
+    ],
+    ids=["C locale", "ascii", "latin-1", "dumb", "no color"],
+)
+def test_poor_terminals(resting: ThrowawaySystem[ManagedServer], env: dict[str, str]) -> None:
+    """Each reading command shows its result on a terminal that has few characters."""
+    for answer in run_all(reading(["--data-dir", str(resting.data_dir.path)], **env)):
+        assert_words(answer, 0, 1)
+        if "PYTHONIOENCODING" not in env or env["PYTHONIOENCODING"] != "latin-1":
+            continue
+        answer.out.decode("latin-1")
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120, 250])
+def test_widths(resting: ThrowawaySystem[ManagedServer], columns: int) -> None:
+    """At any width no line is longer than the screen, and no number goes over two lines."""
+    env = {"COLUMNS": str(columns)}
+    for name in ("positions", "quotes", "exposure", "audit"):
+        answer = run(name, "--data-dir", str(resting.data_dir.path), env=env)
+        assert_words(answer, 0, 1)
+        for line in answer.out.decode().splitlines():
+            assert len(line) <= columns, answer
+        assert not re.search(r"[0-9][.,]$", answer.out.decode(), re.M), answer
+
+
+def test_closed_pipe(resting: ThrowawaySystem[ManagedServer]) -> None:
+    """A reader of the output that goes away early is no error and leaves no traceback."""
+    for name, words in READING.items():
+        if name == "order":
+            continue
+        where = ["--data-dir", str(resting.data_dir.path)]
+        with subprocess.Popen(
+            [*MM, name, *words, *where], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None and process.stderr is not None
+            process.stdout.close()
+            err = process.stderr.read()
+            status = process.wait(PATIENCE_S)
+        assert not TRACE.search(err.decode()), (name, err)
+        assert status in (0, 1), (name, err)
+
+
+def test_json_is_json(resting: ThrowawaySystem[ManagedServer]) -> None:
+    """Each reading command prints valid JSON with --json, and nothing else on its output."""
+    for answer in run_all(reading(["--data-dir", str(resting.data_dir.path), "--json"])):
+        assert_words(answer, 0, 1)
+        if answer.words[0] != "order":
+            json.loads(answer.out)
+
+
+# --- paths
+
+
+ODD_NAMES = ("a b", "pct%2Fx", "hash#x", "ask?x=1", "at@colon:x", "umlaut-ä", "[red]x", "-dash")
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_odd_paths(name: str) -> None:
+    """A whole market runs, is read and stops in a directory of any name."""
+    with short_directory() as place:
+        where = f"--data-dir={place / name}"
+        up = run("up", "--headless", "--duration", "1.5", "--makers", "1", where)
+        assert_words(up, 0)
+        assert (place / name / "appendonlydir").is_dir(), up
+        assert [path.name for path in place.iterdir()] == [name]
+        assert_words(run("status", where), 1)
+
+
+def test_too_long_a_path() -> None:
+    """A path too long for a socket is refused with a way out; nothing is made."""
+    with short_directory() as place:
+        deep = place / ("x" * 120)
+        answer = run("up", "--headless", "--duration", "1", "--data-dir", str(deep))
+        assert_words(answer, 2)
+        assert not deep.exists()
+        link = place / "l"
+        deep.mkdir()
+        link.symlink_to(deep)
+        assert_words(run("up", "--headless", "--duration", "1", "--data-dir", str(link)), 0)
+
+
+def test_a_foreign_directory() -> None:
+    """A directory that holds something else is refused and left as it is."""
+    with short_directory() as place:
+        (place / "thesis.tex").write_text("mine")
+        mode = place.stat().st_mode
+        answer = run("up", "--headless", "--duration", "1", "--data-dir", str(place))
+        assert_words(answer, 1, 2)
+        assert [path.name for path in place.iterdir()] == ["thesis.tex"]
+        assert place.stat().st_mode == mode
+
+
+def test_modules_of_the_working_directory_are_not_run() -> None:
+    """A redis.py in the working directory is nobody's: commands and children do not import it."""
+    with short_directory() as place:
+        for name in ("redis.py", "click.py", "rich.py"):
+            (place / name).write_text("raise SystemExit('foreign code ran')\n")
+        script = shutil.which("mm", path=str(Path(sys.executable).parent))
+        if script is None:
+            pytest.skip("mm is not installed beside this Python")
+        done = subprocess.run(
+            [script, "up", "--headless", "--duration", "2", "--data-dir", "d"],
+            cwd=place,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert "foreign code ran" not in done.stdout + done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "restart" not in done.stdout, done.stdout
+
+
+# --- signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("after", ["at once", "when trading"])
+def test_signals_stop_in_order(number: signal.Signals, after: str) -> None:
+    """A signal at the start or later stops `mm up` in order and leaves no process behind."""
+    with short_directory() as place:
+        process = subprocess.Popen(
+            [*MM, "up", "--headless", "--data-dir", str(place / "d")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            if after == "when trading":
+                wait_for("a socket", (place / "d" / "redis.sock").exists, PATIENCE_S)
+                time.sleep(1.0)
+            else:
+                time.sleep(0.3)
+            process.send_signal(number)
+            out, err = process.communicate(timeout=PATIENCE_S)
+        finally:
+            process.kill()
+        answer = Answer(("up", number.name), process.returncode, out, err)
+        assert not TRACE.search(answer.text), answer
+        wait_for("no socket", lambda: not (place / "d" / "redis.sock").exists(), 10)
+        orphans: list[Any] = [line for line in processes() if str(place) in line and "mm" in line]
+        assert not orphans, orphans
+
+
+def processes() -> list[str]:
+    """The command lines of all processes."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            lines.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue
+    return lines
+
+
+def test_data_directories_are_in_use(resting: ThrowawaySystem[ManagedServer]) -> None:
+    """A second owner of a data directory is refused by name."""
+    assert isinstance(resting.data_dir, DataDir)
+    answer = run("up", "--headless", "--duration", "1", "--data-dir", str(resting.data_dir.path))
+    assert_words(answer, 1)
+    assert "in use" in answer.text
