@@ -205,7 +205,7 @@ def settings(system: ThrowawaySystem[ManagedServer], **changed: str) -> Iterator
     """Other settings of the server for a while."""
     client = system.scripts.client
     names = {name.replace("_", "-"): value for name, value in changed.items()}
-    before = {name: client.config_get(name)[name] for name in names}
+    before = {name: str(client.config_get(name)[name]) for name in names}
     for name, value in names.items():
         client.config_set(name, value)
     try:
