@@ -139,7 +139,7 @@ def resting() -> Iterator[ThrowawaySystem[ManagedServer]]:
 def test_a_server_in_a_bad_mood(mood: str) -> None:
     """Each reading command ends with status 1 and a sentence, whatever the server answers."""
     with short_directory() as place, fake_server(place / "s", mood) as url:
-        cells = some(reading(["--redis-url", url]), list(MOODS).index(mood), 3)
+        cells = some(reading(["--redis-url", url]), list(MOODS).index(mood), 4)
         for answer in run_all(cells):
             assert_words(answer, 1)
 
