@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 class Figure:
     """One measured quantity: ``values`` has one item per repeat, in ``unit``.
 
-    The median should be at least ``target``, or at most if ``at_most`` is set.
+    The median should be at least ``target``, or at most if ``at_most`` is set. ``milliseconds`` are
+    the same measurements as times, where ``values`` are multiples of a time.
     """
 
     section: str
@@ -23,6 +25,7 @@ class Figure:
     target: float | None = None
     at_most: bool = False
     note: str = ""
+    milliseconds: tuple[float, ...] = ()
 
     @property
     def median(self) -> float:
@@ -46,11 +49,44 @@ class Figure:
             "min": min(self.values),
             "max": max(self.values),
             "repeats": len(self.values),
+            "values": list(self.values),
+            "milliseconds": list(self.milliseconds),
             "target": self.target,
             "target_is": None if self.target is None else "at most" if self.at_most else "at least",
             "met": self.met,
             "note": self.note,
         }
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The times of one slice of a latency figure, in seconds, an item for each order.
+
+    ``two_trips_s`` are the seconds of two durable round trips at that time.
+    """
+
+    section: str
+    name: str
+    repeat: int
+    two_trips_s: float
+    seconds: Sequence[float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The samples for ``--json``: microseconds, of three digits that count -> orders."""
+        counts = Counter(_three_digits(round(1e6 * one)) for one in self.seconds)
+        return {
+            "section": self.section,
+            "name": self.name,
+            "repeat": self.repeat,
+            "two_trips_us": round(1e6 * self.two_trips_s, 1),
+            "orders": len(self.seconds),
+            "us": {str(us): counts[us] for us in sorted(counts)},
+        }
+
+
+def _three_digits(number: int) -> int:
+    """The number rounded to three digits that count."""
+    return round(number, min(0, 3 - len(str(abs(number)))))
 
 
 @dataclass
@@ -59,7 +95,8 @@ class Result:
 
     ``machine`` describes the machine. ``notes`` say what was left out and why. ``problems`` are
     violated invariants, failed checks and sections that failed. ``audits`` counts the systems that
-    were audited. ``series`` are the samples of section sustained.
+    were audited. ``series`` are the samples of section sustained, ``samples`` those of section
+    latency.
     """
 
     machine: dict[str, str] = field(default_factory=dict)
@@ -68,6 +105,7 @@ class Result:
     problems: list[str] = field(default_factory=list)
     audits: int = 0
     series: list[dict[str, float]] = field(default_factory=list)
+    samples: list[Samples] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """The result for ``--json``."""
@@ -78,6 +116,7 @@ class Result:
             "problems": self.problems,
             "audits": self.audits,
             "series": self.series,
+            "samples": [one.as_dict() for one in self.samples],
         }
 
 

@@ -20,8 +20,9 @@ class Size:
     """How much each section does, in orders if no other unit is named.
 
     ``symbol_counts`` are the numbers of symbols that section symbols compares, ``past_orders`` and
-    ``ledger_fills`` what section history puts behind its systems. ``cpu_s`` are the seconds of one
-    window of section load, ``rival_orders`` the orders that an alternative does in one repeat.
+    ``ledger_fills`` what section history puts behind its systems. ``cpu_s`` and ``idle_s`` are the
+    seconds of a window of section load with orders and without, ``rival_orders`` the orders that an
+    alternative does in one repeat.
     """
 
     orders: int = 100_000
@@ -31,11 +32,12 @@ class Size:
     past_orders: int = 1_000_000
     ledger_fills: int = 5_000_000
     cpu_s: float = 10.0
+    idle_s: float = 20.0
     rival_orders: int = 8_000
 
 
 #: Checks that every section runs and keeps the invariants; its figures mean nothing.
-QUICK = Size(2_000, 100, 1_000, (10, 50), 3_000, 5_000, 1.0, 200)
+QUICK = Size(2_000, 100, 1_000, (10, 50), 3_000, 5_000, 1.0, 1.0, 200)
 
 
 @dataclass(frozen=True)

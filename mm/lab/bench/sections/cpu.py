@@ -1,17 +1,18 @@
-"""Section ``load``: how much of one core each process uses at a moderate load."""
+"""Section ``load``: how much of one core each process uses at a moderate load, and at rest."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mm.lab.bench.figure import Figure
-from mm.lab.bench.options import BenchRun
-from mm.lab.bench.world import World
+from mm.lab.bench.options import SIZE_LOTS, BenchRun
+from mm.lab.bench.world import World, bench_config
 
 RATE, TARGET_PERCENT = 500, 25.0
+IDLE_SYMBOLS, IDLE_PERCENT = 8, 2.0
 WARM_S = 3.0
 
 
@@ -30,29 +31,51 @@ def pids(world: World) -> dict[str, int]:
 
 
 def measure_cpu(run: BenchRun) -> list[Figure]:
-    """All processes and the shipped publisher at 500 orders a second, one window per repeat."""
+    """All processes at 500 orders a second, and those of a market without orders."""
     if not Path("/proc/self/stat").exists():
         run.result.notes.append("load: left out, this system has no /proc to read CPU times from")
         return []
-    found: dict[str, list[float]] = {}
-    rates = []
+    return [*_measure_load(run), *_measure_idle(run)]
+
+
+def _measure_load(run: BenchRun) -> list[Figure]:
+    """The shipped publisher sends the orders; one window per repeat."""
     with run.world("load") as world:
         world.start_processes()
         where = ("--data-dir", str(world.data_dir.path), "--id", "1")
         world.supervisor.add("publisher-1", "publisher", "--rate", str(RATE), *where)
         time.sleep(WARM_S)
-        for _ in range(run.repeats):
-            rate, percents = _window(world, run.size.cpu_s)
-            rates.append(rate)
-            for name, percent in percents.items():
-                found.setdefault(name, []).append(percent)
+        windows = [_window(world, run.size.cpu_s) for _ in range(run.repeats)]
         world.supervisor.stop("publisher")
-    total = tuple(map(sum, zip(*found.values(), strict=True)))
     about = f"at {RATE} orders/s"
+    rates = tuple(rate for rate, _ in windows)
     return [
-        Figure("load", f"orders matched {about}", "/s", tuple(rates)),
-        Figure("load", f"all processes {about}", "% core", total, TARGET_PERCENT, at_most=True),
-        *(Figure("load", f"{name} {about}", "% core", tuple(v)) for name, v in found.items()),
+        Figure("load", f"orders matched {about}", "/s", rates),
+        *_shares_of_a_core(about, TARGET_PERCENT, [percents for _, percents in windows]),
+    ]
+
+
+def _measure_idle(run: BenchRun) -> list[Figure]:
+    """Every symbol stays quoted, with the shipped lifetime of a quote, and no order comes."""
+    config = bench_config(IDLE_SYMBOLS, SIZE_LOTS)
+    with run.world("idle", config) as world:
+        world.start_processes()
+        time.sleep(WARM_S)
+        windows = [_window(world, run.size.idle_s)[1] for _ in range(run.repeats)]
+    return _shares_of_a_core(f"idle, {IDLE_SYMBOLS} symbols quoted", IDLE_PERCENT, windows)
+
+
+def _shares_of_a_core(
+    about: str, target: float, windows: Sequence[Mapping[str, float]]
+) -> list[Figure]:
+    """The sum of all processes, then each of them."""
+    total = tuple(sum(percents.values()) for percents in windows)
+    return [
+        Figure("load", f"all processes {about}", "% core", total, target, at_most=True),
+        *(
+            Figure("load", f"{name} {about}", "% core", tuple(one[name] for one in windows))
+            for name in windows[0]
+        ),
     ]
 
 

@@ -81,7 +81,7 @@ class Hold:
         self.world = world
         self.rate = rate
         self._connection = PipelinedConnection(world.socket)
-        self._probe = Probe(world)
+        self._probe = Probe(world, quotes=False)
         self._supply = Orders(world.config.symbols, CLIENTS[0], "hold", seed)
         self._probes = Orders(world.config.symbols, CLIENT, "probe", seed)
         self._entries: deque[Entry] = deque()

@@ -1,4 +1,4 @@
-"""Section ``latency``: from sending an order to its report, and to the position with its fill."""
+"""Section ``latency``: from sending an order to its report, its position and the next quote."""
 
 from __future__ import annotations
 
@@ -6,28 +6,39 @@ from collections import defaultdict
 
 from mm.lab.bench.baseline import round_trip_s
 from mm.lab.bench.drive import full_load
-from mm.lab.bench.figure import Figure, percentile
+from mm.lab.bench.figure import Figure, Samples, percentile
 from mm.lab.bench.load import Orders
 from mm.lab.bench.options import BenchRun
 from mm.lab.bench.probe import CLIENT, Probe, closed_loop, poisson
 from mm.lab.bench.world import World
 
 PERCENTILES = ((50.0, "p50"), (99.0, "p99"), (99.9, "p99.9"), (100.0, "max"))
-#: (way of sending, percentile) -> the most that "order to report" should be, in two round trips.
+#: (way of sending, what, percentile) -> the most it should be, in two durable round trips.
 TARGETS = {
-    ("closed loop", "p50"): 1.0,
-    ("500/s", "p50"): 1.25,
-    ("500/s", "p99"): 3.0,
-    ("half of max", "p50"): 10.0,
-    ("half of max", "p99"): 20.0,
+    ("closed loop", "report", "p50"): 1.0,
+    ("closed loop", "position", "p50"): 2.5,
+    ("20/s", "quote", "p50"): 8.0,
+    ("500/s", "report", "p50"): 1.25,
+    ("500/s", "report", "p99"): 8.0,
+    ("500/s", "position", "p50"): 2.5,
+    ("500/s", "quote", "p50"): 12.0,
+    ("500/s", "quote", "p99"): 60.0,
+    ("half of max", "report", "p50"): 10.0,
+    ("half of max", "report", "p99"): 20.0,
 }
-WAYS = ("closed loop", "500/s", "half of max")
-RATE = 500.0
+#: The ways of sending at a fixed rate, in orders a second.
+RATES = {"20/s": 20.0, "500/s": 500.0}
+WAYS = ("closed loop", *RATES, "half of max")
+#: The longest slice of a fixed rate.
+SLICE_S = 10.0
 
 
 def measure_latency(run: BenchRun) -> list[Figure]:
-    """Measure all ways of sending in turn, each in round trips of the same moment."""
-    found: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    """Measure all ways of sending in turn, each in round trips of the same moment.
+
+    Each repeat's times are kept among the samples of the result.
+    """
+    found: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
     trips: list[float] = []
     rates: list[float] = []
     with run.world("latency") as world:
@@ -38,18 +49,36 @@ def measure_latency(run: BenchRun) -> list[Figure]:
                 probe = _send(run, world, way, number, rates)
                 trips += [before, round_trip_s(world, 200)]
                 two_trips = trips[-1] + trips[-2]
-                for what, times in (("report", probe.to_report), ("position", probe.to_position)):
-                    for percent, name in PERCENTILES:
-                        found[way, what, name].append(percentile(times, percent) / two_trips)
+                for what, times in _times(probe).items():
+                    name = f"{way}: order to {what}"
+                    run.result.samples.append(Samples("latency", name, number, two_trips, times))
+                    for percent, rank in PERCENTILES:
+                        seconds = percentile(times, percent)
+                        found[way, what, rank].append((seconds / two_trips, 1e3 * seconds))
     figures = [
         Figure("latency", "two durable round trips", "us", tuple(2e6 * trip for trip in trips)),
         Figure("latency", "half of the maximum rate", "/s", tuple(rates)),
     ]
-    for (way, what, name), values in found.items():
-        target = TARGETS.get((way, name)) if what == "report" else None
-        label = f"{way}: order to {what}, {name}"
-        figures.append(Figure("latency", label, "x", tuple(values), target, at_most=True))
+    for (way, what, rank), values in found.items():
+        multiples, milliseconds = zip(*values, strict=True)
+        figures.append(
+            Figure(
+                "latency",
+                f"{way}: order to {what}, {rank}",
+                "x",
+                multiples,
+                TARGETS.get((way, what, rank)),
+                at_most=True,
+                milliseconds=milliseconds,
+            )
+        )
     return figures
+
+
+def _times(probe: Probe) -> dict[str, list[float]]:
+    """The seconds of every order, by what they lead to; nothing where no order came to it."""
+    times = {"report": probe.to_report, "position": probe.to_position, "quote": probe.to_quote}
+    return {what: seconds for what, seconds in times.items() if seconds}
 
 
 def _send(run: BenchRun, world: World, way: str, number: int, rates: list[float]) -> Probe:
@@ -57,8 +86,12 @@ def _send(run: BenchRun, world: World, way: str, number: int, rates: list[float]
     burst, seed = run.size.orders, run.seed
     if way == "half of max":
         rates.append(full_load(world, f"m{number}", burst, seed, 1).rate / 2)
-    supply = Orders(world.config.symbols, CLIENT, f"{way[0]}{number}", seed)
+    supply = Orders(world.config.symbols, CLIENT, f"{way[:2]}{number}", seed)
     if way == "closed loop":
         return closed_loop(world, supply.entries(run.size.latency_orders, world.orders_key))
-    rate, count = (RATE, run.size.latency_orders) if way == "500/s" else (rates[-1], burst)
+    if way == "half of max":
+        rate, count = rates[-1], burst
+    else:
+        rate = RATES[way]
+        count = min(run.size.latency_orders, int(SLICE_S * rate))
     return poisson(world, supply.entries(count, world.orders_key), rate, seed + number)

@@ -12,7 +12,7 @@ from mm.lab.bench.figure import Figure
 from mm.lab.bench.options import BenchRun
 from mm.lab.bench.world import World
 
-TIMES = 35.0
+TIMES = 22.0
 #: Name -> (module of ``rivals``, whether it uses a server of ours).
 PROGRAMS = {
     "WATCH/MULTI, redis-py, 4 workers": ("watch_multi", True),

@@ -11,7 +11,7 @@ from mm.lab.bench.options import SIZE_LOTS, SYMBOLS, BenchRun
 from mm.lab.bench.world import bench_config, deep_config
 
 #: The targets: see docs/PERFORMANCE.md.
-MATCHING_SHARE, SINGLE_SHARE, BULK_SHARE = 0.65, 0.35, 0.5
+MATCHING_SHARE, SINGLE_SHARE, BULK_SHARE = 0.72, 0.34, 0.45
 ACCEPTED_SHARE, REQUOTES = 0.85, 50.0
 
 
