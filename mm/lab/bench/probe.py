@@ -21,7 +21,7 @@ CLIENT = "bench-latency"
 #: A sender sleeps until this share of the time between two orders before an order is due, and until
 #: EARLY_S at the earliest: a timer would wake it late, and a longer wait awake would take processor
 #: time from what it measures.
-EARLY, EARLY_S = 0.1, 0.0002
+EARLY, EARLY_S = 0.1, 0.001
 
 #: The fields of a stream's entry, with their values.
 Fields = list[tuple[str, str]]
