@@ -95,12 +95,13 @@ def bench_command(
     compared between machines.
 
     With --against REV the commit is unpacked into a temporary directory. For each section its own
-    bench and this one run in turns, one measurement each, with the first place changing from pair
-    to pair. The result is candidate / base for each pair of each figure: median, least and most.
+    bench and this one run in turns, one measurement each, and the first place changes from pair to
+    pair. The result has change / base for each pair of each figure: median, least and most.
 
     With --json a figure has every measurement in `values`; a latency also in `milliseconds`.
-    `samples` has the times of all orders of section latency: for each number of microseconds,
-    rounded to three digits, how many orders took it. With --against `runs` has the whole results.
+    `samples` has the times of all orders of section latency: numbers of microseconds, rounded to
+    their first three digits, and how many orders took each. With --against `runs` has the whole
+    results of both benches.
     """
     if picture is not None:
         if against is not None:
@@ -168,7 +169,7 @@ def _compare(plan: _Plan, revision: str) -> Comparison:
     if plan.quick:
         words.append("--quick")
     if plan.binary is not None:
-        words += ["--server", str(plan.binary)]
+        words += ["--server", str(plan.binary.absolute())]
     with interrupted_by_signals(), plan.progress(2 * plan.repeats, 1) as progress:
         return run_against(
             AgainstOptions(

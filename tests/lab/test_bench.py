@@ -11,7 +11,7 @@ from rich.console import Console
 
 from mm.errors import UsageError
 from mm.lab.bench import SECTIONS, bench_table, check_picture, draw_picture
-from mm.lab.bench.figure import Figure, Result, percentile
+from mm.lab.bench.figure import Figure, Result, Samples, percentile
 from mm.lab.bench.load import Orders, encode
 from mm.lab.bench.sections.hold import figures
 from mm.lab.bench.world import bench_symbols
@@ -58,11 +58,20 @@ class TestFigures:
                 "min": 1.0,
                 "max": 4.0,
                 "repeats": 3,
+                "values": [2.0, 1.0, 4.0],
+                "milliseconds": [],
                 "target": 3.0,
                 "target_is": "at least",
                 "met": False,
             }
         ]
+
+    def test_json_has_the_time_of_every_order(self) -> None:
+        """Times are counted by microseconds of three digits, and none is left out."""
+        times = [0.000_012_4, 0.000_999_6, 0.001_234, 0.001_226, 0.098_765, 0.0]
+        said = Samples("latency", "closed loop: order to report", 1, 0.0004, times).as_dict()
+        assert said["us"] == {"0": 1, "12": 1, "1000": 1, "1230": 2, "98800": 1}
+        assert (said["orders"], said["repeat"], said["two_trips_us"]) == (6, 1, 400.0)
 
 
 class TestLoad:

@@ -13,7 +13,7 @@ from mm.host import exit_reason, module_command, module_environment
 from mm.lab.bench.checkout import Tree, checked_out, own_tree
 from mm.lab.bench.compare import Comparison
 
-BASE, CANDIDATE = "base", "candidate"
+BASE, CHANGE = "base", "change"
 #: The time that a bench gets to stop its system when the comparison is broken off.
 STOP_S = 30.0
 #: A bench's exit status when it does not know what it was asked for.
@@ -42,17 +42,17 @@ def run_against(options: AgainstOptions) -> Comparison:
     A bench that fails is a problem of the comparison, and the next one follows. UsageError when
     the revision is unknown, or this is no git checkout.
     """
-    candidate = own_tree()
+    change = own_tree()
     with checked_out(options.revision) as base:
-        comparison = Comparison(base.commit, candidate.commit, options.pairs)
-        trees = {BASE: base, CANDIDATE: candidate}
+        comparison = Comparison(base.commit, change.commit, options.pairs)
+        trees = {BASE: base, CHANGE: change}
         for section in options.sections:
             words = ["--only", section, *options.words]
             if section == "sustained":
                 words += ["--minutes", str(options.minutes)]
             known = True
             for pair in range(options.pairs):
-                for side in (BASE, CANDIDATE) if pair % 2 == 0 else (CANDIDATE, BASE):
+                for side in (BASE, CHANGE) if pair % 2 == 0 else (CHANGE, BASE):
                     options.say(f"{section}, pair {pair + 1} of {options.pairs}, {side}")
                     # Without one of the two there is no ratio, so the other is left out too.
                     if known:
@@ -88,9 +88,11 @@ def _run_bench(tree: Tree, words: Sequence[str]) -> subprocess.CompletedProcess[
     others = environment.get("PYTHONPATH")
     environment["PYTHONPATH"] = os.pathsep.join([str(tree.path), *([others] if others else [])])
     command = [*module_command("mm"), "bench", *words, "--repeats", "1", "--json"]
-    # In a session of its own, so that Ctrl-C reaches this process alone.
+    # It runs in the tree, because the children of some earlier commits look for the package
+    # there. It has a session of its own, so that Ctrl-C reaches this process alone.
     with subprocess.Popen(
         command,
+        cwd=tree.path,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

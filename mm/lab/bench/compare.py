@@ -1,4 +1,4 @@
-"""The result of a comparison: for each figure a ratio of candidate to base, pair by pair."""
+"""The result of a comparison: for each figure a ratio of change to base, pair by pair."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class PairedFigure:
     name: str
     unit: str
     base: tuple[float | None, ...]
-    candidate: tuple[float | None, ...]
+    change: tuple[float | None, ...]
 
     @property
     def ratios(self) -> list[float]:
-        """Candidate to base, for each pair that has both and a base that is not 0."""
-        pairs = zip(self.base, self.candidate, strict=True)
+        """Change to base, for each pair that has both and a base that is not 0."""
+        pairs = zip(self.base, self.change, strict=True)
         return [ours / theirs for theirs, ours in pairs if theirs and ours is not None]
 
     def as_dict(self) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class PairedFigure:
             "name": self.name,
             "unit": self.unit,
             "base": list(self.base),
-            "candidate": list(self.candidate),
+            "change": list(self.change),
             "ratios": ratios,
             "median": statistics.median(ratios) if ratios else None,
             "min": min(ratios, default=None),
@@ -55,7 +55,7 @@ class Comparison:
     """
 
     base: str
-    candidate: str
+    change: str
     pairs: int
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -77,11 +77,11 @@ class Comparison:
             for one in run["result"].get("figures", []):
                 key = one["section"], one["name"], one["unit"]
                 sides = found.setdefault(
-                    key, {side: [None] * self.pairs for side in ("base", "candidate")}
+                    key, {side: [None] * self.pairs for side in ("base", "change")}
                 )
                 sides[run["side"]][run["pair"]] = one["median"]
         return [
-            PairedFigure(*key, tuple(sides["base"]), tuple(sides["candidate"]))
+            PairedFigure(*key, tuple(sides["base"]), tuple(sides["change"]))
             for key, sides in found.items()
         ]
 
@@ -89,7 +89,7 @@ class Comparison:
         """The comparison for ``--json``."""
         return {
             "base": self.base,
-            "candidate": self.candidate,
+            "change": self.change,
             "pairs": self.pairs,
             "machine": self.runs[0]["result"].get("machine", {}) if self.runs else {},
             "figures": [figure.as_dict() for figure in self.figures()],
@@ -102,16 +102,16 @@ class Comparison:
 def comparison_table(comparison: Comparison) -> RenderableType:
     """All figures by section with their ratios, then what only one side measured."""
     shown = Table(
-        title=f"mm bench: {comparison.candidate} against {comparison.base}",
+        title=f"mm bench: {comparison.change} against {comparison.base}",
         title_justify="left",
         pad_edge=False,
     )
     shown.add_column("section", style="dim")
     shown.add_column("figure")
-    for name in ("base", "candidate"):
+    for name in ("base", "change"):
         shown.add_column(name, justify="right")
     shown.add_column("", style="dim")
-    shown.add_column("candidate / base", justify="right")
+    shown.add_column("change / base", justify="right")
     shown.add_column("least to most", justify="right", style="dim")
     shown.add_column("pairs", justify="right", style="dim")
     figures = comparison.figures()
@@ -122,7 +122,7 @@ def comparison_table(comparison: Comparison) -> RenderableType:
                 section if place == 0 else "",
                 figure.name,
                 _median(figure.base),
-                _median(figure.candidate),
+                _median(figure.change),
                 figure.unit,
                 number(statistics.median(ratios)) if ratios else "-",
                 f"{number(min(ratios))} to {number(max(ratios))}" if ratios else "",
@@ -149,10 +149,10 @@ def _median(values: tuple[float | None, ...]) -> str:
 
 
 def _missing(figures: list[PairedFigure]) -> list[str]:
-    """What one side has not measured at all, as notes."""
+    """How many figures one side has not measured at all, as notes."""
     notes = []
-    for side in ("base", "candidate"):
+    for side in ("base", "change"):
         count = sum(not any(one is not None for one in getattr(figure, side)) for figure in figures)
         if count:
-            notes.append(f"{count} figures were not measured by the bench of the {side}: no ratio")
+            notes.append(f"figures that the bench of the {side} does not have: {count}")
     return notes

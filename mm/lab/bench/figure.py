@@ -72,7 +72,10 @@ class Samples:
     seconds: Sequence[float]
 
     def as_dict(self) -> dict[str, Any]:
-        """The samples for ``--json``: microseconds, of three digits that count -> orders."""
+        """The samples for ``--json``.
+
+        ``us`` has microseconds, rounded to their first three digits -> how many orders took it.
+        """
         counts = Counter(_three_digits(round(1e6 * one)) for one in self.seconds)
         return {
             "section": self.section,
@@ -85,7 +88,7 @@ class Samples:
 
 
 def _three_digits(number: int) -> int:
-    """The number rounded to three digits that count."""
+    """The number rounded to its first three digits."""
     return round(number, min(0, 3 - len(str(abs(number)))))
 
 
