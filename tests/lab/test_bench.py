@@ -135,6 +135,7 @@ class TestShowing:
             Figure("raw", "RAW", "/s", (1_234.0, 1_500.0)),
             Figure("matching", "share", "x", (0.5,), 0.65),
             Figure("load", "all", "%", (20.0,), 25.0, at_most=True),
+            Figure("latency", "p50", "x", (4.0, 6.0), milliseconds=(1.62, 1.68)),
         ]
         result = Result({"cpu": "one"}, figures, ["no tool"], ["leaked"], 2)
         console = Console(width=100, record=True, file=io.StringIO())
@@ -142,6 +143,8 @@ class TestShowing:
         shown = console.export_text()
         for text in ("cpu one", "1,234 to 1,500", "≥ 0.65 missed", "≤ 25 met", "note: no tool"):
             assert text in shown
+        (latency,) = (line for line in shown.splitlines() if "p50" in line)
+        assert latency.split("│")[-3].strip() == "1.65"
         assert "PROBLEM: leaked" in shown
         assert "1 of 2 targets met; 2 audits, NOT CLEAN" in shown
 

@@ -304,7 +304,14 @@ def test_nohup_keeps_a_program_running(place: Path, command: list[Command]) -> N
 
 @pytest.mark.slow
 @EACH
-@pytest.mark.parametrize("words", [("chaos", "--rounds=9"), ("bench", "--quick", "--only=raw")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("chaos", "--rounds=9"),
+        ("bench", "--quick", "--only=raw"),
+        ("bench", "--quick", "--only=raw", "--against=HEAD"),
+    ],
+)
 def test_a_throwaway_system_that_is_just_started(
     place: Path, mute: Path, command: list[Command], words: tuple[str, ...], number: signal.Signals
 ) -> None:

@@ -31,6 +31,8 @@ GUESS_S = {
 #: What a quick run takes of that, before its own durations are known.
 QUICK_SHARE = 0.2
 REDRAW_S = 1.0
+#: The least that is left of a step, as a share of what it has taken.
+LATE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,10 @@ class TimeLeft:
         self._began = now
 
     def left_s(self) -> float:
-        """The seconds left. A step that takes longer than expected is about to end."""
+        """The seconds left. A step that takes longer than expected is taken for nearly done."""
         elapsed = self._clock() - self._began
-        current = max(0.0, self._expected_s(self._steps[self.index]) - elapsed)
+        expected = self._expected_s(self._steps[self.index])
+        current = max(expected - elapsed, LATE_SHARE * elapsed)
         return current + sum(map(self._expected_s, self._steps[self.index + 1 :]))
 
     def _expected_s(self, step: Step) -> float:

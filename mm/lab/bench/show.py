@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ def _target(figure: Figure) -> Text:
     return Text(shown, style="green" if figure.met else "yellow")
 
 
+def _milliseconds(figure: Figure) -> str:
+    return number(statistics.median(figure.milliseconds)) if figure.milliseconds else ""
+
+
 def bench_table(result: Result) -> RenderableType:
     """All figures by section, then notes, problems and the verdict."""
     shown = Table(title="mm bench", title_justify="left", pad_edge=False)
@@ -41,6 +46,7 @@ def bench_table(result: Result) -> RenderableType:
     shown.add_column("median", justify="right")
     shown.add_column("", style="dim")
     shown.add_column("min to max", justify="right", style="dim")
+    shown.add_column("ms", justify="right")
     shown.add_column("target")
     for section, figures in itertools.groupby(result.figures, lambda figure: figure.section):
         for place, figure in enumerate(figures):
@@ -52,6 +58,7 @@ def bench_table(result: Result) -> RenderableType:
                 number(figure.median),
                 figure.unit,
                 spread if len(figure.values) > 1 else "",
+                _milliseconds(figure),
                 _target(figure),
             )
         shown.add_section()
