@@ -59,6 +59,34 @@ class TestProbe:
             assert (before, probe.settled) == (False, True)
             probe.close()
 
+    @pytest.mark.parametrize(
+        ("event", "version", "answers"),
+        [("active", 1, 1), ("active", 2, 1), ("active", 0, 0), ("expired", 1, 0)],
+    )
+    def test_only_an_active_quote_of_the_version_answers(
+        self, event: str, version: int, answers: int
+    ) -> None:
+        """An older position's quote answers no order, nor does the end of a quote."""
+        with World(Result(), "probe", bench_config(1, 1_000), audited=False) as world:
+            world.quote_all(100)
+            probe = Probe(world)
+            (entry,) = Orders(world.config.symbols, CLIENT, "r", 1).entries(1, world.orders_key)
+            probe.send([entry], 0.0)
+            while world.end_of(world.orders_key) == "0-0":
+                probe.listen(0.01)
+            world.match_all()
+            fields: list[str | int] = [
+                "event",
+                event,
+                "symbol",
+                "S00000",
+                "position_version",
+                version,
+            ]
+            execute(world.scripts.client, "XADD", world.keys.named("quotes"), "*", *fields)
+            assert counts(probe) == (1, 0, answers)
+            probe.close()
+
     def test_an_order_that_does_not_fill_waits_for_its_report_only(self) -> None:
         """Without a quote there is no fill, so no position and no quote follow."""
         with World(Result(), "probe", bench_config(1, 1_000)) as world:
