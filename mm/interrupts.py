@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: A signal this soon after the first one is the same request: a terminal and a program in between
 #: may both pass it on.
 SAME_REQUEST_S = 1.0
+#: After this time an interrupt that was dropped is raised again. By then its destructor has ended.
+DROPPED_S = 0.01
 
 
 class Interrupted(KeyboardInterrupt):
@@ -122,9 +125,11 @@ def stop_on_signals() -> Stop:
 def interrupted_by_signals() -> Iterator[None]:
     """Let the first signal raise Interrupted in the block, so that ``with`` blocks clean up.
 
-    Later ones are ignored until the block is left. Only the main thread may call it.
+    Later ones are ignored until the block is left. Only the main thread may call it. Python drops
+    an exception that is raised in a destructor; then it is raised again a moment later.
     """
     came = False
+    report_dropped = sys.unraisablehook
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal came
@@ -132,10 +137,21 @@ def interrupted_by_signals() -> Iterator[None]:
             came = True
             raise Interrupted(number)
 
+    def raise_again(dropped: sys.UnraisableHookArgs) -> None:
+        nonlocal came
+        if not isinstance(dropped.exc_value, Interrupted):
+            report_dropped(dropped)
+            return
+        came = False
+        send = (os.getpid(), dropped.exc_value.signal)
+        threading.Timer(DROPPED_S, os.kill, send).start()
+
     before = _listen(interrupt)
+    sys.unraisablehook = raise_again
     try:
         yield
     finally:
+        sys.unraisablehook = report_dropped
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -145,6 +145,27 @@ def test_only_the_first_signal_interrupts(number: signal.Signals) -> None:
     assert signal.getsignal(number) == before
 
 
+class Struck:
+    """An object in whose destructor a signal strikes."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_in_a_destructor_is_not_lost() -> None:
+    """Python drops what a destructor raises. The interrupt comes all the same, and once."""
+    cleaned = []
+    with pytest.raises(Interrupted) as caught, interrupted_by_signals():
+        try:
+            for _ in range(2):
+                Struck()
+            time.sleep(10)
+        finally:
+            time.sleep(0.1)
+            cleaned.append(True)
+    assert (caught.value.signal, cleaned) == (signal.SIGTERM, [True])
+
+
 def test_what_was_ignored_stays_ignored() -> None:
     """After ``nohup`` SIGHUP is no request; SIGINT is one, though a shell's job ignores it."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

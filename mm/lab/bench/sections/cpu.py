@@ -56,7 +56,10 @@ def _measure_load(run: BenchRun) -> list[Figure]:
 
 
 def _measure_idle(run: BenchRun) -> list[Figure]:
-    """Every symbol stays quoted, with the shipped lifetime of a quote, and no order comes."""
+    """Every symbol stays quoted, with the shipped lifetime of a quote, and no order comes.
+
+    As in every section, ``mm up`` itself is not among the processes: the benchmark stands for it.
+    """
     config = bench_config(IDLE_SYMBOLS, SIZE_LOTS)
     with run.world("idle", config) as world:
         world.start_processes()
