@@ -78,16 +78,21 @@ def _require_checkout() -> None:
     if done.returncode != 0 or Path(top).resolve() != _ROOT:
         raise UsageError(
             "--against compares with another commit, so mm must run from a git checkout of its"
-            f" source. {shown_path(_ROOT)} is not the top of one."
+            f" source. {shown_path(_ROOT)} is not the top of one.{_git_says(done)}"
         )
 
 
 def _git(*words: str) -> str:
     done = _run(*words)
     if done.returncode != 0:
-        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise UsageError(f"--against: `git {words[0]}` failed: {' '.join(last)}")
+        raise UsageError(f"--against: `git {words[0]}` failed.{_git_says(done)}")
     return done.stdout.decode().strip()
+
+
+def _git_says(done: subprocess.CompletedProcess[bytes]) -> str:
+    """What git said, as a sentence after another."""
+    lines = done.stderr.decode(errors="replace").strip().splitlines()
+    return f" Git says: {lines[0]}" if lines else ""
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[bytes]:

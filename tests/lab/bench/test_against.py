@@ -123,11 +123,13 @@ class TestTrees:
         self, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Source beside a checkout, or in a directory of one, is no checkout of this source."""
-        for place in (tmp_path / "elsewhere", checkout / "vendor"):
+        places = ((tmp_path / "elsewhere", "Git says: fatal: not a git"), (checkout / "in", "top"))
+        for place, words in places:
             place.mkdir()
             monkeypatch.setattr("mm.lab.bench.checkout._ROOT", place)
-            with pytest.raises(UsageError, match="git checkout"), checked_out("v2"):
+            with pytest.raises(UsageError, match="git checkout") as refused, checked_out("v2"):
                 pass
+            assert words in str(refused.value)
             with pytest.raises(UsageError, match="git checkout"):
                 own_tree()
 
