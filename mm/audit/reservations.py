@@ -8,10 +8,14 @@ from decimal import Context, Decimal
 
 from mm.audit.ledger import QuoteFills
 from mm.audit.tally import Tally, integer_or_none
+from mm.market import LIVE_MS
 from mm.store import Keys, Raw, RawSymbol
 
 #: A quote may stay reserved for this long after its expiry (R9).
 GRACE_MS = 1_000
+
+#: The processes that release what has expired.
+RELEASING = ("exchange", "state", "maker")
 
 SIDES = ("bid", "ask")
 
@@ -158,6 +162,12 @@ class ReservationCheck:
         bid, ask = self.units
         if 0 <= late < GRACE_MS:
             self.tally.count("reservations of quotes just expired")
+        elif late > 0 and self._nobody_could_release():
+            self.tally.count("reservations expired at rest")
+            self.tally.note(
+                "system at rest: reservations have expired since the last process was heard; the"
+                " next start releases them"
+            )
         else:
             no_quote = f"{self.keys.member('quote:*', self.name)} is not there"
             fault = f"it expired {late} ms ago" if late > 0 else no_quote
@@ -165,6 +175,16 @@ class ReservationCheck:
                 f"{self.key}: {bid} bid and {ask} ask units are reserved for"
                 f" {self.stored.reservation.get('quote_id')}, but {fault}"
             )
+
+    def _nobody_could_release(self) -> bool:
+        """Whether no process lives that releases, and none was heard after the grace (R9)."""
+        now_ms = self.raw.now_ms
+        heard_ms = 0
+        for fields in self.raw.processes.values():
+            if fields.get("kind") in RELEASING:
+                heartbeat_ms = integer_or_none(fields, "heartbeat_ms")
+                heard_ms = max(heard_ms, now_ms if heartbeat_ms is None else heartbeat_ms)
+        return heard_ms < min(now_ms - LIVE_MS, self.expires_ms + GRACE_MS)
 
     def check_quote(self, notional: bool, sound: bool, executed: QuoteFills | None) -> None:
         """The reservation of an unexpired quote is the quote's remaining quantity in units."""

@@ -211,6 +211,59 @@ def test_quote_just_expired_may_still_be_reserved(busy: World) -> None:
     assert failed(busy) == set()
 
 
+def killed_system(make_world: MakeWorld) -> World:
+    """A quote stands, and its exchange was heard for the last time; quotes live for 1 s."""
+    world = make_world(1, quote_ttl_ms=1_000, refresh_ms=500)
+    world.beat("exchange-1")
+    world.propose("AAA")
+    return world
+
+
+def test_system_at_rest_is_a_note(make_world: MakeWorld) -> None:
+    """Reservations that expire while no process lives are a note; the next start releases them."""
+    world = killed_system(make_world)
+    world.advance(2_500)
+    result = audit(world.scripts)
+    assert result.ok, violations(result)
+    exact = next(check for check in result.checks if check.name == "exposure-exact")
+    assert exact.notes == (
+        "system at rest: reservations have expired since the last process was heard; the next"
+        " start releases them",
+    )
+    assert exact.checked["reservations expired at rest"] == 1
+    world.scripts.expire()
+    assert failed(world) == set()
+
+
+def test_publisher_alone_is_a_system_at_rest(make_world: MakeWorld) -> None:
+    """A publisher releases nothing: that it lives makes no violation of an expired reservation."""
+    world = killed_system(make_world)
+    world.advance(2_500)
+    world.beat("publisher-1")
+    assert failed(world) == set()
+
+
+@pytest.mark.parametrize("pause_ms", [0, 2_500])
+def test_process_heard_after_the_deadline_should_have_released(fake: Fake, pause_ms: int) -> None:
+    """A process that was heard more than 1 s after the expiry is accused, dead or not."""
+    world = World(fake, small_config(1, quote_ttl_ms=1_000, refresh_ms=500))
+    world.propose("AAA")
+    world.advance(2_100)
+    world.beat("state-1")
+    world.advance(pause_ms)
+    assert failed(world) == {"exposure-exact"}
+
+
+def test_process_that_lives_makes_no_rest(fake: Fake) -> None:
+    """While a process counts as alive a reservation past the grace is a violation."""
+    world = World(fake, small_config(1, quote_ttl_ms=1_000, refresh_ms=500))
+    world.propose("AAA")
+    world.advance(900)
+    world.beat("maker-1")
+    world.advance(1_200)
+    assert failed(world) == {"exposure-exact"}
+
+
 def test_order_of_another_window_may_trade_again(fake: Fake) -> None:
     """An order sent again after two windows executes again, and that is no violation."""
     world = World(fake, small_config(1, dedup_window_ms=1_000))

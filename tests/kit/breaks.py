@@ -207,8 +207,9 @@ def deadline_deleted(world: World) -> None:
 
 @breaks("exposure-exact")
 def expired_for_long(world: World) -> None:
-    """Reservations outlive their quotes by more than a second."""
+    """Reservations outlive their quotes by more than a second, although a process lives."""
     world.advance(world.config.quote_ttl_ms + 1_001)
+    world.beat("exchange-1")
 
 
 @breaks("ledger-dense")
