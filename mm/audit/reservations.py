@@ -177,7 +177,12 @@ class ReservationCheck:
             )
 
     def _nobody_could_release(self) -> bool:
-        """Whether no process lives that releases, and none was heard after the grace (R9)."""
+        """Whether no process lives that releases, and none was heard after the grace (R9).
+
+        A symbol without a deadline is released by nobody, at rest or not.
+        """
+        if self.name not in self.raw.expiry:
+            return False
         now_ms = self.raw.now_ms
         heard_ms = 0
         for fields in self.raw.processes.values():

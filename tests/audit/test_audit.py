@@ -235,6 +235,15 @@ def test_system_at_rest_is_a_note(make_world: MakeWorld) -> None:
     assert failed(world) == set()
 
 
+def test_lost_deadline_is_no_rest(fake: Fake) -> None:
+    """At rest too a reservation that no deadline ends is a violation: no start would release it."""
+    world = World(fake, small_config(1, quote_ttl_ms=1_000, refresh_ms=500))
+    world.propose("AAA")
+    world.client.zrem(world.keys.named("expiry"), "AAA")
+    world.advance(2_500)
+    assert failed(world) == {"exposure-exact"}
+
+
 def test_publisher_alone_is_a_system_at_rest(make_world: MakeWorld) -> None:
     """A publisher releases nothing: that it lives makes no violation of an expired reservation."""
     world = killed_system(make_world)
