@@ -19,12 +19,12 @@ from mm.host import (
     GRACE_S,
     ChildPlan,
     DataDir,
-    IdentityWatch,
     Lock,
     ManagedServer,
     ServerNurse,
     Supervisor,
     System,
+    UpPresence,
     check_directory,
     find_binary,
     open_system,
@@ -83,29 +83,35 @@ class Up:
         environment = self._system.environment()
         self._supervisor = Supervisor(self._data_dir.logs, owned_server, environment=environment)
         self._nurse: ServerNurse | None = None
-        self._identity: IdentityWatch | None = None
+        self._presence: UpPresence | None = None
+        self._lock: Lock | None = None
 
     def run(self, stop: Stop) -> int:
         """Run until ``stop`` is set, the duration is over or the publishers have finished.
 
-        Returns the exit status: 1 when the final audit finds a violation or a symbol is halted,
-        else 0. A signal during the start raises Interrupted, after everything that was started is
-        stopped.
+        Returns the exit status: 1 when the final audit finds a violation, a symbol is halted or a
+        child never came up, else 0. A signal during the start raises Interrupted, after everything
+        that was started is stopped.
         """
         self._data_dir.prepare()
-        with Lock(self._data_dir), self._server(stop), contextlib.closing(self._supervisor):
+        with (
+            Lock(self._data_dir) as self._lock,
+            self._server(stop),
+            contextlib.closing(self._supervisor),
+        ):
             source = SnapshotSource(self._system.waiting_url, self._system.keys)
             with stop.breaking_off():
-                self._open_system(source.scripts)
-            for child in self.options.plan.children(self._system):
-                stop.check()
-                self._supervisor.add(child.name, *child.arguments)
-            started_at = time.monotonic()
-            self._show(source, stop, started_at)
-            drained = self._end_trading(source, stop)
-            return self._account(source, drained, time.monotonic() - started_at)
+                presence = self._open_system(source.scripts)
+            with contextlib.closing(presence) as self._presence:
+                for child in self.options.plan.children(self._system):
+                    stop.check()
+                    self._supervisor.add(child.name, *child.arguments, finishes=child.finishes)
+                started_at = time.monotonic()
+                self._show(source, stop, started_at)
+                drained = self._end_trading(source, stop)
+                return self._account(source, drained, time.monotonic() - started_at)
 
-    def _open_system(self, scripts: Scripts) -> None:
+    def _open_system(self, scripts: Scripts) -> UpPresence:
         """Make the system or join it, and audit what an unclean stop has left."""
         if self._system.redis_url is not None:
             # It may be loading its data for long.
@@ -116,12 +122,12 @@ class Up:
         identity = joined.identity
         if joined.how != "joined":
             self._say(f"{joined.how} system {identity.system_id}")
-        self._identity = IdentityWatch(scripts, identity, self._data_dir)
         if self._nurse is not None and self._nurse.server.unclean:
             self._say("the server was not stopped in order: its data is audited first")
             check_loaded(scripts, self._data_dir)
             self._nurse.server.unclean = False
             self._say("the audit is clean")
+        return UpPresence(scripts, identity, self._data_dir, self._say)
 
     @contextlib.contextmanager
     def _server(self, stop: Stop) -> Iterator[None]:
@@ -155,11 +161,17 @@ class Up:
             print_line(self.console, self._supervisor.notes[-1])
 
     def _tick(self) -> None:
+        if self._lock is not None and self._lock.lost:
+            raise SystemRefused(
+                f"{self._data_dir}: it was removed or replaced while the system ran. What was"
+                " traded since then is on no disk. All processes were stopped. Restore the"
+                " directory from a backup, or begin anew with another --data-dir."
+            )
         self._supervisor.tick()
         if self._nurse is not None:
             self._nurse.tick()
-        if self._identity is not None:
-            self._identity.tick()
+        if self._presence is not None:
+            self._presence.tick(self._supervisor.wanted)
 
     def _show(self, source: SnapshotSource, stop: Stop, started_at: float) -> None:
         duration_s = self.options.duration_s
@@ -208,8 +220,8 @@ class Up:
 
     def _account(self, source: SnapshotSource, drained: bool, elapsed_s: float) -> int:
         """Print what happened, and audit; the exit status."""
-        if self._identity is not None:
-            self._identity.look()
+        if self._presence is not None:
+            self._presence.beat(self._supervisor.wanted)
         found = source.snapshot(max_symbols=0)
         if found is None:
             raise Unavailable(f"the final account cannot be given: {source.trouble}")
@@ -228,11 +240,15 @@ class Up:
         if self._nurse is not None and result.ok:
             self._nurse.server.unclean = False
         place = shown_path(self._data_dir.path)
+        restarts = self._supervisor.restarts
+        dead = [name for name, count in restarts.items() if count and name not in source.seen]
+        for name in dead:
+            print_line(self.console, f"{name} never came up; restarts: {restarts[name]}")
         halted = halts(found)
         for name, why in halted.items():
             print_line(self.console, f"{name} is halted and not quoted: {why}")
         print_line(self.console, f"ran {elapsed_s:.0f} s; data and logs in {place}")
-        return 0 if result.ok and not halted else 1
+        return 0 if result.ok and not halted and not dead else 1
 
 
 def check_loaded(scripts: Scripts, data_dir: DataDir) -> None:

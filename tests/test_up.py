@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import threading
 from functools import partial
@@ -105,6 +106,82 @@ def test_killed_children_come_back(system: RunningSystem) -> None:
     assert code == 0, said
     audited(said)
     assert "exchange-1 died (signal 9)" in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_stopped_children_come_back(system: RunningSystem, number: signal.Signals) -> None:
+    """A child that a signal from elsewhere stops in order is restarted, and the screen says so."""
+    system.start()
+    for name, pid in system.pids().items():
+        os.kill(pid, number)
+        wait_for(f"{name} restarted", partial(restarted, system, name, pid), 20)
+    system.trades_on()
+    code, said = system.stop()
+    assert code == 0, said
+    audited(said)
+    assert "maker-1 ended (stopped in order by a signal from elsewhere): restart 1" in said
+
+
+def test_status_names_what_is_absent(system: RunningSystem, server: list[str]) -> None:
+    """A child of a live `mm up` that is not heard of is named, with exit status 1 meanwhile."""
+    system.start(*server)
+    place = ("--data-dir", str(system.data_dir))
+    assert run_mm("status", *place).returncode == 0
+    pid = system.pids()["maker-2"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        said = wait_for("the words", partial(silent, place), 20)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert "maker-2, which `mm up` runs, has been silent for" in said
+    wait_for("the end", lambda: run_mm("status", *place).returncode == 0, 20)
+
+
+def silent(place: tuple[str, ...]) -> str:
+    """What `mm status` says once it ends with exit status 1, else empty text."""
+    found = run_mm("status", *place)
+    return found.stdout if found.returncode == 1 and "silent for" in found.stdout else ""
+
+
+def test_a_removed_directory_is_noticed(system: RunningSystem, server: list[str]) -> None:
+    """When the data directory goes away, `mm up` says within seconds what is lost, and ends."""
+    system.start(*server)
+    children = system.pids()
+    away = system.data_dir.with_name(f"{system.data_dir.name}-away")
+    system.data_dir.rename(away)
+    system.data_dir.mkdir()
+    try:
+        code, said = system.wait()
+        assert code == 1
+        assert "it was removed or replaced while the system ran" in said
+        assert "All processes were stopped" in said
+        assert "Traceback" not in said
+        assert not any(alive(pid) for pid in children.values())
+    finally:
+        shutil.rmtree(away)
+
+
+def test_a_foreign_directory_is_refused(tmp_path: Path) -> None:
+    """A directory with files of somebody else is refused, and nothing in it changes."""
+    tmp_path.chmod(0o755)
+    for name in ("lock", "notes.txt", "server.conf"):
+        (tmp_path / name).write_text(f"my {name}")
+    done = run_mm("up", "--headless", "--duration", "1", "--data-dir", str(tmp_path))
+    assert done.returncode == 2
+    assert "holds files that no `mm up` has written" in done.stderr
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["lock", "notes.txt", "server.conf"]
+    assert (tmp_path / "lock").read_text() == "my lock"
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
+def test_children_that_never_come_up(system: RunningSystem) -> None:
+    """A run whose children cannot live ends with status 1, and shows their last words."""
+    system.data_dir.joinpath("logs").mkdir()
+    (system.data_dir / "logs" / "exchange-1.log").mkdir()
+    system.start("--duration", "4", trading=False)
+    code, said = system.wait()
+    assert code == 1, said
+    assert "exchange-1 never came up; restarts: " in said
 
 
 def test_a_killed_server_comes_back(system: RunningSystem, server: list[str]) -> None:

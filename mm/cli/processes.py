@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+from collections.abc import Callable
 
 import click
 
 from mm.cli.options import config_option, log_detail_option, process_id, process_options
 from mm.errors import SystemRefused
 from mm.exchange import Exchange
-from mm.host import LEASH_FD, System, exit_with_parent, log_to_file, log_to_stderr
+from mm.host import (
+    RESTARTS,
+    STOPPED_STATUS,
+    System,
+    exit_with_parent,
+    log_to_file,
+    log_to_stderr,
+)
 from mm.interrupts import stop_on_signals
 from mm.maker import Maker
 from mm.market import Config
@@ -19,8 +28,14 @@ from mm.state import StateService
 from mm.store import open_client
 
 
-def run_process(process: Process, system: System, log_detail: bool) -> None:
-    """Run one process to its end, with its log in the data directory or on standard error."""
+def run_process(
+    process: Process, system: System, log_detail: bool, at_end: Callable[[], None] = lambda: None
+) -> None:
+    """Run one process to its end, with its log in the data directory or on standard error.
+
+    ``at_end`` is called when it has ended in order. A supervisor learns by the exit status whether
+    a signal has stopped it.
+    """
     stop = stop_on_signals()
     if system.redis_url is None or system.data_dir.logs.is_dir():
         log_to_file(system.data_dir.logs / f"{process.name}.log", log_detail)
@@ -33,7 +48,10 @@ def run_process(process: Process, system: System, log_detail: bool) -> None:
     except SystemRefused as error:
         process.log.error("refused: %s", error)
         raise
-    if stop.signal is not None and LEASH_FD not in os.environ:
+    at_end()
+    if stop.signal is not None and RESTARTS in os.environ:
+        sys.exit(STOPPED_STATUS)
+    elif stop.signal is not None:
         process.say(f"stopped in order by {stop.signal.name}")
 
 

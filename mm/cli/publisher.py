@@ -106,5 +106,8 @@ def publisher_command(
         PublisherOptions(flow=FlowOptions(**flow), **options),
         system.known_id(),
     )
-    run_process(process, system, log_detail)
-    click.echo(f"{process.name}: {process.summary.text()}")
+
+    def at_end() -> None:
+        click.echo(f"{process.name}: {process.summary.text()}")
+
+    run_process(process, system, log_detail, at_end)

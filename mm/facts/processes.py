@@ -36,7 +36,7 @@ class ProcessRow:
 
 
 #: The kinds in the order in which they are shown: that of an order's way through them.
-_KINDS = ("publisher", "exchange", "state", "maker")
+_KINDS = ("publisher", "exchange", "state", "maker", "up")
 
 
 def _rank(row: ProcessRow) -> tuple[int, int, str]:
@@ -51,10 +51,20 @@ def process_rows(snapshot: Snapshot, restarts: Mapping[str, int] | None = None) 
     """
     supervised = restarts or {}
     rows = []
-    for name in {**snapshot.processes, **supervised}:
+    for name in {**snapshot.processes, **supervised, **wanted_since(snapshot)}:
         info = snapshot.processes.get(name)
         rows.append(_row(snapshot, name, info, supervised.get(name, 0)))
     return sorted(rows, key=_rank)
+
+
+def wanted_since(snapshot: Snapshot) -> dict[str, int]:
+    """What each live `mm up` wants to run: process name -> since when that `mm up` lives, in ms."""
+    found: dict[str, int] = {}
+    for info in snapshot.processes.values():
+        if 0 <= snapshot.now_ms - info.heartbeat_ms <= LIVE_MS:
+            since_ms = snapshot.now_ms if info.steady_ms is None else info.steady_ms
+            found |= {name: min(since_ms, found.get(name, since_ms)) for name in info.wants}
+    return found
 
 
 def _row(snapshot: Snapshot, name: str, info: ProcessInfo | None, restarts: int) -> ProcessRow:

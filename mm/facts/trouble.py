@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from redis.exceptions import RedisError
 
 from mm.errors import MMError
-from mm.facts.processes import process_rows
+from mm.facts.processes import ProcessRow, process_rows, wanted_since
 from mm.facts.quotes import halts
 from mm.store import Scripts, ServerInfo, Snapshot, server_info, take_snapshot, trouble_of
 
@@ -22,6 +22,10 @@ _NEEDED = {
 HALT = "halt"
 #: The cause of a system whose state cannot be read.
 UNREACHABLE = "server"
+#: With what the cause of a missing process begins.
+ABSENT = "absent"
+#: Milliseconds that the first start of all processes may take.
+START_MS = 10_000
 #: The most names in one sentence.
 MAX_NAMES = 5
 #: Seconds that a stoppage lasts before its beginning is announced.
@@ -66,6 +70,7 @@ def stoppages(
             )
         )
     found += absent
+    found += _missing(snapshot, {one.cause for one in absent})
     return [*found, *_halts(snapshot), *_without_exposure(snapshot)]
 
 
@@ -97,9 +102,9 @@ def _refuses(why: str) -> str:
 
 def _absent(snapshot: Snapshot, supervised: Mapping[str, int]) -> Iterator[Stoppage]:
     """The needed kinds of which no process is live."""
-    rows = process_rows(snapshot, supervised)
+    rows, since = process_rows(snapshot, supervised), wanted_since(snapshot)
     live = {row.kind for row in rows if row.state == "live"}
-    if not live & _NEEDED.keys() and not supervised:
+    if not live & _NEEDED.keys() and not supervised and not since:
         yield Stoppage("processes", "no exchange, state service or maker is live: nothing trades")
         return
     for kind, (name, effect) in _NEEDED.items():
@@ -107,8 +112,33 @@ def _absent(snapshot: Snapshot, supervised: Mapping[str, int]) -> Iterator[Stopp
             continue
         new = [row for row in rows if row.kind == kind and row.state == "unheard"]
         why = f"{new[0].name} has not reported yet" if new else f"no {name} is live"
-        first_start = bool(new) and not any(row.restarts for row in new)
+        first_start = bool(new) and all(_starts(snapshot, row, since) for row in new)
         yield Stoppage(f"no {kind}", f"{why}: {effect}", expected=first_start)
+
+
+def _starts(snapshot: Snapshot, row: ProcessRow, since: Mapping[str, int]) -> bool:
+    """Whether the process may still be at its first start."""
+    started_ms = since.get(row.name, snapshot.now_ms)
+    new = snapshot.now_ms - started_ms < START_MS
+    return row.state == "unheard" and not row.restarts and new
+
+
+def _missing(snapshot: Snapshot, causes: set[str]) -> Iterator[Stoppage]:
+    """The processes that a live `mm up` wants and that are not live, beside kinds without any."""
+    rows = {row.name: row for row in process_rows(snapshot)}
+    since = wanted_since(snapshot)
+    for name in since:
+        row = rows[name]
+        if row.state == "live" or causes & {"processes", f"no {row.kind}"}:
+            continue
+        heard = "is not heard of"
+        if row.silent_ms is not None:
+            heard = f"has been silent for {row.silent_ms // 1_000} s"
+        yield Stoppage(
+            f"{ABSENT} {name}",
+            f"{name}, which `mm up` runs, {heard}",
+            expected=_starts(snapshot, row, since),
+        )
 
 
 def _without_exposure(snapshot: Snapshot) -> Iterator[Stoppage]:

@@ -2,18 +2,21 @@
 
 from mm.host.binary import allocator, default_binary, find_binary, identify
 from mm.host.datadir import DataDir, Lock, full_disk, lock_owner
-from mm.host.identity import IdentityWatch, check_directory, known_system_id, open_system
+from mm.host.identity import check_directory, known_system_id, open_system
 from mm.host.interpreter import module_command, module_environment
 from mm.host.locate import CHILD_URL, System
 from mm.host.logs import log_to_file, log_to_stderr
 from mm.host.nurse import ServerNurse
 from mm.host.plan import ChildPlan, PlannedChild
+from mm.host.presence import UpPresence
 from mm.host.server import ManagedServer
 from mm.host.supervise import (
     GRACE_S,
     LEASH_FD,
     LEASH_SERVER,
     NOTES_KEPT,
+    RESTARTS,
+    STOPPED_STATUS,
     Supervisor,
     exit_reason,
     exit_with_parent,
@@ -27,9 +30,10 @@ __all__ = [
     "LEASH_FD",
     "LEASH_SERVER",
     "NOTES_KEPT",
+    "RESTARTS",
+    "STOPPED_STATUS",
     "ChildPlan",
     "DataDir",
-    "IdentityWatch",
     "Lock",
     "ManagedServer",
     "PlannedChild",
@@ -37,6 +41,7 @@ __all__ = [
     "Supervisor",
     "System",
     "ThrowawaySystem",
+    "UpPresence",
     "allocator",
     "check_directory",
     "default_binary",

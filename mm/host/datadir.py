@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,7 @@ class DataDir:
                 " (--data-dir /tmp/mm, say)."
             )
         try:
+            self._check_ours()
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.chmod(0o700)
             self.logs.mkdir(exist_ok=True)
@@ -67,6 +69,27 @@ class DataDir:
                 " that you may write to with --data-dir."
             ) from error
 
+    def _check_ours(self) -> None:
+        """Refuse a directory that holds files of somebody else, before anything in it changes."""
+        if not self.path.is_dir():
+            return
+        names = {entry.name for entry in self.path.iterdir()} - {"lost+found"}
+        if names <= {"logs"} or (self.logs.is_dir() and self._lock_is_ours()):
+            return
+        example = shown_path(self.path / sorted(names)[0])
+        raise UsageError(
+            f"{self}: it holds files that no `mm up` has written, such as {example}. Nothing was"
+            " changed. Name an empty directory, a new one, or one of an earlier `mm up`."
+        )
+
+    def _lock_is_ours(self) -> bool:
+        """Whether the lock file holds a pid, or nothing yet."""
+        try:
+            with (self.path / "lock").open("rb") as file:
+                return re.fullmatch(rb"(\d{1,10}\n)?", file.read(20)) is not None
+        except FileNotFoundError:
+            return False
+
 
 class Lock:
     """The right to run a system in a data directory, held until the ``with`` block ends.
@@ -75,7 +98,8 @@ class Lock:
     """
 
     def __init__(self, data_dir: DataDir) -> None:
-        self._file = (data_dir.path / "lock").open("a+", encoding="ascii")
+        self._path = data_dir.path / "lock"
+        self._file = self._path.open("a+", encoding="ascii")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -91,6 +115,16 @@ class Lock:
         self._file.truncate(0)
         self._file.write(f"{os.getpid()}\n")
         self._file.flush()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the directory, or the lock in it, was removed or replaced since."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return True
+        held = os.fstat(self._file.fileno())
+        return (held.st_dev, held.st_ino) != (found.st_dev, found.st_ino)
 
     def __enter__(self) -> Lock:
         return self

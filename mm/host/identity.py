@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from redis.exceptions import RedisError
 
 from mm.errors import ForeignSystem
@@ -25,8 +22,6 @@ from mm.store import (
 )
 
 _LINES = r"(\{[A-Za-z0-9._-]{1,32}\} [0-9a-f]{16}\n)+"
-#: Seconds from one look at the identity to the next.
-LOOK_S = 0.5
 
 
 def known_system_id(data_dir: DataDir, keys: Keys) -> str | None:
@@ -79,33 +74,19 @@ def check_directory(data_dir: DataDir, scripts: Scripts) -> None:
 
 
 class IdentityWatch:
-    """Notices within a second that the server no longer holds the system.
+    """Notices that the server no longer holds the system of a data directory."""
 
-    ``where`` says in the error which data directory belongs to the system.
-    """
-
-    def __init__(
-        self,
-        scripts: Scripts,
-        identity: Identity,
-        data_dir: DataDir,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, scripts: Scripts, identity: Identity, data_dir: DataDir) -> None:
         self._scripts = scripts
         self._identity = identity
         self._data_dir = data_dir
-        self._clock = clock
-        self._next = 0.0
         self._seen = ""
 
-    def tick(self) -> None:
-        """Look if it is time; ForeignSystem when the system is gone or another is there."""
-        if self._clock() >= self._next:
-            self.look()
-            self._next = self._clock() + LOOK_S
-
     def look(self) -> None:
-        """Look now; nothing when no server answers. ForeignSystem as with :meth:`tick`."""
+        """Look; nothing when no server answers.
+
+        ForeignSystem, with what was last seen, when the system is gone or another is there.
+        """
         keys, client = self._scripts.keys, self._scripts.client
         try:
             seconds, _ = client.time()

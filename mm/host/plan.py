@@ -16,6 +16,11 @@ class PlannedChild:
     name: str
     arguments: tuple[str, ...]
 
+    @property
+    def finishes(self) -> bool:
+        """Whether it ends by itself when its work is done; only publishers do."""
+        return self.arguments[0] == "publisher"
+
 
 @dataclass(frozen=True)
 class ChildPlan:

@@ -20,6 +20,7 @@ from mm.errors import SystemRefused, shown_path
 from mm.host.binary import allocator, default_binary, identify
 from mm.host.datadir import DataDir
 from mm.host.server_conf import write_server_conf
+from mm.host.state_file import read_state, sync_directory, write_state
 from mm.interrupts import Stop
 from mm.store import open_client, socket_url, trouble_of
 
@@ -133,22 +134,18 @@ class ManagedServer:
     def _unmark_clean(self) -> None:
         self._clean.unlink(missing_ok=True)
         # Must be on disk before the first write, which a power cut could tear.
-        handle = os.open(self.data_dir.path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_directory(self.data_dir.path)
 
     def _check_written_by(self) -> None:
-        if self._made_by.exists():
-            program = self._made_by.read_text(encoding="ascii").split()[0]
-            if program == "valkey" and self.name == "redis":
-                raise SystemRefused(
-                    f"{self.data_dir}: its data was written by Valkey, which"
-                    f" Redis {self.version} cannot load. Use a Valkey server (leave --server out)"
-                    " or another --data-dir."
-                )
-        self._made_by.write_text(f"{self.name} {self.version}\n", encoding="ascii")
+        holds = "the name and version of the server that wrote the data, such as valkey 9.1.2"
+        written_by = read_state(self._made_by, r"(valkey|redis) [0-9.]+\n", holds)
+        if written_by is not None and written_by.startswith("valkey ") and self.name == "redis":
+            raise SystemRefused(
+                f"{self.data_dir}: its data was written by Valkey, which"
+                f" Redis {self.version} cannot load. Use a Valkey server (leave --server out)"
+                " or another --data-dir."
+            )
+        write_state(self._made_by, f"{self.name} {self.version}\n")
 
     def _stop_orphan(self) -> Iterator[float]:
         """Shut down the server that an earlier, killed owner has left; the caller has the lock."""

@@ -24,6 +24,12 @@ from mm.store import open_client, trouble_of
 #: server to stop then (empty when the parent does not own the server).
 LEASH_FD, LEASH_SERVER = "MM_LEASH_FD", "MM_LEASH_SERVER"
 
+#: Environment of a child: how often it was restarted. Only a supervisor sets it.
+RESTARTS = "MM_RESTARTS"
+#: Exit status of a supervised program that a signal has stopped in order, as shells count it. 0
+#: says that its work is done.
+STOPPED_STATUS = 128 + signal.SIGTERM
+
 #: Delays before a restart, in seconds; of a child and of the server alike.
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 2.0
 #: A child that lived this long is restarted at once when it dies.
@@ -43,7 +49,9 @@ def stamped(text: str) -> str:
 
 
 def exit_reason(code: int) -> str:
-    """An exit status in words: ``signal 9`` or ``exit status 1``."""
+    """How a process ended, in words: ``signal 9``, ``exit status 1``, or stopped by a signal."""
+    if code == STOPPED_STATUS:
+        return "stopped in order by a signal from elsewhere"
     return f"signal {-code}" if code < 0 else f"exit status {code}"
 
 
@@ -51,13 +59,15 @@ def exit_reason(code: int) -> str:
 class Child:
     """One child: its command, its process while it runs, and its restarts so far.
 
-    ``done`` is set when it has finished or was stopped. What its process prints begins at the byte
+    ``finishes`` says that it ends by itself, with status 0, when its work is done. ``done`` is set
+    when it has finished or was stopped from here. What its process prints begins at the byte
     ``printed_from`` of its output. Instants are those of the supervisor's clock.
     """
 
     name: str
     command: Sequence[str]
     process: subprocess.Popen[bytes] | None = None
+    finishes: bool = False
     restarts: int = 0
     done: bool = False
     backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_DELAY_S, LONGEST_DELAY_S))
@@ -70,13 +80,12 @@ class Child:
 class Supervisor:
     """Runs children as ``program ARGUMENTS`` and keeps them alive.
 
-    A child that exits with status 0 has finished and is not restarted. After any other end it is
-    restarted for ever: at once if it had lived for ``STEADY_S``, else with backoff. What a child
-    prints is in ``NAME.out`` in the directory ``logs``; an earlier run's is in ``NAME.out.1``.
-    ``server_url`` is the server that
-    the children stop when this process dies; it is empty when this process does not own a server.
-    ``environment`` is added to that of the children.
-    ``notes`` are the latest events for people, oldest first.
+    A child that may finish and exits with status 0 is not restarted. After any other end that was
+    not caused from here it is restarted for ever: at once if it had lived for ``STEADY_S``, else
+    with backoff. What a child prints is in ``NAME.out`` in the directory ``logs``; an earlier run's
+    is in ``NAME.out.1``. ``server_url`` is the server that the children stop when this process
+    dies; it is empty when this process does not own a server. ``environment`` is added to that of
+    the children. ``notes`` are the latest events for people, oldest first.
     """
 
     logs: Path
@@ -94,9 +103,9 @@ class Supervisor:
         """Add an event to the notes, with the time of day in UTC as everywhere on screen."""
         self.notes.append(stamped(text))
 
-    def add(self, name: str, *arguments: str) -> None:
+    def add(self, name: str, *arguments: str, finishes: bool = False) -> None:
         """Start a child that runs the program with these arguments."""
-        child = Child(name, [*self.program, *arguments])
+        child = Child(name, [*self.program, *arguments], finishes=finishes)
         self.children[name] = child
         self._set_aside_output(name)
         self._start(child)
@@ -108,7 +117,7 @@ class Supervisor:
             **self.environment,
             LEASH_FD: str(self._read_end),
             LEASH_SERVER: self.server_url,
-            "MM_RESTARTS": str(child.restarts),
+            RESTARTS: str(child.restarts),
         }
         try:
             with self._open_output(child) as out:
@@ -182,7 +191,7 @@ class Supervisor:
                 self._ended(child, code, now)
 
     def _ended(self, child: Child, code: int, now: float) -> None:
-        if code == 0:
+        if code == 0 and child.finishes:
             child.done = True
             self.note(f"{child.name} finished")
             return
@@ -195,7 +204,8 @@ class Supervisor:
         last = self._last_line(child)
         said = f", saying {last!r}" if last else ""
         self.note(
-            f"{child.name} died ({exit_reason(code)}){said}: restart {child.restarts + 1} {when};"
+            f"{child.name} {'ended' if code in (0, STOPPED_STATUS) else 'died'}"
+            f" ({exit_reason(code)}){said}: restart {child.restarts + 1} {when};"
             " it is restarted for ever"
         )
 
@@ -203,6 +213,11 @@ class Supervisor:
         """Whether there are children whose names start so, and all of them have finished."""
         found = [child for child in self.children.values() if child.name.startswith(prefix)]
         return bool(found) and all(child.done for child in found)
+
+    @property
+    def wanted(self) -> list[str]:
+        """The children that should be running."""
+        return [child.name for child in self.children.values() if not child.done]
 
     @property
     def restarts(self) -> dict[str, int]:

@@ -58,7 +58,7 @@ class ThrowawaySystem(Generic[ServerT]):
     def start_children(self, plan: ChildPlan) -> None:
         """Start the children of the plan."""
         for child in plan.children(System(self.data_dir, None, self.keys, None)):
-            self.supervisor.add(child.name, *child.arguments)
+            self.supervisor.add(child.name, *child.arguments, finishes=child.finishes)
 
     def kill_server(self) -> None:
         """Kill the server as a crash would; nothing when it does not run."""

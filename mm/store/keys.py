@@ -80,7 +80,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         " size_lots skew_ticks position_limit_lots multiplier notional_units",
         "cursors": "exchange exchange_records state state_records seen_bucket trim_to trim_next"
         " trim_records",
-        "process:*": "kind heartbeat_ms count rate_per_s pid run steady_ms lost restarts",
+        "process:*": "kind heartbeat_ms count rate_per_s pid run steady_ms lost restarts"
+        " wants place",
         "lifecycle": "event process kind pid before_pid heard_ms ts_ms",
         "server": "run since_ms",
     }

@@ -173,7 +173,9 @@ class ProcessInfo:
     """What a process reported of itself at its last heartbeat.
 
     ``heartbeat_ms`` is 0 when there was none. ``count`` is the number of things it has done,
-    ``rate_per_s`` the rate between its last two heartbeats. ``pid`` is None when unknown.
+    ``rate_per_s`` the rate between its last two heartbeats. ``pid`` is None when unknown. Since
+    ``steady_ms`` its heartbeats have followed each other without a gap; None when unknown.
+    ``wants`` are the processes that an `mm up` runs.
     """
 
     kind: str
@@ -182,6 +184,8 @@ class ProcessInfo:
     rate_per_s: int
     pid: int | None
     restarts: int
+    steady_ms: int | None = None
+    wants: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, name: str, fields: Fields) -> ProcessInfo:
@@ -193,6 +197,8 @@ class ProcessInfo:
             fields.optional_integer("rate_per_s") or 0,
             fields.optional_integer("pid"),
             fields.optional_integer("restarts") or 0,
+            fields.optional_integer("steady_ms"),
+            tuple(name for name in fields.optional_word("wants").split() if name != "-"),
         )
 
     @classmethod

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from rich.text import Text
 
 from mm.errors import SystemRefused, Unavailable
-from mm.facts import Stoppage, stoppages, unreachable
+from mm.facts import Stoppage, process_rows, stoppages, unreachable
 from mm.store import (
     Keys,
     Scripts,
@@ -32,7 +32,8 @@ INFO_S = 1.0
 class SnapshotSource:
     """Takes snapshots for a screen; reconnects by itself.
 
-    ``trouble`` is why the last snapshot failed, or empty text.
+    ``trouble`` is why the last snapshot failed, or empty text. ``seen`` are the names of the
+    processes that were live in a snapshot.
     """
 
     def __init__(self, url: str, keys: Keys) -> None:
@@ -41,6 +42,7 @@ class SnapshotSource:
         self._info_due = 0.0
         self._last: Snapshot | None = None
         self.trouble = ""
+        self.seen: set[str] = set()
 
     @property
     def scripts(self) -> Scripts:
@@ -60,6 +62,7 @@ class SnapshotSource:
             return None
         self.trouble = ""
         self._last = found
+        self.seen |= {row.name for row in process_rows(found) if row.state == "live"}
         return found
 
     def stoppages(self, supervised: Mapping[str, int]) -> list[Stoppage]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mm.errors import ForeignSystem, SystemRefused, Unavailable
-from mm.host import DataDir, IdentityWatch, System, known_system_id, open_system
+from mm.host import DataDir, System, known_system_id, open_system
+from mm.host.identity import IdentityWatch
 from mm.store import (
     Identity,
     Joined,
@@ -103,12 +104,9 @@ class TestOpening:
 
 @pytest.mark.server
 class TestWatch:
-    now_s = 0.0
-
     def watch(self, place: Place) -> IdentityWatch:
-        """A watch over the system of a new directory, on the test's clock."""
-        identity = place.open().identity
-        return IdentityWatch(place.scripts, identity, place.directory, lambda: self.now_s)
+        """A watch over the system of a new directory."""
+        return IdentityWatch(place.scripts, place.open().identity, place.directory)
 
     def test_lost(self, place: Place) -> None:
         """A system that is gone is reported with what was last seen of it."""
@@ -117,12 +115,10 @@ class TestWatch:
             place.scripts.keys.named("cursors"),
             mapping={"exchange_records": 1_234, "state_records": 56},
         )
-        watch.tick()
+        watch.look()
         place.scripts.client.flushall()
-        watch.tick()
-        self.now_s += 0.6
         with pytest.raises(ForeignSystem, match="is gone from the server") as caught:
-            watch.tick()
+            watch.look()
         assert "with 1,234 orders and 56 fills" in str(caught.value)
         assert "It was last seen at 20" in str(caught.value)
 

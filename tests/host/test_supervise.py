@@ -37,7 +37,7 @@ class Nursery:
 
     def add(self, name: str, *arguments: str) -> None:
         """Start a child; one that runs on is ready for signals when this returns."""
-        self.supervisor.add(name, *arguments)
+        self.supervisor.add(name, *arguments, finishes=name.startswith("publisher"))
         if arguments[0] != "exit":
             wait_for("the child", lambda: "ready" in self.supervisor.output(name))
 
@@ -64,7 +64,7 @@ def nursery(tmp_path: Path) -> Iterator[Nursery]:
 
 
 def test_a_child_that_finishes_is_not_restarted(nursery: Nursery) -> None:
-    """Exit status 0 ends a child for good, and its kind has finished when all of them have."""
+    """Exit status 0 ends a child that may finish; its kind has finished when all of them have."""
     nursery.add("publisher-1", "exit", "0")
     nursery.add("publisher-2", "wait")
     nursery.tick_until_noted(1)
@@ -76,6 +76,23 @@ def test_a_child_that_finishes_is_not_restarted(nursery: Nursery) -> None:
     nursery.supervisor.stop("publisher")
     assert nursery.supervisor.finished("publisher")
     assert not nursery.supervisor.finished("maker")
+
+
+@pytest.mark.parametrize(("name", "status"), [("maker-1", "0"), ("publisher-1", "143")])
+def test_whatever_was_not_stopped_from_here_is_restarted(
+    nursery: Nursery, name: str, status: str
+) -> None:
+    """A child that a signal from elsewhere has stopped in order is restarted, and so noted."""
+    nursery.add(name, "exit", status)
+    nursery.tick_until_noted(1)
+    assert f"{name} ended (" in nursery.supervisor.notes[0]
+    assert ("by a signal from elsewhere" in nursery.supervisor.notes[0]) is (status == "143")
+    assert nursery.supervisor.wanted == [name]
+    nursery.now += LONGEST_DELAY_S
+    nursery.supervisor.tick()
+    assert nursery.supervisor.restarts == {name: 1}
+    nursery.supervisor.stop("")
+    assert nursery.supervisor.wanted == []
 
 
 def test_a_child_that_cannot_live_is_restarted_with_backoff(nursery: Nursery) -> None:

@@ -41,6 +41,7 @@ CLOCKS_AND_CHANCE = {
     ("lab.bench.load", "random"): "the benchmark's orders: each run sends the same",
     ("lab.bench.rivals.common", "random"): "the alternatives' orders: each run sends the same",
     ("lab.bench.probe", "random"): "the instants of a Poisson process: seeded",
+    ("host.presence", "secrets"): "a name that no other `mm up` of the system has",
     ("orders.resume", "secrets"): "order ids that no earlier run has used",
     ("store.identity", "secrets"): "the id of a new system",
     ("store.presence", "secrets"): "a word that tells one start of a process from another",
@@ -118,7 +119,8 @@ def sample_story(world: World) -> None:
     world.scripts.commit(100)
     world.client.xadd(world.keys.named("fills"), {"BBB-7": "buy 1 101 c1 o9 BBB-1 1"})
     world.scripts.commit(100)
-    world.beat("maker-1", first=True, server_run="r1", fields={"restarts": "0"})
+    fields = {"restarts": "0", "wants": "-", "place": "here"}
+    world.beat("maker-1", first=True, server_run="r1", fields=fields)
 
 
 def test_documented_fields_are_those_stored(fake: Fake) -> None:

@@ -76,7 +76,12 @@ class RunningSystem:
 
     def pids(self) -> dict[str, int]:
         """The pids of the children by name, as their heartbeats have them."""
-        return {row["name"]: int(row["pid"]) for row in self.status().get("processes", [])}
+        rows = self.status().get("processes", [])
+        return {
+            row["name"]: int(row["pid"])
+            for row in rows
+            if row["kind"] != "up" and row["pid"] is not None
+        }
 
     def server_pid(self) -> int:
         """The server's pid."""

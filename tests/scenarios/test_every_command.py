@@ -442,7 +442,6 @@ def test_too_long_a_path() -> None:
         assert_words(run("up", "--headless", "--duration", "1", "--data-dir", str(link)), 0)
 
 
-@pytest.mark.xfail(reason="mm up does not refuse a foreign directory yet", strict=False)
 def test_a_foreign_directory() -> None:
     """A directory that holds something else is refused and left as it is."""
     with short_directory() as place:

@@ -175,7 +175,7 @@ def test_no_password_leaves_its_url(server: str) -> None:
         )
         try:
             wait_for("fills", lambda: execute(client, "XLEN", "{mm}:fills"), 60)
-            wait_for("all processes", lambda: len(pids_of(client)) == 5, 60)
+            wait_for("all processes", lambda: len(pids_of(client)) == 6, 60)
             pids = pids_of(client)
             lines = [Path(f"/proc/{pid}/cmdline").read_text() for pid in pids]
         finally:

@@ -50,7 +50,9 @@ def test_cursors_and_processes(fake_world: World) -> None:
     fake_world.beat("maker-1", 3, pid=12, fields={"restarts": "4"})
     found = take_snapshot(fake_world.scripts)
     assert found.cursors == Cursors(found.streams["orders"].last_id, 1, "0-0", 0)
-    assert found.processes == {"maker-1": ProcessInfo("maker", found.now_ms, 3, 0, 12, 4)}
+    assert found.processes == {
+        "maker-1": ProcessInfo("maker", found.now_ms, 3, 0, 12, 4, found.now_ms)
+    }
 
 
 def test_a_process_whose_hash_has_expired(fake_world: World) -> None:
