@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import ClassVar
 
-from mm.process import Consumer
+from mm.process import Consumer, seconds_to_expiry
 from mm.store import Matched
 
 #: The most orders that one atomic step matches.
@@ -14,9 +15,14 @@ BATCH = 1_000
 #: The longest pause is the time of a commit, a survey and the placements. A step with one order
 #: delays the next order by nothing.
 REST_PER_ORDER_S, LONGEST_REST_S = 0.000_004, 0.003_5
-#: After a step with at most this many orders the next two calls wait in the server. After a larger
-#: step the next call is sent when the reply has been read and the pause is over.
-FEW = 1
+#: Calls that wait in the server while orders are few. Each matches the orders of one turn of the
+#: server, and this process reads the replies later.
+CALLS = 64
+#: At most so many orders a reply are few. After more of them no call waits, and this process
+#: decides when the next orders are matched.
+FEW = 2
+#: Pause after few orders. It delays no order, since calls wait in the server meanwhile.
+REST_AFTER_FEW_S = 0.01
 
 
 class Exchange(Consumer):
@@ -29,27 +35,34 @@ class Exchange(Consumer):
     script: ClassVar[str] = "match"
     stream: ClassVar[str] = "orders"
     batch: ClassVar[int] = BATCH
-    _to_expiry_ms: int | None = None
-    _few = True
+    _calls_wanted = 1
+    _expiry_s: float | None = None
 
     def step(self, wait_ms: int = 0) -> bool:
         """Match the next orders; wait for one up to ``wait_ms``, but not past the next expiry."""
-        if wait_ms <= 0 or self._more:
-            self._record(self.scripts.match(BATCH))
-            return self._more
-        if self._to_expiry_ms is not None:
-            wait_ms = min(wait_ms, max(self._to_expiry_ms, 1))
-        replies = self.await_replies(wait_ms, second=self._few)
-        before = self.count
+        before, replies = self.count, [None]
+        more, self._more = self._more, False
+        if wait_ms > 0 and not more and (self._calls_wanted or self.waiting):
+            if self._expiry_s is not None:
+                to_expiry_ms = int(1000 * (self._expiry_s - time.monotonic()))
+                wait_ms = min(wait_ms, max(to_expiry_ms, 1))
+            replies = self.await_replies(wait_ms, self._calls_wanted)
         for reply in replies:
             self._record(self.scripts.match(BATCH, reply))
-        self._few = self.count - before <= FEW
-        if not replies:
-            self._release_due()
+        self._choose_calls(self.count - before, len(replies))
+        if self._expiry_s is None or self._expiry_s <= time.monotonic():
+            self.release_expired()
         return self._more
 
+    def _choose_calls(self, orders: int, replies: int) -> None:
+        """Many calls wait while orders are few, none while they are many, and one in between."""
+        if orders > FEW * replies:
+            self._calls_wanted = 0
+        elif orders or not self._calls_wanted:
+            self._calls_wanted = CALLS if self._calls_wanted else 1
+
     def _record(self, done: Matched) -> None:
-        self._cursor, self._more = done.cursor, done.more
+        self._more = self._more or done.more
         self.count += done.orders
         if done.orders:
             self.done["orders"] += done.orders
@@ -64,16 +77,19 @@ class Exchange(Consumer):
                 done.rejected,
                 done.cursor,
             )
-        self._to_expiry_ms = None
-        if done.next_expiry_ms:
-            self._to_expiry_ms = done.next_expiry_ms - done.now_ms
-            if self._to_expiry_ms <= 0:
-                self._release_due()
+        self._expect_expiry(seconds_to_expiry(done))
 
-    def _release_due(self) -> None:
-        self._to_expiry_ms = None
-        self.release_expired()
+    def release_expired(self) -> float | None:
+        """Release and announce what is past its deadline, and note the next deadline."""
+        seconds = super().release_expired()
+        self._expect_expiry(seconds)
+        return seconds
+
+    def _expect_expiry(self, seconds: float | None) -> None:
+        self._expiry_s = None if seconds is None else time.monotonic() + seconds
 
     def rest_s(self, done: int, more: bool) -> float:
-        """The time that the state service and the makers need; longer after a larger step."""
-        return 0.0 if self.waiting else min(done * REST_PER_ORDER_S, LONGEST_REST_S)
+        """The time that makers need after many orders; one in which replies gather after few."""
+        if not self.waiting:
+            return min(done * REST_PER_ORDER_S, LONGEST_REST_S)
+        return REST_AFTER_FEW_S if done and self.waiting > CALLS // 2 else 0.0

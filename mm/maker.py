@@ -17,21 +17,19 @@ from typing import ClassVar
 from mm.errors import ProposalRefused
 from mm.market import Config, Placement, Position, Proposal, Trigger, quote_prices
 from mm.process import Process
-from mm.store import Scripts, Survey, SurveyRow, execute, send_pipeline, text
+from mm.store import Scripts, Survey, SurveyRow
 
 #: The most symbols of one survey.
 SURVEY_SYMBOLS = 500
-#: The most own symbols that are surveyed in the same round trip as the wait for an update. Under
-#: load the new quote is then placed before the next orders are matched.
-SURVEY_AHEAD_SYMBOLS = 64
+#: A maker of at most so many symbols names them when it waits for an update, so that the survey
+#: leaves out the symbols of other makers.
+NAMED_SYMBOLS = 64
 #: Seconds from one look at all own symbols to the next, with or without an update.
 RECONCILE_S = 1.0
 #: Pause after having quoted, so that one quote answers all fills of a symbol during the pause. It
 #: is longer after fewer than ``FEW`` quotes, when the load is low.
 FEW = 5
-REST_AFTER_FEW_S, REST_AFTER_MANY_S = 0.02, 0.006
-#: The most stream entries of one read; the rest waits for the next step.
-READ_ENTRIES = 1_000
+REST_AFTER_FEW_S, REST_AFTER_MANY_S = 0.005, 0.006
 
 
 def owner(symbol: str, makers: Sequence[str]) -> str:
@@ -69,14 +67,14 @@ class Maker(Process):
 
     kind: ClassVar[str] = "maker"
     reconcile_s: float = RECONCILE_S
-    _heard_id: str | None = None
+    _cursor: str | None = None
     _next_reconcile = 0.0
     _known: Config | None = None
 
     def attach(self, scripts: Scripts) -> None:
         """Use these scripts from now on; the next step looks at all own symbols."""
         super().attach(scripts)
-        self._heard_id = None
+        self._cursor = None
         self._next_reconcile = 0.0
         self._known = None
 
@@ -88,44 +86,29 @@ class Maker(Process):
         return self._known
 
     def step(self, wait_ms: int = 0) -> bool:
-        """Read updates, survey the symbols that they name, and place the quotes that follow."""
-        heard, more, seen = self._listen(wait_ms)
-        look = self._mine(sorted(heard))
-        if time.monotonic() >= self._next_reconcile:
-            self._next_reconcile = time.monotonic() + self.reconcile_s
-            look = self._mine(symbol.name for symbol in self.config.symbols)
-        if seen is not None:
-            self.act(seen)
-            look = [name for name in look if name not in seen.rows]
-        elif heard:
-            # A fill of another maker's symbol may have freed exposure for an own one.
-            look = look or [""]
-        for start in range(0, len(look), SURVEY_SYMBOLS):
-            self.act(self.scripts.survey(look[start : start + SURVEY_SYMBOLS]))
-        return more
+        """Survey the symbols that have new positions, and place the quotes that follow.
 
-    def _listen(self, wait_ms: int) -> tuple[set[str], bool, Survey | None]:
-        """The symbols with new updates, whether more updates wait, and a survey if it waited."""
-        client, stream = self.scripts.client, self.keys.named("positions")
-        if self._heard_id is None:
-            # The end of the stream is read before all symbols are surveyed, so that an update in
-            # between is seen twice rather than not at all.
-            last = execute(client, "XREVRANGE", stream, "+", "-", "COUNT", 1)
-            self._heard_id = text(last[0][0]) if last else "0-0"
-            return set(), False, None
-        seen = None
-        if wait_ms > 0:
-            ahead = self._mine(symbol.name for symbol in self.config.symbols)[:SURVEY_AHEAD_SYMBOLS]
-            reply, seen = self.scripts.survey_after(self._heard_id, wait_ms, READ_ENTRIES, ahead)
-        else:
-            read = ("XREAD", "COUNT", READ_ENTRIES, "STREAMS", stream, self._heard_id)
-            (reply,) = send_pipeline(client, [read])
-        if not reply:
-            return set(), False, seen
-        ((_, entries),) = reply
-        self._heard_id = text(entries[-1][0])
-        heard = {text(symbol) for _, fields in entries for symbol in fields[::2]}
-        return heard, len(entries) == READ_ENTRIES, seen
+        Waits up to ``wait_ms`` for a new position. At times it surveys all own symbols instead.
+        """
+        own = self._mine(symbol.name for symbol in self.config.symbols)
+        if self._cursor is None or time.monotonic() >= self._next_reconcile:
+            self._next_reconcile = time.monotonic() + self.reconcile_s
+            self._reconcile(own)
+            return False
+        named = own if len(own) <= NAMED_SYMBOLS else []
+        survey = self.scripts.survey_updated(self._cursor, wait_ms, named)
+        self._cursor = survey.cursor
+        self.act(survey)
+        return survey.more
+
+    def _reconcile(self, own: Sequence[str]) -> None:
+        cursor = None
+        for start in range(0, max(len(own), 1), SURVEY_SYMBOLS):
+            survey = self.scripts.survey(own[start : start + SURVEY_SYMBOLS])
+            # An update between two surveys is heard twice rather than not at all.
+            cursor = cursor or survey.cursor
+            self.act(survey)
+        self._cursor = cursor
 
     def rest_s(self, done: int, more: bool) -> float:
         """A short time in which the next committed positions gather."""

@@ -22,7 +22,9 @@ from mm.backoff import Backoff
 from mm.errors import DurabilityRefused, SystemRefused, Unavailable
 from mm.market import Config, Durability, check_id
 from mm.store import (
+    Expired,
     Keys,
+    Matched,
     Presence,
     Scripts,
     WaitingCalls,
@@ -35,6 +37,8 @@ from mm.store import (
 BEAT_S = 0.5
 #: Longest wait inside one step, so that heartbeats and a stop are never late.
 WAIT_MS = 250
+#: The longest wait of a call in the server. Then the script runs once without an entry.
+BLOCK_MS = 10_000
 #: Shorter pauses are not made: the operating system's timer would make them several times longer.
 LEAST_REST_S = 0.0005
 #: The longest delay is short, since expired exposure must be released within 1 s of the server's
@@ -44,6 +48,11 @@ FIRST_RETRY_S, LONGEST_RETRY_S = 0.05, 0.5
 DURABILITY_CHECK_BEATS = 4
 #: Heartbeats from one summary in the log to the next. Single steps are logged only as details.
 SUMMARY_BEATS = 20
+
+
+def seconds_to_expiry(done: Matched | Expired) -> float | None:
+    """The seconds from a script's run to the next deadline, None when no quote is active."""
+    return (done.next_expiry_ms - done.now_ms) / 1000 if done.next_expiry_ms else None
 
 
 class Process(ABC):
@@ -158,15 +167,18 @@ class Process(ABC):
             self.log.info("done %s", counts)
             self.done.clear()
 
-    def release_expired(self) -> None:
-        """Release and announce what is past its deadline, and log it."""
-        more = True
-        while more:
+    def release_expired(self) -> float | None:
+        """Release and announce what is past its deadline, and log it.
+
+        Returns the seconds to the next deadline, None when no quote is active.
+        """
+        while True:
             done = self.scripts.expire()
-            more = done.more
             for quote_id in done.quote_ids:
                 self.done["expired"] += 1
                 self.log.debug("expired quote=%s", quote_id)
+            if not done.more:
+                return seconds_to_expiry(done)
 
     def _check_durability(self) -> None:
         # An operator can change the settings of a running server.
@@ -245,15 +257,14 @@ class Process(ABC):
 class Consumer(Process):
     """A process whose step runs one script over the next records of a stream.
 
-    Calls of the script wait in the server (:class:`~mm.store.WaitingCalls`). The cursor of this
-    object only sets where to start waiting; the real cursor is stored in Redis.
+    Calls of the script wait in the server (:class:`~mm.store.WaitingCalls`), so that the server
+    processes what comes while this process sleeps. Where the script goes on is stored in Redis.
     """
 
     #: The script, the stream that it reads, and the most records of one step.
     script: ClassVar[str]
     stream: ClassVar[str]
     batch: ClassVar[int]
-    _cursor = "0-0"
     _more = False
     _calls: WaitingCalls | None = None
 
@@ -264,21 +275,17 @@ class Consumer(Process):
         self._more = False
 
     @property
-    def waiting(self) -> bool:
-        """Whether a call of the script waits in the server."""
-        return self._calls is not None and self._calls.pending > 0
+    def waiting(self) -> int:
+        """How many replies of calls in the server are still to come."""
+        return 0 if self._calls is None else self._calls.pending
 
-    def await_replies(self, wait_ms: int, second: bool = False) -> list[Any]:
-        """The script's replies once the stream has new entries; empty after ``wait_ms``.
+    def await_replies(self, wait_ms: int, calls: int) -> list[Any]:
+        """The script's replies that have come; empty when none comes within ``wait_ms``.
 
-        With ``second`` another call waits behind the first one. It handles entries that arrive
-        while this process reads the first reply.
+        When at most half of them wait it sends calls again, so that ``calls`` wait.
         """
         if self._calls is None:
-            block_ms = max(wait_ms, WAIT_MS)
-            self._calls = self.scripts.waiting_calls(self.script, self.stream, block_ms, self.batch)
-        if not self._calls.pending:
-            self._calls.start(self._cursor)
-        if second and self._calls.pending == 1:
-            self._calls.start_second()
-        return self._calls.replies(wait_ms / 1000 if wait_ms < WAIT_MS else None)
+            self._calls = self.scripts.waiting_calls(self.script, self.stream, BLOCK_MS, self.batch)
+        if self._calls.pending <= calls // 2:
+            self._calls.start(calls - self._calls.pending)
+        return self._calls.replies(wait_ms / 1000)

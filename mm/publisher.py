@@ -167,9 +167,9 @@ class Publisher(Process):
         super().close()
         self._end_when_due()
 
-    def release_expired(self) -> None:
+    def release_expired(self) -> float | None:
         """Do nothing: a publisher does not touch exposure."""
-        return
+        return None
 
     def step(self, wait_ms: int = 0) -> bool:
         """Send the orders that are due and count reports. Wait up to ``wait_ms`` for either."""

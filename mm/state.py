@@ -9,9 +9,11 @@ from mm.store import Committed
 
 #: The most fills that one atomic step applies.
 BATCH = 1_000
-#: Pause after a step with few fills: fills that arrive during the pause are applied together,
-#: which saves work. After many fills there is no pause, since makers wait for the next commit.
-FEW, REST_AFTER_FEW_S = 50, 0.02
+#: Calls that wait in the server: the fills of so many steps of the exchange are committed, each
+#: within the same turn of the server, before this process must read the replies.
+CALLS = 64
+#: Pause after a step. It delays no commit, since calls wait in the server meanwhile.
+REST_S = 0.01
 
 
 class StateService(Consumer):
@@ -28,14 +30,15 @@ class StateService(Consumer):
     def step(self, wait_ms: int = 0) -> bool:
         """Commit the next fills; wait up to ``wait_ms`` for one."""
         if wait_ms <= 0 or self._more:
+            self._more = False
             self._record(self.scripts.commit(BATCH))
         else:
-            for reply in self.await_replies(wait_ms):
+            for reply in self.await_replies(wait_ms, CALLS):
                 self._record(self.scripts.commit(BATCH, reply))
         return self._more
 
     def _record(self, done: Committed) -> None:
-        self._cursor, self._more = done.cursor, done.more
+        self._more = self._more or done.more
         self.count += done.fills
         if done.versions:
             self.done["fills"] += done.fills
@@ -44,5 +47,5 @@ class StateService(Consumer):
             self.log.error("HALTED symbol=%s integrity error: %s", symbol, why)
 
     def rest_s(self, done: int, more: bool) -> float:
-        """A short time in which the next fills gather, unless more are ready."""
-        return REST_AFTER_FEW_S if 0 < done < FEW and not more else 0.0
+        """A time in which replies gather, as long as enough calls wait in the server."""
+        return REST_S if done and not more and self.waiting > CALLS // 2 else 0.0

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from mm.exchange import LONGEST_REST_S, REST_PER_ORDER_S
 from tests.kit import MakeWorld, Real, World, assert_sound, small_config, wait_for
 
 
@@ -44,10 +45,17 @@ def test_blocked_step(real_backend: Real) -> None:
     """An order wakes the exchange inside the very step that waits for it."""
     world = World(real_backend, small_config())
     exchange = world.exchange()
-    exchange.step()
+    exchange.step(1)
     thread = threading.Thread(target=exchange.step, args=(9_000,))
     thread.start()
     wait_for("the wait", lambda: world.client.info("clients")["blocked_clients"] == 1)
     world.send(world.order())
     thread.join()
     assert exchange.count == 1
+
+
+def test_rest_after_many_orders(world: World) -> None:
+    """The pause after many orders grows with them, up to a longest one."""
+    exchange = world.exchange()
+    assert exchange.rest_s(30, False) == 30 * REST_PER_ORDER_S
+    assert exchange.rest_s(100_000, True) == LONGEST_REST_S

@@ -1,22 +1,26 @@
 #!lua flags=no-writes
 -- Read what a maker needs to decide whether to quote: its symbols, and whom exposure can serve.
 --
--- KEYS   exposure expiry waiting:bid waiting:ask symbol:* position:* quote:* reservation:*
--- ARGV   symbols, at most 1,000
--- REPLY  {now_ms, {row, ...}, {symbol, ...}}: a row is {symbol, fill_seq, quote_version, halted(0/1),
---        position_version, net_lots, last_price_ticks, waiting(0/1), quote's position_version or -1,
---        quote's expires_ms or 0}; the last list is the waiting symbols, asked for or not, for
---        which at least one more lot is free now, in the order of the queues; each has a row too
+-- KEYS   exposure expiry waiting:bid waiting:ask positions symbol:* position:* quote:* reservation:*
+-- ARGV   1 cursor: the id of a position update, or - for all symbols  2 max_updates: integer > 0
+--        3 ... symbols, at most 1,000. With a cursor only those are surveyed that updates after it
+--        name, up to max_updates (an entry is never split); if no symbol is given, all that they name
+-- REPLY  {now_ms, {row, ...}, {symbol, ...}, cursor, more(0/1)}: a row is {symbol, fill_seq,
+--        quote_version, halted(0/1), position_version, net_lots, last_price_ticks, waiting(0/1),
+--        quote's position_version or -1, quote's expires_ms or 0}; the symbols are the waiting ones,
+--        asked for or not, for which at least one more lot is free now, in the order of the queues;
+--        each has a row too; cursor is the id of the newest update that the rows take into account
 -- ERRORS none. An unknown symbol has no row
 -- EMITS  nothing
 
 -- INCLUDE base
+-- INCLUDE streams
 -- INCLUDE exposure
 -- INCLUDE expiry
 -- INCLUDE waiting
 local exposure_key, expiry_key, waiting_bid, waiting_ask = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local symbol_prefix, position_prefix, quote_prefix = KEYS[5], KEYS[6], KEYS[7]
-local reservation_prefix = KEYS[8]
+local positions_key, symbol_prefix, position_prefix = KEYS[5], KEYS[6], KEYS[7]
+local quote_prefix, reservation_prefix = KEYS[8], KEYS[9]
 
 local now = now_ms()
 local exposure = load_exposure(exposure_key) or { limit = 0, bid = 0, ask = 0 }
@@ -37,14 +41,34 @@ walk_queue(waiting_bid, reservation_prefix, 'bid', free_units(exposure, 'bid', d
 walk_queue(waiting_ask, reservation_prefix, 'ask', free_units(exposure, 'ask', due_total.ask), ended,
   list_servable)
 
+-- updated_symbols(entries, wanted) -> the symbols that the updates name; if any is wanted, only these
+local function updated_symbols(entries, wanted)
+  local is_wanted, found = {}, {}
+  for _, symbol in ipairs(#entries > 0 and wanted or {}) do
+    is_wanted[symbol] = true
+  end
+  for _, entry in ipairs(entries) do
+    for index = 1, #entry[2], 2 do
+      local symbol = entry[2][index]
+      if #wanted == 0 or is_wanted[symbol] then
+        found[#found + 1] = symbol
+      end
+    end
+  end
+  return found
+end
+
 local rows, done = {}, {}
 local function add_row(symbol)
-  local fill_seq, quote_version, halted = unpack(redis.call('HMGET', symbol_prefix .. symbol,
-    'fill_seq', 'quote_version', 'halted'))
-  if not fill_seq or done[symbol] then
+  if done[symbol] then
     return
   end
   done[symbol] = true
+  local fill_seq, quote_version, halted = unpack(redis.call('HMGET', symbol_prefix .. symbol,
+    'fill_seq', 'quote_version', 'halted'))
+  if not fill_seq then
+    return
+  end
   local position_version, net_lots, last_ticks = unpack(redis.call('HMGET',
     position_prefix .. symbol, 'position_version', 'net_lots', 'last_price_ticks'))
   local quoted_version, expires_ms = unpack(redis.call('HMGET', quote_prefix .. symbol,
@@ -54,10 +78,20 @@ local function add_row(symbol)
   rows[#rows + 1] = { symbol, fill_seq, quote_version, halted and 1 or 0, position_version, net_lots,
     last_ticks, waits and 1 or 0, live and quoted_version or '-1', live and expires_ms or '0' }
 end
-for _, symbol in ipairs(ARGV) do
+local cursor, asked, more = ARGV[1], { unpack(ARGV, 3) }, false
+if cursor == '-' then
+  local newest = redis.call('XREVRANGE', positions_key, '+', '-', 'COUNT', 1)[1]
+  cursor = newest and newest[1] or '0-0'
+else
+  local entries, count
+  entries, count, more = next_entries(positions_key, cursor, tonumber(ARGV[2]))
+  cursor = count > 0 and entries[#entries][1] or cursor
+  asked = updated_symbols(entries, asked)
+end
+for _, symbol in ipairs(asked) do
   add_row(symbol)
 end
 for _, symbol in ipairs(servable) do
   add_row(symbol)
 end
-return { now, rows, servable }
+return { now, rows, servable, cursor, more and 1 or 0 }

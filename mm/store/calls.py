@@ -9,8 +9,12 @@ import redis
 from redis.exceptions import ResponseError
 
 
-def send_pipeline(client: redis.Redis, commands: Sequence[Sequence[str | int]]) -> list[Any]:
+def send_pipeline(
+    client: redis.Redis, commands: Sequence[Sequence[str | int]], replies: int | None = None
+) -> list[Any]:
     """Send the commands in one round trip; the server's replies in order.
+
+    ``replies`` is how many there are if not one for each command.
 
     An error reply is an exception object in the list. After a ConnectionError or TimeoutError any
     of the commands may have run. A redis-py pipeline does the same at two to three times the
@@ -20,7 +24,7 @@ def send_pipeline(client: redis.Redis, commands: Sequence[Sequence[str | int]]) 
     connection: Any = pool.get_connection()
     try:
         connection.send_packed_command(connection.pack_commands(commands))
-        return [_reply(connection) for _ in commands]
+        return [_reply(connection) for _ in range(len(commands) if replies is None else replies)]
     except BaseException:
         # An unread reply must not become the answer to the next command.
         connection.disconnect()
@@ -39,56 +43,45 @@ def _reply(connection: Any) -> Any:
 class WaitingCalls:
     """Calls of one script that wait inside the server, each behind a blocking read of a stream.
 
-    The server runs a call as soon as the stream gets an entry, or after ``wait_ms``. No round trip
-    lies between the entry and the call, and one fsync covers both. The server does not send the
-    entries that the read found (``CLIENT REPLY SKIP``), since the script reads them itself. The
-    calls have a connection of their own. ``pending`` is how many of them wait.
+    The server runs the next call as soon as the stream gets an entry, or after ``wait_ms``. No
+    round trip lies between the entry and the call, one fsync covers both, and the process that sent
+    the calls need not be awake. The server does not send the entries that the read found (``CLIENT
+    REPLY SKIP``), since the script reads them itself. The calls have a connection of their own.
+    ``pending`` is how many replies are still to come.
     """
 
     def __init__(
         self, client: redis.Redis, stream: str, wait_ms: int, script: Sequence[str | int]
     ) -> None:
         self._connection: Any = client.connection_pool.get_connection()
-        self._read = ("XREAD", "COUNT", 1, "BLOCK", wait_ms, "STREAMS", stream)
-        self._script = script
-        self._second = self._packed([script, *self._waiting("$")])
+        read = ("XREAD", "COUNT", 1, "BLOCK", wait_ms, "STREAMS", stream, "$")
+        self._call = self._packed([script])
+        self._waiting_call = self._packed([("CLIENT", "REPLY", "SKIP"), read, script])
         self.pending = 0
 
-    def _waiting(self, cursor: str) -> list[Sequence[str | int]]:
-        return [("CLIENT", "REPLY", "SKIP"), (*self._read, cursor), self._script]
+    def _packed(self, commands: Sequence[Sequence[str | int]]) -> bytes:
+        return b"".join(self._connection.pack_commands(commands))
 
-    def _packed(self, commands: Sequence[Sequence[str | int]]) -> Any:
-        return self._connection.pack_commands(commands)
+    def start(self, waiting: int) -> None:
+        """Send a call that does not wait, and this many that wait, one after the other.
 
-    def start(self, cursor: str) -> None:
-        """Send a call that waits for an entry after ``cursor``; no other call may be waiting."""
-        assert not self.pending
-        self._connection.send_packed_command(self._packed(self._waiting(cursor)))
-        self.pending = 1
-
-    def start_second(self) -> None:
-        """Send a second call, which waits for the entries that come after the first one has run.
-
-        The server also runs the script once before this call waits, in the same turn. So an entry
-        that came after the first call ran and before this one waits is processed too.
+        Each waits for the entries that come after the call before it has run. So no entry is left
+        between two calls, nor between the last call of before and the first one of these.
         """
-        assert self.pending == 1
-        self._connection.send_packed_command(self._second)
-        self.pending = 2
+        self._connection.send_packed_command([self._call + waiting * self._waiting_call])
+        self.pending += waiting + 1
 
-    def replies(self, timeout_s: float | None = None) -> list[Any]:
-        """The reply of the first call, and with a second call that of the run before its wait.
+    def replies(self, timeout_s: float) -> list[Any]:
+        """The replies that have come, oldest first; waits ``timeout_s`` seconds for the first one.
 
-        An error reply is an exception object. The list is empty when no reply comes within
-        ``timeout_s`` seconds; None waits as long as the socket does. Raises ConnectionError and
-        TimeoutError.
+        An error reply is an exception object. The list is empty when none came in time. Raises
+        ConnectionError and TimeoutError.
         """
-        assert self.pending
-        if timeout_s is not None and not self._connection.can_read(timeout=timeout_s):
-            return []
-        replies = [_reply(self._connection) for _ in range(self.pending)]
-        self.pending -= 1
-        return replies
+        found: list[Any] = []
+        while self.pending and self._connection.can_read(timeout=0 if found else timeout_s):
+            found.append(_reply(self._connection))
+            self.pending -= 1
+        return found
 
 
 def text(value: Any) -> str:

@@ -59,8 +59,14 @@ class SurveyRow:
 
 @dataclass(frozen=True)
 class Survey:
-    """The surveyed rows by symbol, and the waiting symbols that can be served, in order."""
+    """The surveyed rows by symbol, and the waiting symbols that can be served, in order.
+
+    ``cursor`` is the id of the newest position update that the rows take into account; ``more``
+    says that there are newer ones.
+    """
 
     now_ms: int
     rows: dict[str, SurveyRow]
     servable: list[str]
+    cursor: str
+    more: bool

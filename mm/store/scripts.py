@@ -22,6 +22,9 @@ from mm.store.lua import assembled, key_names
 from mm.store.refusals import heartbeat_refusal, setup_refusal
 from mm.store.replies import Committed, Expired, Matched, Survey, SurveyRow
 
+#: The most position updates that one survey reads, apart from an entry that has more.
+SURVEY_UPDATES = 500
+
 
 class Scripts:
     """The scripts, bound to one client and one set of keys.
@@ -166,26 +169,28 @@ class Scripts:
 
     def survey(self, symbols: Sequence[str]) -> Survey:
         """What a maker needs to know of these symbols, and which waiting symbols can be served."""
-        return self._surveyed(self.call("survey", *symbols))
+        return self._surveyed(self.call("survey", "-", SURVEY_UPDATES, *symbols))
 
-    def survey_after(
-        self, cursor: str, wait_ms: int, max_entries: int, symbols: Sequence[str]
-    ) -> tuple[Any, Survey]:
-        """Wait for committed updates after ``cursor``, read up to ``max_entries``, and survey.
+    def survey_updated(self, cursor: str, wait_ms: int, symbols: Sequence[str]) -> Survey:
+        """A survey of those symbols that position updates after ``cursor`` name.
 
-        Returns the reply of XREAD and the survey. The blocking read and the script are sent
-        together, so no round trip lies between the two.
+        With no symbols it is one of all that they name. It waits up to ``wait_ms`` for an update.
+        The blocking read and the script are sent together, and the server does not send what the
+        read found, since the script reads it itself.
         """
+        args: list[str | int] = [cursor, SURVEY_UPDATES, *symbols]
+        if wait_ms <= 0:
+            return self._surveyed(self.call("survey", *args))
         where = ("BLOCK", wait_ms, "STREAMS", self.keys.named("positions"), cursor)
-        script = ("EVALSHA", *self._words("survey", symbols))
-        heard, reply = send_pipeline(self.client, [("XREAD", "COUNT", max_entries, *where), script])
-        if isinstance(heard, Exception):
-            raise heard
-        return heard, self._surveyed(self._done("survey", reply, *symbols))
+        script = ("EVALSHA", *self._words("survey", args))
+        silent = ("CLIENT", "REPLY", "SKIP")
+        commands = [silent, ("XREAD", "COUNT", 1, *where), script]
+        (reply,) = send_pipeline(self.client, commands, replies=1)
+        return self._surveyed(self._done("survey", reply, *args))
 
     @staticmethod
     def _surveyed(reply: Any) -> Survey:
-        now, rows, servable = reply
+        now, rows, servable, cursor, more = reply
         result: dict[str, SurveyRow] = {}
         for row in rows:
             symbol, seq, version, halted, committed, net, price, waits, based, expires = row
@@ -201,7 +206,7 @@ class Scripts:
                 int(based),
                 int(expires),
             )
-        return Survey(now, result, [text(one) for one in servable])
+        return Survey(now, result, [text(one) for one in servable], text(cursor), more == 1)
 
     def heartbeat(self, beat: Beat, live_ms: int = LIVE_MS) -> tuple[int, list[str]]:
         """Record that a process lives.

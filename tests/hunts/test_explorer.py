@@ -114,7 +114,7 @@ def test_a_world_is_explored_to_its_end() -> None:
     found = explore(spec, 100_000)
     assert not found.violation, "\n".join([found.violation, *explained(spec, found.trace)])
     assert found.complete
-    assert explore(spec, 100_000).states == found.states > 90
+    assert explore(spec, 100_000).states == found.states > 50
 
 
 @pytest.mark.parametrize("what", BREAKS)

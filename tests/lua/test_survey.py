@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from mm.store import SurveyRow, execute
-from tests.kit import Fake, MakeWorld, World, small_config
+from tests.kit import Fake, MakeWorld, Real, World, small_config
 
 TTL = 150
 
@@ -135,3 +137,61 @@ class TestServable:
             world.propose(name)
         world.propose("AAA", bid_lots=0, ask_lots=0)
         assert world.scripts.survey([]).servable == world.names[1:65]
+
+
+class TestUpdates:
+    """A survey after a cursor, of the symbols that position updates name."""
+
+    @pytest.fixture
+    def traded(self, make_world: MakeWorld) -> World:
+        """Three quoted symbols; BBB has traded and is committed, and then CCC."""
+        world = make_world(3, 100)
+        for name in world.names:
+            world.propose(name)
+        for name in ("BBB", "CCC"):
+            world.trade(world.order("sell", 1, symbol=name))
+            world.scripts.commit(10)
+        return world
+
+    def test_only_what_was_updated(self, traded: World) -> None:
+        """Rows are those of the named symbols that have updates; without names, of all of these."""
+        survey = traded.scripts.survey_updated("0-0", 0, ["AAA", "CCC"])
+        assert (list(survey.rows), survey.more) == (["CCC"], False)
+        assert survey.rows["CCC"].position_version == 1
+        assert list(traded.scripts.survey_updated("0-0", 0, []).rows) == ["BBB", "CCC"]
+        assert survey.cursor == traded.stream("positions")[-1][0]
+
+    def test_goes_on_at_the_cursor(self, traded: World) -> None:
+        """What was surveyed is not surveyed again, and nothing is left out."""
+        cursor = traded.scripts.survey(["AAA"]).cursor
+        assert cursor == traded.stream("positions")[-1][0]
+        after = traded.scripts.survey_updated(cursor, 0, traded.names)
+        assert (after.rows, after.cursor) == ({}, cursor)
+        traded.trade(traded.order("sell", 1, symbol="AAA"))
+        traded.scripts.commit(10)
+        assert list(traded.scripts.survey_updated(cursor, 0, traded.names).rows) == ["AAA"]
+
+    def test_at_most_so_many_updates(self, traded: World) -> None:
+        """A survey that reads as many updates as it may says that there are more."""
+        _, rows, _, cursor, more = traded.scripts.call("survey", "0-0", 1, *traded.names)
+        assert ([row[0] for row in rows], more) == ([b"BBB"], 1)
+        _, rows, _, _, more = traded.scripts.call("survey", cursor, 1, *traded.names)
+        assert ([row[0] for row in rows], more) == ([b"CCC"], 0)
+
+    def test_without_updates(self, world: World) -> None:
+        """Before the first update the cursor is that of an empty stream."""
+        assert world.scripts.survey(["AAA"]).cursor == "0-0"
+        survey = world.scripts.survey_updated("0-0", 0, ["AAA"])
+        assert (survey.rows, survey.cursor, survey.more) == ({}, "0-0", False)
+
+    @pytest.mark.server
+    def test_waits(self, real_backend: Real) -> None:
+        """It waits for an update, and ends without one after its time."""
+        world = World(real_backend, small_config())
+        assert world.scripts.survey_updated("0-0", 1, ["AAA"]).rows == {}
+        world.propose()
+        world.trade(world.order("sell", 1))
+        committing = threading.Timer(0.05, world.state().step)
+        committing.start()
+        assert list(world.scripts.survey_updated("0-0", 20_000, ["AAA"]).rows) == ["AAA"]
+        committing.join()

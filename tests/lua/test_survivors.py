@@ -377,5 +377,5 @@ class TestSurvey:
         world.propose("AAA", bid_lots=20, ask_lots=20)
         world.propose("BBB", **{other: 0})
         assert world.scripts.survey(["BBB"]).rows["BBB"].waiting
-        _, rows, _ = world.scripts.call("survey", "BBB", "BBB")
+        _, rows, *_ = world.scripts.call("survey", "-", 1, "BBB", "BBB")
         assert len(rows) == 1

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from mm.errors import ProposalRefused, ValueRefused
-from mm.market import LIVE_MS, Order
-from mm.store import execute
+from mm.market import LIVE_MS, Order, Placement
+from mm.store import Survey, execute
 from tests.kit import MakeWorld, World, assert_sound
 
 
@@ -155,13 +155,23 @@ def test_partitioned_old_owner_still_quoting(make_world: MakeWorld) -> None:
     assert world.hash("quote:*", "AAA")["maker_id"] == "maker-2"
 
 
-def test_updates_dropped_between_snapshot_and_stream(quoted: World) -> None:
-    """What is committed between a maker's start and its first look is seen all the same."""
+def test_updates_dropped_between_snapshot_and_stream(
+    quoted: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is committed right after a maker's first look at a symbol is heard at its next step."""
     maker = quoted.maker("2")
     maker.reconcile_s = 3600.0
-    assert maker._listen(0) == (set(), False, None)
-    quoted.trade(quoted.order("sell", 2))
-    quoted.drain()
+    act = maker.act
+
+    def act_late(survey: Survey) -> list[Placement | ProposalRefused]:
+        quoted.trade(quoted.order("sell", 2))
+        quoted.drain()
+        monkeypatch.undo()
+        return act(survey)
+
+    monkeypatch.setattr(maker, "act", act_late)
+    maker.step()
+    assert quoted.hash("quote:*", "AAA")["position_version"] == "0"
     maker.step()
     assert quoted.hash("quote:*", "AAA")["position_version"] == "1"
 

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from mm.exchange import REST_AFTER_FEW_S
 from mm.store import WaitingCalls, execute
 from tests.kit import Backend, World, small_config, wait_for
 
 pytestmark = pytest.mark.server
 
 LONG_MS = 20_000
+LONG_S = 20
 
 
 @pytest.fixture(params=["valkey", "redis"])
@@ -37,88 +39,91 @@ def wait_until_blocked(world: World) -> None:
     wait_for("the wait", lambda: world.client.info("clients")["blocked_clients"] == 1)
 
 
-def counts(world: World, calls: WaitingCalls) -> list[int]:
-    """The orders that the calls matched, by the replies that come next."""
-    return [world.scripts.match(10, reply).orders for reply in calls.replies()]
-
-
-def test_an_order_sets_the_call_off(world: World, calls: WaitingCalls) -> None:
-    """The server runs the call when the order comes, before a client reads anything."""
-    calls.start("0-0")
-    wait_until_blocked(world)
-    order = world.order()
-    world.send(order)
-    assert world.report(order).status == "filled"
-    assert counts(world, calls) == [1]
-    assert calls.pending == 0
+def counts(world: World, calls: WaitingCalls, replies: int) -> list[int]:
+    """The orders that the calls matched, by the next replies."""
+    found: list[int] = []
+    while len(found) < replies and (came := calls.replies(LONG_S)):
+        found += [world.scripts.match(10, reply).orders for reply in came]
+    return found
 
 
 def test_what_is_there_already_is_matched_at_once(world: World, calls: WaitingCalls) -> None:
-    """A call behind a read of what came after the cursor does not wait."""
+    """The first call does not wait, and the next one waits for an order."""
     world.send(world.order())
-    calls.start("0-0")
-    assert counts(world, calls) == [1]
+    calls.start(1)
+    assert counts(world, calls, 1) == [1]
+    assert calls.pending == 1
+    world.send(world.order())
+    assert counts(world, calls, 1) == [1]
+    assert calls.pending == 0
 
 
-def test_the_second_call_waits_for_the_next_order(world: World, calls: WaitingCalls) -> None:
-    """Two calls match two orders, one after the other, and no reply is read in between."""
-    calls.start("0-0")
-    calls.start_second()
-    first, second = world.order(), world.order()
-    for order in (first, second):
+def test_each_order_sets_a_call_off(world: World, calls: WaitingCalls) -> None:
+    """Each order is matched when it comes, while no client reads a reply."""
+    calls.start(3)
+    for _ in range(3):
         wait_until_blocked(world)
+        order = world.order()
         world.send(order)
         assert world.report(order).status == "filled"
-    # The order of the first call, and none in the run before the second call waited.
-    assert counts(world, calls) == [1, 0]
-    assert counts(world, calls) == [1]
+    assert counts(world, calls, 4) == [0, 1, 1, 1]
 
 
-def test_no_order_is_left_between_two_calls(world: World, calls: WaitingCalls) -> None:
-    """An order that comes after the first call and before the second is matched at once."""
-    calls.start("0-0")
+def test_no_order_is_left_between_two_groups(world: World, calls: WaitingCalls) -> None:
+    """An order that comes after the last call is matched as soon as there are new calls."""
+    calls.start(1)
     wait_until_blocked(world)
     world.send(world.order())
-    between = world.order()
-    world.send(between)
+    world.send(world.order())
     assert len(world.reports()) == 1
-    calls.start_second()
+    calls.start(1)
     wait_for("the report", lambda: len(world.reports()) == 2)
-    assert counts(world, calls) == [1, 1]
+    assert counts(world, calls, 3) == [0, 1, 1]
+    assert calls.pending == 1
+
+
+def test_more_calls_queue_up_behind_those_that_wait(world: World, calls: WaitingCalls) -> None:
+    """Calls that are added while others wait come after these; none is lost."""
+    calls.start(1)
+    wait_until_blocked(world)
+    calls.start(1)
+    for _ in range(2):
+        wait_until_blocked(world)
+        world.send(world.order())
+    assert counts(world, calls, 4) == [0, 1, 0, 1]
 
 
 def test_timeout(world: World, calls: WaitingCalls) -> None:
     """After its time-out a caller gets no reply, and the call goes on waiting."""
-    calls.start("0-0")
+    calls.start(1)
+    assert counts(world, calls, 1) == [0]
     assert calls.replies(0.01) == []
     assert calls.pending == 1
     world.send(world.order())
-    assert counts(world, calls) == [1]
+    assert counts(world, calls, 1) == [1]
 
 
 def test_a_read_that_finds_nothing_calls_too(world: World) -> None:
     """When the wait ends without an entry the script runs too."""
     calls = world.scripts.waiting_calls("match", "orders", 1, 10)
-    calls.start("0-0")
-    calls.start_second()
-    assert counts(world, calls) == [0, 0]
-    assert counts(world, calls) == [0]
+    calls.start(2)
+    assert counts(world, calls, 3) == [0, 0, 0]
     world.scripts.client.connection_pool.disconnect()
 
 
 def test_forgotten_scripts(world: World, calls: WaitingCalls) -> None:
     """A server that has lost the script gets it again, and the order is matched."""
-    calls.start("0-0")
+    calls.start(1)
+    assert counts(world, calls, 1) == [0]
     wait_until_blocked(world)
     execute(world.client, "SCRIPT", "FLUSH")
     world.send(world.order())
-    assert counts(world, calls) == [1]
+    assert counts(world, calls, 1) == [1]
 
 
 def test_a_closed_connection_takes_its_calls_along(world: World, calls: WaitingCalls) -> None:
     """Calls of a process that has died match nothing; those of another process do."""
-    calls.start("0-0")
-    calls.start_second()
+    calls.start(2)
     wait_until_blocked(world)
     world.scripts.client.connection_pool.disconnect()
     wait_for("the end of it", lambda: world.client.info("clients")["blocked_clients"] == 0)
@@ -131,17 +136,21 @@ def test_a_closed_connection_takes_its_calls_along(world: World, calls: WaitingC
     assert world.report(order).status == "filled"
 
 
-def test_after_many_orders_no_second_call_waits(world: World) -> None:
-    """Under load nothing waits while the exchange pauses, and something does when it is quiet."""
+def test_calls_wait_as_orders_are_few(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under load nothing waits while the exchange pauses; many calls do when orders are few."""
+    monkeypatch.setattr("mm.exchange.CALLS", 2)
     exchange = world.exchange()
-    exchange.step()
-    waiting, sent = [], 0
-    for size in (1, 1, 3, 3, 1, 1):
+    exchange.step(1)
+    waiting, sent = [exchange.waiting], 0
+    for size in (1, 1, 30, 30, 1, 1):
         world.send(*[world.order() for _ in range(size)])
         sent += size
         while exchange.count < sent:
             exchange.step(100)
         waiting.append(exchange.waiting)
-    # The first step after the three finds the second call of before, and sends no other.
-    assert waiting == [True, True, True, False, False, True]
-    assert [exchange.rest_s(3, False) > 0, exchange.waiting] == [False, True]
+    # The step after the first thirty finds a call of before, and sends no other.
+    assert waiting == [1, 0, 2, 1, 0, 0, 1]
+    exchange.step(1)
+    assert exchange.waiting == 3
+    assert exchange.rest_s(1, False) == REST_AFTER_FEW_S
+    assert exchange.rest_s(0, False) == 0

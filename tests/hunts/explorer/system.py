@@ -151,38 +151,31 @@ class System:
             process.attach(self.scripts)
         process.peers = list(proc.begun[-1])
         process._beats = process.count = 0
-        if isinstance(process, (Exchange, StateService)):
-            process._cursor = "0-0"
         if isinstance(process, Maker):
             heard = proc.begun[0]
             process.reconcile_s = math.inf
             process._known = None if self.spec.presence else self.spec.config
             if heard is not None:
-                process._heard_id = heard
+                process._cursor = heard
                 process._next_reconcile = 0.0 if proc.mode == "reconcile" else math.inf
 
     def _save(self, process: Process) -> tuple[Any, ...]:
         peers = tuple(process.peers)
         if not isinstance(process, Maker):
             return (peers,)
-        return (process._heard_id, peers)
+        return (process._cursor, peers)
 
     def listen(self, db: Db, last: str) -> tuple[Any, ...]:
-        """What a maker that has heard up to ``last`` would hear now, by its own code."""
+        """Which symbols a maker that has heard up to ``last`` would look at now."""
         key = ("listen", last)
         if key not in db.memo:
-            maker = self._processes["maker-1"]
-            assert isinstance(maker, Maker)
-            maker.attach(self.scripts)
-            maker._heard_id = last
             self.wire.begin(())
             try:
-                maker._listen(0)
+                survey = self.scripts.survey_updated(last, 0, ())
             except Suspended as wish:
                 self.wire.begin((self.host.run(db, wish.calls[0])[0],))
-            maker._heard_id = last
-            heard, more, _ = maker._listen(0)
-            db.memo[key] = (tuple(sorted(heard)), more)
+                survey = self.scripts.survey_updated(last, 0, ())
+            db.memo[key] = (tuple(sorted(survey.rows)), survey.more)
         found: tuple[Any, ...] = db.memo[key]
         return found
 
