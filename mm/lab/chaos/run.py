@@ -23,7 +23,7 @@ from rich.live import Live
 
 from mm.audit import audit
 from mm.errors import MMError, TimedOut, shown_path
-from mm.host import exit_reason, identify
+from mm.host import STOPPED_STATUS, exit_reason, identify
 from mm.interrupts import Interrupted, Stop
 from mm.lab.chaos.check import compare, why_not_converged
 from mm.lab.chaos.faults import begin_fault
@@ -229,7 +229,7 @@ class Chaos:
         system.supervisor.stop("publisher")
         for name, process in processes.items():
             # A publisher that was just starting is ended by the signal and has sent nothing.
-            if process is not None and process.returncode == 0:
+            if process is not None and process.returncode in (0, STOPPED_STATUS):
                 summary = system.supervisor.output(name).splitlines()[-1]
                 if " unanswered 0;" not in summary:
                     raise Violation(f"orders without an answer: {summary}")
