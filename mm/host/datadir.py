@@ -83,12 +83,12 @@ class DataDir:
         )
 
     def _lock_is_ours(self) -> bool:
-        """Whether the lock file holds a pid, or nothing yet."""
+        """Whether the lock holds a pid or nothing yet; without one, whether a server ran here."""
         try:
             with (self.path / "lock").open("rb") as file:
                 return re.fullmatch(rb"(\d{1,10}\n)?", file.read(20)) is not None
         except FileNotFoundError:
-            return False
+            return (self.path / "made-by").is_file()
 
 
 class Lock:

@@ -145,7 +145,9 @@ class ManagedServer:
                 f" Redis {self.version} cannot load. Use a Valkey server (leave --server out)"
                 " or another --data-dir."
             )
-        write_state(self._made_by, f"{self.name} {self.version}\n")
+        now = f"{self.name} {self.version}\n"
+        if written_by != now:
+            write_state(self._made_by, now)
 
     def _stop_orphan(self) -> Iterator[float]:
         """Shut down the server that an earlier, killed owner has left; the caller has the lock."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from mm.exchange import CALLS
 from mm.host import DataDir, ManagedServer
 from mm.interrupts import SAME_REQUEST_S, SIGNALS, Stop
 from mm.store import open_client
@@ -228,7 +229,8 @@ def test_a_second_signal_skips_the_wait(system: RunningSystem) -> None:
     exchange = system.pids()["exchange-1"]
     assert system.process is not None
     with frozen(exchange):
-        time.sleep(0.3)
+        # Until its calls that wait in the server are used up, and orders stay unmatched.
+        time.sleep(2 * CALLS / 150 + 0.5)
         system.process.send_signal(signal.SIGINT)
         time.sleep(SAME_REQUEST_S + 0.5)
         system.process.send_signal(signal.SIGINT)
