@@ -1,5 +1,6 @@
 """Run the command line: ``mm`` and ``python -m mm``."""
 
+import contextlib
 import signal
 import sys
 from pathlib import Path
@@ -15,9 +16,10 @@ def prepare() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # Ctrl-C while modules load is no traceback. Commands that end in order set a handler.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    root, place = Path(__file__).resolve().parent.parent, Path(sys.path[0])
-    if not sys.flags.safe_path and place == Path.cwd() and place.resolve() != root:
-        del sys.path[0]
+    root = Path(__file__).resolve().parent.parent
+    with contextlib.suppress(FileNotFoundError):  # The working directory may have been removed.
+        if not sys.flags.safe_path and Path(sys.path[0]) == Path.cwd() != root:
+            del sys.path[0]
 
 
 prepare()

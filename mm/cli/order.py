@@ -9,6 +9,7 @@ from mm.cli.options import Positive, json_option, show, system_options
 from mm.errors import TimedOut
 from mm.facts import stoppages_now
 from mm.host import System
+from mm.interrupts import Interrupted, interrupted_by_signals
 from mm.market import CONFLICT, REASONS
 from mm.orders import OrderClient, Ticket, first_order, report_facts
 from mm.store import require_config
@@ -59,7 +60,14 @@ def order_command(
     config = require_config(scripts)
     order = ticket.order(config)
     try:
-        report = OrderClient(scripts.client, system.keys, client_id).submit(order, timeout)
+        with interrupted_by_signals():
+            report = OrderClient(scripts.client, system.keys, client_id).submit(order, timeout)
+    except Interrupted as error:
+        fail(
+            f"{error} while waiting for the report. The order may be executed: send it again with"
+            f" --order-id {order.order_id} to learn more",
+            error.exit_status,
+        )
     except TimedOut as error:
         causes = "".join(f" {one.words}." for one in stoppages_now(scripts))
         raise TimedOut(f"{error}{causes}") from error

@@ -6,6 +6,7 @@ be run in place of the library of that name.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -24,7 +25,8 @@ def module_environment() -> dict[str, str]:
     A source tree that this process found because it is the working directory is named to the child.
     """
     environment = dict(os.environ)
-    if Path(sys.path[0]).resolve() == _ROOT:
-        others = environment.get("PYTHONPATH")
-        environment["PYTHONPATH"] = os.pathsep.join([str(_ROOT), *([others] if others else [])])
+    with contextlib.suppress(FileNotFoundError):  # The working directory may have been removed.
+        if Path(sys.path[0]).absolute() == _ROOT:
+            others = environment.get("PYTHONPATH")
+            environment["PYTHONPATH"] = os.pathsep.join([str(_ROOT), *([others] if others else [])])
     return environment

@@ -105,6 +105,22 @@ def test_a_link_keeps_a_long_path_short(place: Path, server: str) -> None:
     assert (deep / "appendonlydir").is_dir()
 
 
+def test_a_working_directory_that_was_removed(tmp_path: Path) -> None:
+    """A command in a directory that is gone says what is missing, and needs it for nothing else."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    words = [*MM, "status", "--data-dir"]
+    for data_dir, said in ((str(tmp_path), "no server runs there"), ("d", "No such file")):
+        line = f'rmdir "$PWD" 2>/dev/null; exec "$@" "{data_dir}"'
+        gone.mkdir(exist_ok=True)
+        done = subprocess.run(
+            ["sh", "-c", line, "sh", *words], cwd=gone, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_a_server_in_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--server ./redis-server` is that file, also where the PATH has a command of its name."""
     for place, version in (("here", "7.1.1"), ("path", "7.2.2")):

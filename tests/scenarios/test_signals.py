@@ -18,7 +18,16 @@ from mm.exchange import CALLS
 from mm.host import DataDir, ManagedServer
 from mm.interrupts import SAME_REQUEST_S, SIGNALS, Stop
 from mm.store import open_client
-from tests.kit import SERVERS, Server, binary_or_skip, short_directory, wait_for
+from tests.kit import (
+    SERVERS,
+    Real,
+    Server,
+    World,
+    binary_or_skip,
+    short_directory,
+    small_config,
+    wait_for,
+)
 from tests.kit.commands import MM, alive, run_mm
 from tests.kit.running import RunningSystem
 
@@ -163,6 +172,67 @@ def test_a_start_at_a_server_that_hangs(
     assert not list((place / "d" / "logs").iterdir())
     assert client.ping()
     client.close()
+
+
+@EACH
+@SERVERS
+def test_a_start_that_finds_a_server_that_hangs(
+    place: Path, command: list[Command], server: str, number: signal.Signals
+) -> None:
+    """`mm up` that asks an earlier owner's server to end is broken off while that one hangs."""
+    managed = ManagedServer(DataDir(place / "d"), binary_or_skip(server))
+    managed.data_dir.prepare()
+    managed.start()
+    assert managed.process is not None
+    with frozen(managed.process.pid):
+        up = Command(place, "up", "--headless", f"--data-dir={place / 'd'}")
+        command.append(up)
+        wait_for("the start", (place / "d" / "lock").exists, 30)
+        time.sleep(0.5)
+        assert_broken_off(*up.send(number), number)
+    assert open_client(managed.url).ping()
+    managed.stop()
+
+
+@EACH
+def test_a_process_whose_server_hangs(
+    system: RunningSystem, place: Path, command: list[Command], number: signal.Signals
+) -> None:
+    """A process by hand, and `mm watch`, end in order though their server answers nobody."""
+    system.start()
+    watch = Command(place, "watch", f"--data-dir={system.data_dir}")
+    wait_for("a line", lambda: "orders" in watch.said, 30)
+    other = place / "other"
+    other.mkdir()
+    exchange = Command(other, "exchange", "--id", "2", f"--data-dir={system.data_dir}")
+    command.extend([watch, exchange])
+    wait_for("the exchange", lambda: "exchange-2" in system.pids(), 30)
+    with frozen(system.server_pid()):
+        time.sleep(0.5)
+        for one in (watch, exchange):
+            status, said = one.send(number)
+            assert status == 0, said
+            assert "Traceback" not in said
+        assert f"exchange-2: stopped in order by {number.name}" in exchange.said
+
+
+def test_an_order_that_is_broken_off(
+    place: Path, valkey_server: Server, command: list[Command]
+) -> None:
+    """Ctrl-C while an order waits for its report says that it may be executed, and its id."""
+    backend = Real("valkey", valkey_server)
+    World(backend, small_config())
+    words = ["AAA", "buy", "1", "1.00", "--order-id=o7", f"--redis-url={valkey_server.url}"]
+    order = Command(place, "order", *words)
+    command.append(order)
+    client = backend.client()
+    wait_for("the order", lambda: client.exists("{mm}:orders"), 30)
+    status, said = order.send(signal.SIGINT)
+    backend.close()
+    assert status == 130
+    assert "ended by SIGINT while waiting for the report" in said
+    assert "--order-id o7" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.slow
