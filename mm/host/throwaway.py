@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from mm.errors import UsageError
 from mm.host.datadir import DataDir, Lock
 from mm.host.identity import open_system
 from mm.host.locate import System
@@ -41,7 +42,14 @@ class ThrowawaySystem(Generic[ServerT]):
             path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
             undo.callback(shutil.rmtree, path, ignore_errors=True)
             self.data_dir = DataDir(path)
-            self.data_dir.prepare()
+            try:
+                self.data_dir.prepare()
+            except UsageError as error:
+                if parent is not None:
+                    raise
+                raise UsageError(
+                    f"{error} A throwaway system lies where the environment variable TMPDIR says."
+                ) from error
             self._lock = undo.enter_context(Lock(self.data_dir))
             self.server = make_server(self.data_dir)
             self.scripts = Scripts(open_client(self.data_dir.url), self.keys)

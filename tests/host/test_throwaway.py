@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mm.errors import SystemRefused
+from mm.errors import SystemRefused, UsageError
 from mm.host import ChildPlan, Lock, ManagedServer, ThrowawaySystem
 from mm.interrupts import SIGNALS, Interrupted, interrupted_by_signals
 from mm.store import take_snapshot
@@ -90,6 +90,19 @@ def test_a_kept_directory_stays(tmp_path: Path) -> None:
     assert list(system.data_dir.path.glob("appendonlydir/*.aof"))
     with Lock(system.data_dir):
         pass
+
+
+def test_a_place_too_deep_for_a_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where temporary files lie too deep the refusal names TMPDIR, and nothing stays."""
+    deep = tmp_path / ("d" * 120)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    with pytest.raises(UsageError, match="TMPDIR"):
+        ThrowawaySystem(ManagedServer)
+    with pytest.raises(UsageError) as refused:
+        ThrowawaySystem(ManagedServer, parent=str(deep))
+    assert "TMPDIR" not in str(refused.value)
+    assert not list(deep.iterdir())
 
 
 def test_a_system_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:

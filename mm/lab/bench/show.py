@@ -29,7 +29,7 @@ def number(value: float) -> str:
 def _target(figure: Figure) -> Text:
     if figure.target is None:
         return Text("")
-    sign = "≤" if figure.at_most else "≥"
+    sign = "<=" if figure.at_most else ">="
     shown = f"{sign} {number(figure.target)} {'met' if figure.met else 'missed'}"
     return Text(shown, style="green" if figure.met else "yellow")
 

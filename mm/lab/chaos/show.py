@@ -83,10 +83,11 @@ def percentile(values: Sequence[int], percent: int) -> int:
 
 
 def table(record: RunRecord) -> Table:
-    """Rounds and times to converge, for each kind of fault and for all rounds."""
-    shown = Table(title=f"mm chaos, seed {record.seed}, {record.server}")
+    """Rounds, faults that struck nothing, and times to converge, by kind and for all rounds."""
+    title = f"mm chaos, seed {record.seed}, {record.server}"
+    shown = Table(title=title, caption="ms: from the faults to a converged system")
     shown.add_column("fault")
-    for name in ("rounds", "missed", "p50 ms", "p99 ms", "max ms"):
+    for name in ("rounds", "struck nothing", "p50 ms", "p99 ms", "max ms"):
         shown.add_column(name, justify="right")
     for kind in KINDS:
         of_kind = [one for one in record.rounds if any(fault.kind == kind for fault in one.faults)]

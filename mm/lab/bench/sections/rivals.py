@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 import subprocess
 from typing import Any
 
@@ -18,6 +20,9 @@ PROGRAMS = {
     "WATCH/MULTI, redis-py, 4 workers": ("watch_multi", True),
     "PostgreSQL, a transaction an order, 4 workers": ("postgres", False),
 }
+
+#: Seconds that a broken-off rival may take to stop what it started.
+ENDING_S = 10
 
 
 def measure_rivals(run: BenchRun) -> list[Figure]:
@@ -80,16 +85,24 @@ def _run_rival(
     if needs_url:
         world.scripts.client.flushall()
         command += ["--url", world.server.url]
-    done = subprocess.run(
+    with subprocess.Popen(
         command,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=900,
-        check=False,
         env=module_environment(),
-    )
-    if not done.stdout.strip():
-        last = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
-        return {"failed": f"exit status {done.returncode}: {last[0]}"}
-    printed: dict[str, Any] = json.loads(done.stdout)
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=900)
+        except BaseException:
+            # It may have started a server of its own, which it ends after this signal.
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(ENDING_S)
+            process.kill()
+            raise
+    if not out.strip():
+        last = err.strip().splitlines()[-1:] or ["it printed nothing"]
+        return {"failed": f"exit status {process.returncode}: {last[0]}"}
+    printed: dict[str, Any] = json.loads(out)
     return printed
