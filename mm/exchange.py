@@ -37,6 +37,7 @@ class Exchange(Consumer):
     batch: ClassVar[int] = BATCH
     _calls_wanted = 1
     _expiry_s: float | None = None
+    _due = False
 
     def step(self, wait_ms: int = 0) -> bool:
         """Match the next orders; wait for one up to ``wait_ms``, but not past the next expiry."""
@@ -50,7 +51,8 @@ class Exchange(Consumer):
         for reply in replies:
             self._record(self.scripts.match(BATCH, reply))
         self._choose_calls(self.count - before, len(replies))
-        if self._expiry_s is None or self._expiry_s <= time.monotonic():
+        unheard = not replies and (self._expiry_s is None or self._expiry_s <= time.monotonic())
+        if self._due or unheard:
             self.release_expired()
         return self._more
 
@@ -86,6 +88,8 @@ class Exchange(Consumer):
         return seconds
 
     def _expect_expiry(self, seconds: float | None) -> None:
+        """Note the next deadline; it is due at once only by the clock of the server."""
+        self._due = seconds is not None and seconds <= 0
         self._expiry_s = None if seconds is None else time.monotonic() + seconds
 
     def rest_s(self, done: int, more: bool) -> float:
