@@ -181,7 +181,9 @@ class TestCommand:
         assert said["audits"] >= len(SECTIONS)
         for figure in said["figures"]:
             assert figure["min"] <= figure["median"] <= figure["max"], figure
-            assert figure["max"] > 0 or "not filled" in figure["name"] or not figure["min"], figure
+            # In a run of seconds memory may also shrink, so what it takes beyond the ledger too.
+            difference = any(words in figure["name"] for words in ("not filled", "beyond the"))
+            assert figure["max"] > 0 or difference or not figure["min"], figure
 
     def test_bad_values(self, tmp_path: Path) -> None:
         """Usage errors end with status 2 and one line, before anything is started."""
