@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import ClassVar
 
-from mm.process import Consumer, seconds_to_expiry
+from mm.consumer import CALLS, Consumer
+from mm.process import seconds_to_expiry
 from mm.store import Matched
 
 #: The most orders that one atomic step matches.
@@ -15,14 +16,9 @@ BATCH = 1_000
 #: The longest pause is the time of a commit, a survey and the placements. A step with one order
 #: delays the next order by nothing.
 REST_PER_ORDER_S, LONGEST_REST_S = 0.000_004, 0.003_5
-#: Calls that wait in the server while orders are few. Each matches the orders of one turn of the
-#: server, and this process reads the replies later.
-CALLS = 64
-#: At most so many orders a reply are few. After more of them no call waits, and this process
-#: decides when the next orders are matched.
+#: At most so many orders a reply are few: then calls wait in the server. After more of them none
+#: waits, and this process decides when the next orders are matched.
 FEW = 2
-#: Pause after few orders. It delays no order, since calls wait in the server meanwhile.
-REST_AFTER_FEW_S = 0.01
 
 
 class Exchange(Consumer):
@@ -96,4 +92,4 @@ class Exchange(Consumer):
         """The time that makers need after many orders; one in which replies gather after few."""
         if not self.waiting:
             return min(done * REST_PER_ORDER_S, LONGEST_REST_S)
-        return REST_AFTER_FEW_S if done and self.waiting > CALLS // 2 else 0.0
+        return self.gather_s(done)

@@ -13,7 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import redis
 from redis.exceptions import RedisError
@@ -27,18 +27,17 @@ from mm.store import (
     Matched,
     Presence,
     Scripts,
-    WaitingCalls,
     check_durability,
     read_config,
     server_info,
     trouble_of,
 )
 
+#: Environment of a process: how often it was restarted. Only a supervisor sets it.
+RESTARTS = "MM_RESTARTS"
 BEAT_S = 0.5
 #: Longest wait inside one step, so that heartbeats and a stop are never late.
 WAIT_MS = 250
-#: The longest wait of a call in the server. Then the script runs once without an entry.
-BLOCK_MS = 10_000
 #: Shorter pauses are not made: the operating system's timer would make them several times longer.
 LEAST_REST_S = 0.0005
 #: The longest delay is short, since expired exposure must be released within 1 s of the server's
@@ -150,7 +149,7 @@ class Process(ABC):
         if self._beats % DURABILITY_CHECK_BEATS == 0 and self._durability != "relaxed":
             self._check_durability()
         self._beats += 1
-        fields = {"restarts": os.environ.get("MM_RESTARTS", "0")}
+        fields = {"restarts": os.environ.get(RESTARTS, "0")}
         peers = self._presence.beat(self.scripts, self.count, fields)
         if peers != self.peers:
             self.log.info("live %s", " ".join(peers))
@@ -252,40 +251,3 @@ class Process(ABC):
         self.close()
         self.log_summary()
         self.log.info("stopped count=%d", self.count)
-
-
-class Consumer(Process):
-    """A process whose step runs one script over the next records of a stream.
-
-    Calls of the script wait in the server (:class:`~mm.store.WaitingCalls`), so that the server
-    processes what comes while this process sleeps. Where the script goes on is stored in Redis.
-    """
-
-    #: The script, the stream that it reads, and the most records of one step.
-    script: ClassVar[str]
-    stream: ClassVar[str]
-    batch: ClassVar[int]
-    _more = False
-    _calls: WaitingCalls | None = None
-
-    def attach(self, scripts: Scripts) -> None:
-        """Use these scripts from now on; calls that wait on an earlier connection are dropped."""
-        super().attach(scripts)
-        self._calls = None
-        self._more = False
-
-    @property
-    def waiting(self) -> int:
-        """How many replies of calls in the server are still to come."""
-        return 0 if self._calls is None else self._calls.pending
-
-    def await_replies(self, wait_ms: int, calls: int) -> list[Any]:
-        """The script's replies that have come; empty when none comes within ``wait_ms``.
-
-        When at most half of them wait it sends calls again, so that ``calls`` wait.
-        """
-        if self._calls is None:
-            self._calls = self.scripts.waiting_calls(self.script, self.stream, BLOCK_MS, self.batch)
-        if self._calls.pending <= calls // 2:
-            self._calls.start(calls - self._calls.pending)
-        return self._calls.replies(wait_ms / 1000)

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from mm.process import Consumer
+from mm.consumer import CALLS, Consumer
 from mm.store import Committed
 
 #: The most fills that one atomic step applies.
 BATCH = 1_000
-#: Calls that wait in the server: the fills of so many steps of the exchange are committed, each
-#: within the same turn of the server, before this process must read the replies.
-CALLS = 64
-#: Pause after a step. It delays no commit, since calls wait in the server meanwhile.
-REST_S = 0.01
 
 
 class StateService(Consumer):
@@ -47,5 +42,5 @@ class StateService(Consumer):
             self.log.error("HALTED symbol=%s integrity error: %s", symbol, why)
 
     def rest_s(self, done: int, more: bool) -> float:
-        """A time in which replies gather, as long as enough calls wait in the server."""
-        return REST_S if done and not more and self.waiting > CALLS // 2 else 0.0
+        """A time in which replies gather, unless more fills are ready."""
+        return 0.0 if more else self.gather_s(done)

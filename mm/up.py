@@ -6,19 +6,17 @@ import contextlib
 import errno
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.text import Text
 
-from mm.audit import audit
-from mm.errors import SystemRefused, Unavailable, shown_path
-from mm.facts import halts
+from mm.account import check_loaded, give_account
+from mm.drain import DRAIN_S, drain
+from mm.errors import SystemRefused, shown_path
 from mm.host import (
     GRACE_S,
     ChildPlan,
-    DataDir,
     Lock,
     ManagedServer,
     ServerNurse,
@@ -32,20 +30,15 @@ from mm.host import (
 from mm.interrupts import Stop
 from mm.market import Config
 from mm.orders import Tape, config_to_replay
-from mm.store import Scripts, Snapshot, read_config, stream_id_order
+from mm.store import Scripts, read_config
 from mm.terminal import (
     LiveView,
     RunStatus,
     SnapshotSource,
-    audit_table,
     can_draw,
-    positions_table,
     print_line,
-    progress,
 )
 
-#: Longest wait at the end of a run until all orders and fills are processed.
-DRAIN_S = 10.0
 #: How long the processes of a kind may take to end when nobody wants to wait.
 HURRY_S = 1.0
 
@@ -222,79 +215,9 @@ class Up:
         """Print what happened, and audit; the exit status."""
         if self._presence is not None:
             self._presence.beat(self._supervisor.wanted)
-        found = source.snapshot(max_symbols=0)
-        if found is None:
-            raise Unavailable(f"the final account cannot be given: {source.trouble}")
-        durability = source.run_status().durability(found)
-        if durability.warning:
-            print_line(self.console, durability.warning, "bold red")
-        self.console.print(positions_table(found))
-        for name in self._supervisor.children:
-            if name.startswith("publisher"):
-                self.console.print(Text(self._supervisor.output(name)))
-        for note in self._supervisor.notes:
-            print_line(self.console, note)
-        with progress("auditing: every record is read"):
-            result = audit(source.scripts, quiescent=drained)
-        self.console.print(audit_table(result))
-        if self._nurse is not None and result.ok:
+        account = give_account(source, self._supervisor, self.console, drained)
+        if self._nurse is not None and account.sound:
             self._nurse.server.unclean = False
         place = shown_path(self._data_dir.path)
-        restarts = self._supervisor.restarts
-        dead = [name for name, count in restarts.items() if count and name not in source.seen]
-        for name in dead:
-            print_line(self.console, f"{name} never came up; restarts: {restarts[name]}")
-        halted = halts(found)
-        for name, why in halted.items():
-            print_line(self.console, f"{name} is halted and not quoted: {why}")
         print_line(self.console, f"ran {elapsed_s:.0f} s; data and logs in {place}")
-        return 0 if result.ok and not halted and not dead else 1
-
-
-def check_loaded(scripts: Scripts, data_dir: DataDir) -> None:
-    """Audit what the server has loaded after an unclean stop; SystemRefused on a violation.
-
-    A log that the disk has damaged can load without an error and hold a wrong state.
-    """
-    while scripts.expire().more:
-        pass
-    result = audit(scripts)
-    if not result.ok:
-        broken = [check for check in result.checks if check.violations]
-        raise SystemRefused(
-            f"{data_dir}: after an unclean stop the audit finds"
-            f" {', '.join(check.name for check in broken)}: {broken[0].violations[0]}. Nothing was"
-            " started. Restore the directory from a backup, or use another --data-dir."
-        )
-
-
-def drain(
-    source: SnapshotSource,
-    tick: Callable[[], None],
-    skip: Callable[[], bool] = lambda: False,
-    longest_s: float = DRAIN_S,
-) -> bool:
-    """Wait until every order and fill is processed; whether that happened within ``longest_s``.
-
-    ``tick`` is called between two looks. ``skip`` ends the wait when it is true.
-    """
-    deadline = time.monotonic() + longest_s
-    while time.monotonic() < deadline and not skip():
-        found = source.snapshot(recent=0)
-        if found is not None and is_drained(found):
-            return True
-        tick()
-        time.sleep(0.05)
-    return False
-
-
-def is_drained(found: Snapshot) -> bool:
-    """Whether the exchange and the state service have read their streams to the end.
-
-    The lag does not show it: it is 0 for an entry of the same millisecond.
-    """
-    consumers = ((found.cursors.exchange_id, "orders"), (found.cursors.state_id, "fills"))
-    return all(
-        stream_id_order(cursor) >= stream_id_order(found.streams[stream].last_id)
-        for cursor, stream in consumers
-    )
+        return 0 if account.good else 1

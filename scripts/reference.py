@@ -55,7 +55,9 @@ HEADER_PARTS = ("KEYS", "ARGV", "REPLY", "ERRORS", "EMITS")
 EXIT_STATUSES = {
     "0": "the command succeeded; for `mm audit` and `mm up`: every invariant holds",
     "1": "the command failed: no server answers, the server or its data may not be used by this"
-    " system, an answer came too late, or an audit found a violation",
+    " system, an answer came too late, or an audit found a violation. `mm order`: the order was"
+    " rejected. `mm status`: something stops trading. `mm up`: also when a symbol is halted, a"
+    " child never came up, or the data directory was removed",
     "2": "the command line, a configuration or a value breaks a rule",
     "4": "a child process ended because its `mm up` had ended",
     "128 + n": "signal n (130 SIGINT, 143 SIGTERM, 129 SIGHUP) broke off a start, `mm bench`, or"
@@ -280,6 +282,7 @@ def market_comments() -> dict[str, str]:
     for line in section.splitlines():
         if optional := re.match(r"#(\w+) = ", line):
             found[optional[1]] = " ".join(comment)
+            fresh = True
         elif line.startswith("#"):
             comment = [] if fresh else comment
             comment.append(line.removeprefix("#").strip())

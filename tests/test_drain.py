@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mm.drain import drain, is_drained
 from mm.store import Keys, Snapshot, take_snapshot
 from mm.terminal import SnapshotSource
-from mm.up import drain, is_drained
 from tests.kit import World
 
 

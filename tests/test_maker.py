@@ -9,7 +9,7 @@ import pytest
 
 from mm.errors import ProposalRefused
 from mm.maker import decide, owner
-from mm.market import LIVE_MS
+from mm.market import LIVE_MS, Placement
 from mm.store import Survey, SurveyRow, execute
 from tests.kit import MakeWorld, World, assert_sound, market_keys
 
@@ -119,6 +119,54 @@ class TestMakers:
         assert sum(maker.count for maker in makers) == 6
         assert all(maker.count > 0 for maker in makers)
         assert {event["maker_id"] for event in world.events()} == {"maker-1", "maker-2"}
+
+    def test_updates_between_two_surveys(
+        self, make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A maker of many symbols hears what was committed while it looked at all of them."""
+        monkeypatch.setattr("mm.maker.SURVEY_SYMBOLS", 1)
+        world = make_world(symbols=3, limit=100)
+        for name in world.names:
+            world.propose(name)
+        maker = world.maker()
+        maker.reconcile_s = 3600.0
+        looked: list[str] = []
+        act = maker.act
+
+        def act_late(survey: Survey) -> list[Placement | ProposalRefused]:
+            looked.extend(survey.rows)
+            if looked == ["AAA"]:
+                world.trade(world.order("sell", 1, symbol="AAA"))
+                world.drain()
+            return act(survey)
+
+        monkeypatch.setattr(maker, "act", act_late)
+        maker.step()
+        assert looked == world.names
+        assert world.hash("quote:*", "AAA")["position_version"] == "0"
+        maker.step()
+        assert world.hash("quote:*", "AAA")["position_version"] == "1"
+
+    def test_many_symbols_of_two_makers(
+        self, make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Makers that name no symbols when they wait hear of all, and quote their own alone."""
+        monkeypatch.setattr("mm.maker.NAMED_SYMBOLS", 1)
+        world = make_world(symbols=6, limit=100)
+        makers = [world.maker("1"), world.maker("2")]
+        for maker in (*makers, *makers):
+            maker.beat()
+        for maker in makers:
+            maker.reconcile_s = 3600.0
+            maker.step()
+        owners = {event["symbol"]: event["maker_id"] for event in world.events()}
+        world.trade(*[world.order("sell", 1, symbol=name) for name in world.names])
+        world.drain()
+        for maker in makers:
+            maker.step()
+        answers = world.events()[6:]
+        assert {event["symbol"]: event["maker_id"] for event in answers} == owners
+        assert sum(maker.done["STALE_QUOTE"] for maker in makers) == 0
 
     def test_takeover(self, make_world: MakeWorld) -> None:
         """When a maker's heartbeat goes stale the other takes over its symbols."""

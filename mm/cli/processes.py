@@ -13,7 +13,6 @@ from mm.cli.options import config_option, log_detail_option, process_id, process
 from mm.errors import SystemRefused
 from mm.exchange import Exchange
 from mm.host import (
-    RESTARTS,
     STOPPED_STATUS,
     System,
     exit_with_parent,
@@ -23,7 +22,7 @@ from mm.host import (
 from mm.interrupts import stop_on_signals
 from mm.maker import Maker
 from mm.market import Config
-from mm.process import Process
+from mm.process import RESTARTS, Process
 from mm.state import StateService
 from mm.store import open_client
 

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from mm.errors import ForeignSystem, Unavailable, shown_path
 from mm.host.datadir import DataDir
 from mm.host.identity import IdentityWatch
-from mm.store import Identity, Presence, Scripts, text
+from mm.store import Identity, Presence, Scripts, text, trouble_of
 
 KIND = "up"
 #: Seconds from one heartbeat to the next, and from one look at the system's identity to the next.
@@ -42,6 +42,7 @@ class UpPresence:
         self._clock = clock
         self._next = 0.0
         self._others: dict[str, str] = {}
+        self._refusal = ""
 
     def tick(self, wanted: Sequence[str]) -> None:
         """Beat if it is time. ForeignSystem when the system is gone or another has its place."""
@@ -50,17 +51,24 @@ class UpPresence:
             self._next = self._clock() + BEAT_S
 
     def beat(self, wanted: Sequence[str]) -> None:
-        """Beat now; nothing when no server answers. ForeignSystem as with :meth:`tick`."""
+        """Beat now; nothing when no server answers. ForeignSystem as with :meth:`tick`.
+
+        A lacking right is said once: the screen does not show it, since reading may still work.
+        """
         self._identity.look()
         fields = {"wants": " ".join(wanted) or "-", "place": self._place}
         try:
             live = self._presence.beat(self._scripts, 0, fields)
             self._meet(name for name in live if name != self.name)
+            self._refusal = ""
         except ForeignSystem:
             self._identity.look()
             raise
-        except (RedisError, Unavailable, OSError):
-            return
+        except (RedisError, Unavailable, OSError) as error:
+            found = trouble_of(error)
+            if found.final and found.words != self._refusal:
+                self._refusal = found.words
+                self._say(f"`mm up` cannot announce itself to the system: {found.words}")
 
     def close(self) -> None:
         """Say farewell; nothing when no server answers."""

@@ -18,14 +18,13 @@ import redis
 
 from mm.backoff import Backoff
 from mm.host.interpreter import module_command, module_environment
+from mm.process import RESTARTS
 from mm.store import open_client, trouble_of
 
 #: Environment of a child: the descriptor of the pipe that ends with its parent, and the URL of the
 #: server to stop then (empty when the parent does not own the server).
 LEASH_FD, LEASH_SERVER = "MM_LEASH_FD", "MM_LEASH_SERVER"
 
-#: Environment of a child: how often it was restarted. Only a supervisor sets it.
-RESTARTS = "MM_RESTARTS"
 #: Exit status of a supervised program that a signal has stopped in order, as shells count it. 0
 #: says that its work is done.
 STOPPED_STATUS = 128 + signal.SIGTERM

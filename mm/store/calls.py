@@ -14,11 +14,10 @@ def send_pipeline(
 ) -> list[Any]:
     """Send the commands in one round trip; the server's replies in order.
 
-    ``replies`` is how many there are if not one for each command.
-
-    An error reply is an exception object in the list. After a ConnectionError or TimeoutError any
-    of the commands may have run. A redis-py pipeline does the same at two to three times the
-    processor time, and this is most of a process's time.
+    ``replies`` is how many there are if not one for each command. An error reply is an exception
+    object in the list. After a ConnectionError or TimeoutError any of the commands may have run. A
+    redis-py pipeline does the same at two to three times the processor time, and this is most of a
+    process's time.
     """
     pool = client.connection_pool
     connection: Any = pool.get_connection()

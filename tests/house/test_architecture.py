@@ -18,9 +18,9 @@ def drawn_bands(text: str) -> dict[int, set[str]]:
     picture = text.partition("\n band   rooms\n")[2].partition("\n\n")[0]
     for line in picture.splitlines():
         # A room's name, and two blanks or more before what the room is.
-        found = re.fullmatch(r" {2}(\d| ) {5}(\S+(?: {2}\S+)*) {3,}\S.*", line)
+        found = re.fullmatch(r" ([ \d]\d|  ) {5}(\S+(?: {2}\S+)*) {3,}\S.*", line)
         assert found, f"not a line of the picture: {line!r}"
-        number = int(found[1]) if found[1] != " " else number
+        number = int(found[1]) if found[1].strip() else number
         bands.setdefault(number, set()).update(found[2].split())
     return bands
 

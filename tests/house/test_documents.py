@@ -25,6 +25,14 @@ def test_reference_is_fresh() -> None:
     assert text == reference()["render"](), "stale: run scripts/reference"
 
 
+def test_a_field_has_its_own_comment() -> None:
+    """The meaning of a field is the comment above it, or above its group, and no earlier one."""
+    comments = reference()["market_comments"]()
+    assert comments["quote_ttl_ms"].startswith("A quote lives this long")
+    assert comments["quote_ttl_ms"] == comments["refresh_ms"]
+    assert comments["limit"] == comments["currency"] != comments["limit_units"]
+
+
 def test_every_command_and_option_is_documented() -> None:
     """Each command has a heading there and a help text, each option its name and a help text."""
     text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")

@@ -66,6 +66,19 @@ def test_an_emptied_server_is_not_set_up_anew(system: RunningSystem, server: lis
     assert not keys_of(system, server)
 
 
+def test_two_up_on_one_server(system: RunningSystem, server: list[str], tmp_path: Path) -> None:
+    """Two `mm up` of one system from two directories both say so on their screens."""
+    system.start(*server)
+    where = ["--redis-url", DataDir(system.data_dir).url, "--data-dir", str(tmp_path / "other")]
+    other = run_mm("up", "--headless", "--duration", "3", *where)
+    code, said = system.stop()
+    assert (code, other.returncode) == (0, 0), said + other.stdout
+    words = "another `mm up` supervises this system too: up-"
+    assert f"{tmp_path / 'other'} on " in said.partition(words)[2]
+    assert f"{system.data_dir} on " in other.stdout.partition(words)[2]
+    assert "the other `mm up` is not heard of any more" in said
+
+
 @pytest.mark.parametrize("kind", ["exchange", "state", "maker", "publisher"])
 def test_processes_only_join(real_backend: Real, tmp_path: Path, kind: str) -> None:
     """A process waits for a system and says so, joins it, and ends when another has its place."""

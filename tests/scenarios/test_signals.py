@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mm.exchange import CALLS
+from mm.consumer import CALLS
 from mm.host import DataDir, ManagedServer
 from mm.interrupts import SAME_REQUEST_S, SIGNALS, Stop
 from mm.store import open_client

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mm.exchange import REST_AFTER_FEW_S
+from mm.consumer import GATHER_S
 from mm.store import WaitingCalls, execute
 from tests.kit import Backend, World, small_config, wait_for
 
@@ -138,7 +138,8 @@ def test_a_closed_connection_takes_its_calls_along(world: World, calls: WaitingC
 
 def test_calls_wait_as_orders_are_few(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under load nothing waits while the exchange pauses; many calls do when orders are few."""
-    monkeypatch.setattr("mm.exchange.CALLS", 2)
+    for module in ("consumer", "exchange"):
+        monkeypatch.setattr(f"mm.{module}.CALLS", 2)
     exchange = world.exchange()
     exchange.step(1)
     waiting, sent = [exchange.waiting], 0
@@ -152,5 +153,5 @@ def test_calls_wait_as_orders_are_few(world: World, monkeypatch: pytest.MonkeyPa
     assert waiting == [1, 0, 2, 1, 0, 0, 1]
     exchange.step(1)
     assert exchange.waiting == 3
-    assert exchange.rest_s(1, False) == REST_AFTER_FEW_S
+    assert exchange.rest_s(1, False) == GATHER_S
     assert exchange.rest_s(0, False) == 0
