@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import zip_longest
 
 from rich.cells import cell_len
@@ -37,7 +38,7 @@ class Column:
         """The column's name in one line."""
         return self.name or self.title.replace("\n", " ")
 
-    @property
+    @cached_property
     def width(self) -> int:
         """The width of its widest text, or ``least``."""
         titles = (cell_len(line) for line in self.title.split("\n"))

@@ -13,6 +13,7 @@ from mm.errors import SystemRefused
 from mm.host import DataDir, Lock
 
 
+@pytest.mark.slow
 def test_two_owners_of_one_directory(tmp_path: Path) -> None:
     """The second is refused with the first one's pid, and gets in when that one has died."""
     directory = DataDir(tmp_path / "d")

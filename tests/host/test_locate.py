@@ -60,6 +60,7 @@ def system(path: Path, said: list[str] | None = None) -> System:
     return System(DataDir(path.parent), socket_url(path), Keys(), None, say)
 
 
+@pytest.mark.slow
 def test_a_server_that_loads_or_is_busy_is_waited_for(path: Path) -> None:
     """The command waits until the server serves, and says for what, once each."""
     said: list[str] = []
@@ -72,6 +73,7 @@ def test_a_server_that_loads_or_is_busy_is_waited_for(path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_patience_ends(path: Path) -> None:
     """After the time allowed the command ends, and still does not advise to start a server."""
     assert PATIENCE_S > 1

@@ -6,6 +6,7 @@ import ast
 from functools import cache
 from pathlib import Path
 
+from tests.house.imports import tree
 from tests.house.plan import ROOT
 
 
@@ -13,7 +14,7 @@ from tests.house.plan import ROOT
 def defined_tests(path: Path) -> frozenset[str]:
     """The tests of a file as ``NAME`` or ``CLASS::NAME``."""
     found = set()
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in tree(path).body:
         inner = node.body if isinstance(node, ast.ClassDef) else [node]
         prefix = f"{node.name}::" if isinstance(node, ast.ClassDef) else ""
         found |= {prefix + one.name for one in inner if isinstance(one, ast.FunctionDef)}

@@ -103,6 +103,7 @@ class TestApplying:
         world.scripts.commit(10)
         assert (world.reserved(), world.quote_lots()) == before
 
+    @pytest.mark.slow
     def test_updates_bounded(self, make_world: MakeWorld) -> None:
         """The stream of updates does not grow without end; the ledger does."""
         world = make_world(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.kit import Fake, MakeWorld, World, assert_sound, small_config
 
 TTL = 150
@@ -78,6 +80,7 @@ class TestExpire:
         assert (done.quote_ids, done.more, done.next_expiry_ms) == ([], False, 0)
         assert world.dump() == before
 
+    @pytest.mark.slow
     def test_many(self, fake: Fake) -> None:
         """More than one call's worth is released call by call, the totals exact after each."""
         world = World(fake, small_config(symbols=300, limit=300, size=1))

@@ -392,6 +392,7 @@ class TestExpired:
         fake.set_ms(first.expires_ms)
         assert world.propose("BBB").outcome == "granted"
 
+    @pytest.mark.slow
     def test_many_due(self, make_world: MakeWorld) -> None:
         """With 300 expired quotes at once the totals stay exact and nothing is granted twice."""
         ttl, parameters = 2000, {"position_limit_lots": 999}

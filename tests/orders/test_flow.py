@@ -88,6 +88,7 @@ class TestFlow:
         with pytest.raises(ValueRefused):
             take(1, **options)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", SEEDS)
     def test_long_run(self, seed: int) -> None:
         """Most orders cross but not all, prices stay near the reference, positions come back.

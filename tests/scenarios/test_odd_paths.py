@@ -105,6 +105,7 @@ def test_a_link_keeps_a_long_path_short(place: Path, server: str) -> None:
     assert (deep / "appendonlydir").is_dir()
 
 
+@pytest.mark.slow
 def test_a_working_directory_that_was_removed(tmp_path: Path) -> None:
     """A command in a directory that is gone says what is missing, and needs it for nothing else."""
     gone = tmp_path / "gone"
@@ -195,6 +196,7 @@ def test_no_file_of_the_working_directory_is_run(
     assert re.search(r"publisher-1: sent [1-9]", done.stdout)
 
 
+@pytest.mark.slow
 def test_a_source_tree_that_is_the_working_directory(tmp_path: Path) -> None:
     """A package that is found only in the working directory is found by its children, too."""
     tree = tmp_path / "tree"

@@ -19,7 +19,10 @@ from mm.lab.bench.checkout import checked_out, own_tree
 from mm.lab.bench.compare import Comparison
 from tests.kit.commands import alive, run_mm
 
-pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed"),
+    pytest.mark.slow,
+]
 
 #: A program in place of a commit's benchmark. It measures ``VALUE``, and appends a line to a log:
 #: its value, its process id, its place and its arguments. Some sections go wrong.
