@@ -306,7 +306,7 @@ class TestHalting:
         assert fields[b"raw"] == b"\xff\x00 " + bytes(range(256))
 
     def test_dashed_symbol(self, world: World) -> None:
-        """A symbol with a dash in its name is told from the sequence number."""
+        """A symbol may have a dash in its name: the last one begins the sequence number."""
         execute(
             world.client,
             "COPY",

@@ -299,7 +299,7 @@ class TestDuplicates:
         assert not second.duplicate
 
     def test_ids_do_not_run_together(self, quoted: World) -> None:
-        """Client and order id are told apart: c/1 + 2 is not c + 1/2 in disguise."""
+        """Client and order id are kept apart: c/1 with 2 is another order than c with 1/2."""
         first, second = quoted.trade(
             quoted.order(client="c.1", order_id="2"), quoted.order(client="c", order_id="1.2")
         )

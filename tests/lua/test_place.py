@@ -490,7 +490,7 @@ class TestQueue:
         assert list(world.ranked("waiting:bid")) == ["BBB", "CCC", "DDD"]
 
     def test_nobody_passes(self, make_world: MakeWorld) -> None:
-        """What is freed is set aside for those who wait longest, whoever asks first."""
+        """What is freed is set aside for those that wait longest, also when another asks first."""
         world = make_world(symbols=5)
         self.fill_up(world)
         world.propose("AAA", bid_lots=5, ask_lots=5, trigger="capacity")
@@ -516,7 +516,7 @@ class TestQueue:
         ]
 
     def test_served_in_part_goes_to_the_end(self, make_world: MakeWorld) -> None:
-        """Whoever gets a part has been served, and waits for the rest behind the others."""
+        """A symbol that gets a part has been served, and waits for the rest behind the others."""
         world = make_world(symbols=4)
         self.fill_up(world)
         world.propose("AAA", bid_lots=16, ask_lots=20, trigger="capacity")

@@ -1,4 +1,4 @@
-"""heartbeat.lua and farewell.lua: which processes live, and what is told of their lives."""
+"""heartbeat.lua and farewell.lua: which processes live, and what is recorded of their lives."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def lives(world: World) -> list[tuple[str, ...]]:
 
 @pytest.fixture
 def frozen(fake: Fake) -> World:
-    """A small world whose clock moves only when told to."""
+    """A small world whose clock only the test moves."""
     return World(fake, small_config())
 
 
@@ -105,7 +105,7 @@ class TestHeartbeat:
 
 class TestLifecycle:
     def test_started_once(self, frozen: World) -> None:
-        """A start is told once, although its first heartbeat came twice."""
+        """A start is recorded once, although its first heartbeat came twice."""
         frozen.beat("maker-1", first=True)
         frozen.beat("maker-1", first=True)
         frozen.beat("maker-1")
@@ -123,7 +123,7 @@ class TestLifecycle:
         assert event["ts_ms"] == str(frozen.now_ms())
 
     def test_two_of_one_name(self, frozen: World) -> None:
-        """Two living processes of one name are no deaths: nothing more is told of them."""
+        """Two living processes of one name are no deaths: nothing more is recorded of them."""
         for _ in range(8):
             for run in ("a", "b"):
                 frozen.beat("maker-1", run=run, first=not frozen.stream("lifecycle"))
@@ -131,7 +131,7 @@ class TestLifecycle:
         assert [event for event, *_ in lives(frozen)] == ["started"]
 
     def test_lost_and_returned(self, frozen: World) -> None:
-        """A silent process is told as lost once, and as returned when it is heard again."""
+        """A silent process is recorded as lost once, and as returned when it is heard again."""
         frozen.beat("maker-2", pid=2, first=True)
         heard = frozen.now_ms()
         for _ in range(12):
@@ -169,7 +169,7 @@ class TestLifecycle:
         assert [event for event, *_ in lives(frozen)] == ["lost"]
 
     def test_server_started(self, frozen: World) -> None:
-        """Another run id of the server is told once, and an unknown one never."""
+        """Another run id of the server is recorded once, and an unknown one never."""
         for run in ("r1", "r1", "-", "r2", "r2"):
             frozen.beat("maker-1", server_run=run)
         assert lives(frozen) == [("server_started", "-", "-", "-")] * 2
@@ -178,7 +178,7 @@ class TestLifecycle:
 
 class TestFarewell:
     def test_gone_at_once(self, world: World) -> None:
-        """A process that says farewell is dead for the others at once, and told as stopped."""
+        """A process that says farewell is dead for the others at once, and recorded as stopped."""
         world.beat("maker-1")
         world.beat("maker-2")
         world.farewell("maker-1")

@@ -1,4 +1,4 @@
-"""survey.lua: what a maker is told, and for whom exposure is free."""
+"""survey.lua: what a maker learns of its symbols, and for which symbols exposure is free."""
 
 from __future__ import annotations
 

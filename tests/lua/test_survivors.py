@@ -1,4 +1,4 @@
-"""What a mutation run found that no other test told apart; see ``scripts/mutate``."""
+"""Changes of scripts that a mutation run made and no other test noticed (``scripts/mutate``)."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ class TestPlace:
         assert world.propose("CCC", ask_lots=0).bid_lots == 1
 
     def test_refusals_name_the_numbers(self, world: World) -> None:
-        """Each stale version is told beside the one that counts."""
+        """A refusal names each stale version beside the one that counts."""
         world.propose()
         world.trade(world.order("buy", 2))
         world.scripts.commit(10)
@@ -278,7 +278,7 @@ class TestHeartbeat:
         assert world.hash("process:*", "maker-1")["rate_per_s"] == "1000000"
 
     def test_sorted(self, fake: Fake) -> None:
-        """The live names are sorted by name, whoever was heard first."""
+        """The live names are sorted by name, not by who was heard first."""
         world = World(fake, small_config())
         self.beat(world, "maker-2")
         fake.advance(1)
@@ -328,7 +328,7 @@ class TestSetup:
 
 class TestSnapshot:
     def test_streams(self, world: World) -> None:
-        """Each stream is told by its length, its first and its last entry."""
+        """Each stream is described by its length, its first and its last entry."""
         names = ["orders", "fills", "positions", "quotes", "deadletter", "lifecycle"]
         for count, name in enumerate(names, 2):
             for number in range(count):
@@ -341,7 +341,7 @@ class TestSnapshot:
             assert (one.length, one.first_id, one.last_id) == (count, ids[0], ids[-1])
 
     def test_queues_and_processes(self, make_world: MakeWorld) -> None:
-        """The two queues are told apart, and all processes are listed."""
+        """The two queues are listed apart, and so are all processes."""
         world = make_world(symbols=3)
         world.propose("AAA", bid_lots=20, ask_lots=20)
         world.propose("BBB", ask_lots=0)
