@@ -15,10 +15,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,102 +23,35 @@ import pytest
 from mm.cli.main import COMMANDS
 from mm.host import DataDir, ManagedServer, ThrowawaySystem
 from mm.market import default_config
-from mm.store import execute
-from tests.kit import SERVERS, binary_or_skip, short_directory, wait_for
+from tests.kit import short_directory
+from tests.kit.answers import (
+    ENCODED,
+    FULL,
+    PASSWORD,
+    PATIENCE_S,
+    READING,
+    TRACE,
+    Answer,
+    assert_words,
+    reading,
+    run,
+    run_all,
+    some,
+)
 from tests.kit.commands import MM
 from tests.kit.fake_server import MOODS, fake_server
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
-#: The commands that read a system and end: command -> further arguments.
-READING: dict[str, list[str]] = {
-    "status": [],
-    "positions": [],
-    "quotes": [],
-    "exposure": [],
-    "audit": [],
-    "explain": ["AAPL"],
-    "order": ["AAPL", "buy", "1", "1.00", "--timeout", "2"],
-}
 #: The commands that take part in a system until they are stopped.
 JOINING = ("exchange", "state", "maker", "publisher")
 #: The commands that are neither: they need no system, or make one.
 OTHERS = ("up", "watch", "config", "bench", "chaos")
-#: Longest wait for any answer, in seconds. A machine may be slow; hanging is what it must not be.
-PATIENCE_S = 45.0
-TRACE = re.compile(r"Traceback \(most recent call last\)|^\s+File \"", re.MULTILINE)
-#: Whether every pair of command and place is tried.
-FULL = os.environ.get("MATRIX") == "full"
-#: The arguments of a command, and its further environment.
-Cell = tuple[list[str], dict[str, str]]
-PASSWORD = "s3cr3t-p@ss"
-ENCODED = "s3cr3t-p%40ss"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command did: its exit status, and its output as bytes."""
-
-    words: tuple[str, ...]
-    status: int
-    out: bytes
-    err: bytes
-
-    @property
-    def text(self) -> str:
-        """Both outputs."""
-        return (self.out + self.err).decode("utf-8", "replace")
-
-    def __str__(self) -> str:
-        return f"mm {' '.join(self.words)} -> {self.status}\n{self.text}"
-
-
-def run(*words: str, env: dict[str, str] | None = None, timeout_s: float = PATIENCE_S) -> Answer:
-    """Run a command to its end; one that does not end in time fails the test."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("MM_")}
-    try:
-        done = subprocess.run(
-            [*MM, *words],
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=timeout_s,
-            check=False,
-            env=plain | (env or {}),
-        )
-    except subprocess.TimeoutExpired as error:
-        said = (error.stdout or b"") + (error.stderr or b"")
-        pytest.fail(f"mm {' '.join(words)} did not end within {timeout_s:.0f} s; it said {said!r}")
-    return Answer(words, done.returncode, done.stdout, done.stderr)
-
-
-def run_all(cells: list[Cell]) -> list[Answer]:
-    """Run many commands, some at the same time."""
-    with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(lambda cell: run(*cell[0], env=cell[1]), cells))
-
-
-def assert_words(answer: Answer, *allowed: int) -> None:
-    """An allowed exit status, no traceback, no secret; a failure says why in a line of its own."""
-    assert answer.status in allowed, answer
-    assert not TRACE.search(answer.text), answer
-    assert PASSWORD not in answer.text and ENCODED not in answer.text, answer
-    if answer.status and not answer.out:
-        assert re.search(r"^(mm: |Error: )\S", answer.err.decode("utf-8", "replace"), re.M), answer
-
-
-def reading(where: list[str], **env: str) -> list[Cell]:
-    """A cell for each reading command on one system."""
-    return [([name, *words, *where], env) for name, words in READING.items()]
 
 
 def test_every_command_is_walked() -> None:
     """A new command is in one of the three lists, so that the walks below reach it."""
     assert {*READING, *JOINING, *OTHERS} == set(COMMANDS)
-
-
-def some(cells: list[Cell], turn: int, of: int) -> list[Cell]:
-    """Every ``of``-th cell, another share each turn; all of them in the full matrix."""
-    return cells if FULL else cells[turn % of :: of]
 
 
 @pytest.fixture(scope="module")
@@ -232,79 +162,6 @@ def settings(system: ThrowawaySystem[ManagedServer], **changed: str) -> Iterator
     finally:
         for name, old in before.items():
             client.config_set(name, old)
-
-
-@dataclass(frozen=True)
-class Cause:
-    """What stops trading: the command that makes it so, the one that ends it, and its words."""
-
-    begin: tuple[str, ...]
-    end: tuple[str, ...]
-    words: str
-    announced: bool = True
-
-
-CAUSES = (
-    Cause(("CONFIG SET", "maxmemory", "1"), ("CONFIG SET", "maxmemory", "0"), "memory limit"),
-    Cause(("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE"), "replica"),
-    Cause(
-        ("HSET", "{mm}:symbol:AAPL", "halted", "a gap"),
-        ("HDEL", "{mm}:symbol:AAPL", "halted"),
-        "AAPL is halted: a gap",
-    ),
-    Cause(
-        ("ZADD", "{mm}:waiting:bid", "1", "AAPL"),
-        ("ZREM", "{mm}:waiting:bid", "AAPL"),
-        "no exposure is free",
-        announced=False,
-    ),
-)
-#: Said by every screen while no process is live.
-AT_REST = "nothing trades"
-
-
-@SERVERS
-def test_what_stops_trading_is_on_every_screen(server: str) -> None:
-    """Each reading command says each cause while it lasts, and no longer; the view says its end."""
-    with ThrowawaySystem(partial(ManagedServer, binary=binary_or_skip(server))) as system:
-        system.start(default_config())
-        where = ["--data-dir", str(system.data_dir.path)]
-        turn = 0 if server == "valkey" else 1
-        client = system.scripts.client
-        # Lines go into a file: a screen that cannot draw.
-        view = system.data_dir.path / "view"
-        with view.open("wb") as file:
-            watch = subprocess.Popen([*MM, "watch", *where], stdout=file)
-        try:
-            wait_for_line(view, AT_REST)
-            for cause in CAUSES:
-                execute(client, *cause.begin)
-                for answer in run_all(some(reading(where), turn, 2)):
-                    assert_words(answer, 0, 1)
-                    said = " ".join(answer.text.split())
-                    assert cause.words in said and AT_REST in said, answer
-                    if answer.words[0] in ("status", "order"):
-                        assert answer.status == 1, answer
-                wait_for_line(view, cause.words, *["TROUBLE: "][: cause.announced])
-                execute(client, *cause.end)
-                answer = run("status", *where)
-                assert cause.words not in " ".join(answer.text.split()), answer
-                if cause.announced:
-                    wait_for_line(view, "over after ", cause.words)
-                turn += 1
-        finally:
-            watch.terminate()
-            watch.wait(PATIENCE_S)
-
-
-def wait_for_line(view: Path, *words: str) -> None:
-    """Wait until a line of the file has all the words."""
-
-    def seen() -> bool:
-        lines = view.read_text().splitlines()
-        return any(all(word in line for word in words) for line in lines)
-
-    wait_for(f"a line with {words}", seen, PATIENCE_S)
 
 
 def test_relaxed_durability(resting: ThrowawaySystem[ManagedServer]) -> None:
@@ -440,17 +297,6 @@ def test_too_long_a_path() -> None:
         deep.mkdir()
         link.symlink_to(deep)
         assert_words(run("up", "--headless", "--duration", "1", "--data-dir", str(link)), 0)
-
-
-def test_a_foreign_directory() -> None:
-    """A directory that holds something else is refused and left as it is."""
-    with short_directory() as place:
-        (place / "thesis.tex").write_text("mine")
-        mode = place.stat().st_mode
-        answer = run("up", "--headless", "--duration", "1", "--data-dir", str(place))
-        assert_words(answer, 1, 2)
-        assert [path.name for path in place.iterdir()] == ["thesis.tex"]
-        assert place.stat().st_mode == mode
 
 
 def test_data_directories_are_in_use(resting: ThrowawaySystem[ManagedServer]) -> None:
