@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 import os
 from collections.abc import Callable
@@ -12,16 +11,11 @@ from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
-from rich.console import RenderableType
-from rich.text import Text
 
 from mm.errors import UsageError
-from mm.facts import Stoppage, found_durability, stoppages_now
 from mm.host import CHILD_URL, DataDir, System
 from mm.market import Durability, load_config
-from mm.orders import read_tape
-from mm.store import DEFAULT_PREFIX, Keys, Scripts, durability_settings, open_client
-from mm.terminal import make_console, print_line
+from mm.store import DEFAULT_PREFIX, Keys, open_client
 
 DEFAULT_DATA_DIR = "mm-data"
 #: Largest seed of a whole run. Each further publisher takes the next seed, up to ``2**32``.
@@ -168,19 +162,6 @@ config_option = file_option(
     "Configuration file (see `mm config init`).  [default: what the running system has, else the"
     " built-in one]",
 )
-tape_option = file_option(
-    "--tape",
-    read_tape,
-    "CSV file of trades to send as orders, in place of the synthetic flow:"
-    " ts_ms,symbol,side,price,qty.",
-)
-speed_option = click.option(
-    "--speed",
-    type=Positive(zero=True),
-    default=1,
-    show_default=True,
-    help="Speed of the tape: 1 is real time, 10 is ten times faster, 0 is flat out.",
-)
 server_option = click.option(
     "--server", help="Server program to run.  [default: the package's Valkey]"
 )
@@ -192,27 +173,3 @@ log_detail_option = click.option(
 process_id = click.option(
     "--id", "ident", default="1", show_default=True, help="Makes the process name: KIND-ID."
 )
-
-
-def show(as_json: bool, facts: object, shown: RenderableType, scripts: Scripts) -> list[Stoppage]:
-    """Print ``facts`` as JSON, or ``shown`` for people; what stops trading now.
-
-    What stops trading and a weak durability stand above what is shown, in JSON that is an object,
-    and with all JSON on standard error.
-    """
-    stopped = stoppages_now(scripts)
-    durability = found_durability(*durability_settings(scripts))
-    console = make_console()
-    if as_json:
-        if isinstance(facts, dict):
-            facts = facts | durability.facts() | {"trouble": [one.words for one in stopped]}
-        console.out(json.dumps(facts, indent=2), highlight=False)
-        console = make_console(stderr=True)
-    for one in stopped:
-        line = f"- {one.words}" if one.expected else f"TROUBLE: {one.words}"
-        console.print(Text(line, "" if one.expected else "bold red"), soft_wrap=as_json)
-    if durability.warning:
-        print_line(console, durability.warning, "bold red")
-    if not as_json:
-        console.print(shown)
-    return stopped

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from mm.cli.main import fail
-from mm.cli.options import Positive, json_option, show, system_options
+from mm.cli.options import Positive, json_option, system_options
+from mm.cli.showing import show
 from mm.errors import TimedOut
 from mm.facts import stoppages_now
 from mm.host import System

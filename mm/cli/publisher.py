@@ -14,10 +14,9 @@ from mm.cli.options import (
     process_id,
     process_options,
     seed_option,
-    speed_option,
-    tape_option,
 )
 from mm.cli.processes import run_process
+from mm.cli.tape_options import speed_option, tape_option
 from mm.host import System
 from mm.market import Config
 from mm.orders import FlowOptions

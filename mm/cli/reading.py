@@ -8,7 +8,8 @@ import click
 from rich.console import Group
 
 from mm.audit import audit
-from mm.cli.options import json_option, show, system_options
+from mm.cli.options import json_option, system_options
+from mm.cli.showing import show
 from mm.explain import explain
 from mm.facts import exposure_facts, positions_facts, quotes_facts, status_facts
 from mm.host import System

