@@ -18,6 +18,7 @@ from mm.store import (
     foreign_system,
     join_system,
     read_identity,
+    send_pipeline,
     text,
 )
 
@@ -89,16 +90,24 @@ class IdentityWatch:
         """
         keys, client = self._scripts.keys, self._scripts.client
         try:
-            seconds, _ = client.time()
-            (found,) = client.hmget(keys.named("config"), ["system_id"])
-            done = client.hmget(keys.named("cursors"), ["exchange_records", "state_records"])
+            replies = send_pipeline(
+                client,
+                [
+                    ("TIME",),
+                    ("HGET", keys.named("config"), "system_id"),
+                    ("HMGET", keys.named("cursors"), "exchange_records", "state_records"),
+                ],
+            )
         except (RedisError, OSError):
             return
+        if any(isinstance(reply, Exception) for reply in replies):
+            return
+        (seconds, _), found, done = replies
         expected = self._identity.system_id
         if found is not None and text(found) == expected:
             orders, fills = (int(value or 0) for value in done)
             self._seen = (
-                f"It was last seen at {timestamp(seconds * 1000)}, with {orders:,} orders and"
+                f"It was last seen at {timestamp(int(seconds) * 1000)}, with {orders:,} orders and"
                 f" {fills:,} fills. "
             )
             return

@@ -32,8 +32,9 @@ NOTES_KEPT = 20
 class LiveView:
     """Shows the snapshots of a source on one console.
 
-    With ``full_screen`` each frame covers the whole terminal; without it a status line is printed
-    every ``STATUS_S``. ``run_status`` returns what is shown beside the snapshot. ``say`` gets a
+    With ``full_screen`` each frame covers the whole terminal. Without it a status line is printed
+    every ``STATUS_S``. A snapshot is taken twice in that time, more often while something stops
+    trading. ``run_status`` returns what is shown beside the snapshot. ``say`` gets a
     line when something begins to stop trading and when it is over. ``silent_s`` is for how long no
     snapshot could be taken.
     """
@@ -53,7 +54,7 @@ class LiveView:
         self._say = say
         self._trouble = TroubleLog()
         self._history = History()
-        self._next_status = 0.0
+        self._next_status = self._next_look = 0.0
         self._answered_at = time.monotonic()
 
     @property
@@ -68,11 +69,15 @@ class LiveView:
         """
         with self._screen() as live:
             while not self._console.quiet and not stop.wait(FRAME_S) and not over():
+                if not self._full_screen and time.monotonic() < self._next_look:
+                    continue
                 found = self._source.snapshot()
                 if found is not None:
                     self._answered_at = time.monotonic()
                     self._history.add(found)
                 status = self._run_status()
+                if not status.stoppages:
+                    self._next_look = time.monotonic() + STATUS_S / 2
                 for line in self._trouble.update(time.monotonic(), status.stoppages):
                     self._say(line)
                 if live is not None:

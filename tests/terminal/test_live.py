@@ -25,11 +25,11 @@ class StubSource(SnapshotSource):
     def __init__(self, found: list[Snapshot | None]) -> None:
         super().__init__("unix:///nowhere/redis.sock", Keys())
         self.trouble = "no server answers"
-        self._found: Iterator[Snapshot | None] = iter(found)
+        self.left: Iterator[Snapshot | None] = iter(found)
 
     def snapshot(self, recent: int = 0, max_symbols: int = 0) -> Snapshot | None:
         """The next given one; AssertionError after the last."""
-        return next(self._found)
+        return next(self.left)
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +55,18 @@ def test_status_lines_are_printed_now_and_then(
     assert shown(StubSource([found] * 3), 3, False).count("lag") == 1
     monkeypatch.setattr("mm.terminal.live.STATUS_S", 0.0)
     assert shown(StubSource([found] * 3), 3, False).count("lag") == 3
+
+
+@pytest.mark.parametrize(("stops", "snapshots"), [((), 1), ((Stoppage("x", "it stops"),), 3)])
+def test_lines_need_few_snapshots(
+    fake_world: World, stops: tuple[Stoppage, ...], snapshots: int
+) -> None:
+    """Between two status lines most frames ask the server nothing, unless something stops."""
+    found, status = take_snapshot(fake_world.scripts), replace(STATUS, stoppages=stops)
+    source, left = StubSource([found] * 3), [True] * 3
+    view = LiveView(source, Console(file=io.StringIO()), False, lambda: status)
+    view.run(threading.Event(), lambda: not left or not left.pop())
+    assert len(list(source.left)) == 3 - snapshots
 
 
 def test_each_frame_is_drawn_with_what_stands_beside_it(fake_world: World) -> None:
@@ -91,6 +103,7 @@ def test_beginning_and_end_of_trouble_are_said(
 ) -> None:
     """What stops trading is said when it has lasted, and again when it is over."""
     monkeypatch.setattr("mm.facts.trouble.SETTLED_S", 0.0)
+    monkeypatch.setattr("mm.terminal.live.STATUS_S", 0.0)
     found = take_snapshot(fake_world.scripts)
     refusing = replace(STATUS, stoppages=(Stoppage("memory", "memory is full"),))
     statuses = iter([STATUS, refusing, refusing, STATUS])
