@@ -86,6 +86,7 @@ def test_a_memory_limit_is_said_while_it_lasts(system: RunningSystem, server: st
     late = run_mm("order", "AAPL", "buy", "1", "200", "--timeout", "1", data_dir=system.data_dir)
     assert late.returncode == 1
     assert "memory limit" in late.stderr
+    threading.Event().wait(VIEW_S)
     change(system, maxmemory=0)
     wait_for_peace(system)
     code, said = system.stop()
