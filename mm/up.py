@@ -207,6 +207,8 @@ class Up:
             self._say(f"not every order and fill was processed within {DRAIN_S:.0f} s")
         for kind in ("maker", "exchange", "state"):
             self._supervisor.stop(kind, HURRY_S if skipped() else GRACE_S)
+            if kind == "maker" and self._presence is not None:
+                self._say(self._presence.withdraw_quotes())
         if skipped():
             self._say("the wait was skipped: what was sent last is processed at the next start")
         return not skipped()

@@ -55,6 +55,8 @@ def test_runs_trades_audits_stops_and_continues(system: RunningSystem, server: l
     code, said = system.wait()
     assert code == 0, said
     audited(said)
+    assert re.search(r"Z \d+ quotes withdrawn, their exposure is released", said), said
+    assert "reservations have expired" not in said
     first = re.search(r"publisher-1: sent (\d+)", said)
     assert first is not None and int(first[1]) > 0, said
     system.start(*server)
@@ -271,7 +273,7 @@ def test_what_a_crash_left_is_audited(system: RunningSystem, server: list[str]) 
     system.stop()
     log = system.data_dir / "logs" / "exchange-1.log"
     before, totals = log.read_text(), Keys().named("exposure")
-    crash(system, server, "HINCRBY", totals, "bid_units", "-1")
+    crash(system, server, "HINCRBY", totals, "bid_units", "1")
     for _ in range(2):
         # A refusal is no reason to trust the data the next time.
         done = run_mm("up", "--headless", *server, "--duration", "1", data_dir=system.data_dir)
@@ -280,7 +282,7 @@ def test_what_a_crash_left_is_audited(system: RunningSystem, server: list[str]) 
         assert "Traceback" not in done.stderr
         assert log.read_text() == before, "an exchange was started"
     # Set right, it goes on and says that it has looked; after an orderly stop it does not look.
-    crash(system, server, "HINCRBY", totals, "bid_units", "1")
+    crash(system, server, "HINCRBY", totals, "bid_units", "-1")
     for looked in (True, False):
         done = run_mm("up", "--headless", *server, "--duration", "2", data_dir=system.data_dir)
         assert done.returncode == 0, done.stdout

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from mm.market import Fill, Position, Symbol
 from mm.store import (
+    LifecycleEvent,
     QuoteEvent,
     Snapshot,
     StreamReader,
@@ -61,8 +62,8 @@ class Past:
     """The records of one symbol, back to the placement before the first one of the story.
 
     ``quotes`` are oldest first, ``commits`` newest first, ``fills`` by sequence number, ``orders``
-    by (client_id, order_id). ``all_commits`` is whether all commits since the first placement are
-    there. ``notes`` say what could not be read.
+    by (client_id, order_id). ``lifecycle`` has all there is, oldest first. ``all_commits`` is
+    whether all commits since the first placement are there. ``notes`` say what could not be read.
     """
 
     reader: StreamReader
@@ -74,6 +75,7 @@ class Past:
     commits: list[Commit] = field(default_factory=list)
     all_commits: bool = False
     orders: dict[tuple[str, str], SentOrder] = field(default_factory=dict)
+    lifecycle: list[LifecycleEvent] = field(default_factory=list)
     _contents: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
     @classmethod
@@ -84,6 +86,7 @@ class Past:
         past._read_fills()
         past._read_commits()
         past._read_orders()
+        past._read_lifecycle()
         return past
 
     @property
@@ -212,6 +215,15 @@ class Past:
                 continue
             if sent.can_have(fill):
                 self.orders.setdefault(order, sent)
+
+    def _read_lifecycle(self) -> None:
+        """Every start and end of a process and of the server."""
+        for entry, flat in self._entries("lifecycle"):
+            try:
+                self.lifecycle.append(LifecycleEvent.parse(entry, pairs(flat)))
+            except (KeyError, ValueError):
+                continue  # the entry of a foreign program
+        self.lifecycle.reverse()
 
     def positions(self) -> dict[int, Position]:
         """The position at each version without its cost, counted back from the committed one."""

@@ -1,7 +1,8 @@
 """The causal story of a symbol, from the streams alone.
 
 An order leads to a fill, the fill to a committed position version, the version to a quote. The
-story says whether the quote was granted, reduced or omitted, and why, and how the quote ended. The
+story says whether the quote was granted, reduced or omitted, and why, and how the quote ended.
+Between these stand the starts and ends of the processes and of the server. The
 streams are read backwards from their ends. Reading stops when the story is complete, or after
 LOOK_BACK entries; the story says so.
 """
@@ -10,25 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
+from mm.explain.lives import Lives, life_step
 from mm.explain.past import Past
-from mm.explain.words import (
-    Step,
-    commit_step,
-    end_step,
-    fill_step,
-    now_step,
-    placement_step,
-    seconds,
-)
+from mm.explain.step import Step, instant, seconds
+from mm.explain.words import commit_step, end_step, fill_step, now_step, placement_step
 from mm.market import Fill, Symbol
 from mm.store import QuoteEvent, Scripts, StreamReader, take_snapshot
 
 #: Where a step stands in the story: version of the active quote, time, fill, kind. The order of
 #: quotes, fills and position versions needs no clock. Time only sorts the steps of one quote.
 Place = tuple[int, int, int, int]
+#: The most starts and ends of processes in a story.
+MAX_LIVES = 100
 
 
 @dataclass(frozen=True)
@@ -80,8 +76,7 @@ class Story:
 def _when(ts_ms: int, after: int | None) -> str:
     if after is not None:
         return ("+" if after >= 0 else "") + seconds(after)
-    moment = datetime.fromtimestamp(ts_ms / 1000, tz=UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    return instant(ts_ms)
 
 
 def explain(scripts: Scripts, symbol: str, last: int = 10) -> Story:
@@ -94,7 +89,12 @@ def explain(scripts: Scripts, symbol: str, last: int = 10) -> Story:
         snapshot.config.symbol(symbol)  # raises ValueRefused
     past = Past.read(StreamReader(scripts), snapshot, symbol, last)
     placed = sum(quote.is_placement for quote in past.quotes)
-    sequenced = [*_quote_steps(past, placed > last), *_fill_steps(past), *_commit_steps(past)]
+    sequenced = [
+        *_quote_steps(past, placed > last),
+        *_fill_steps(past),
+        *_commit_steps(past),
+        *_life_steps(past),
+    ]
     steps = tuple(step for _, step in sorted(sequenced, key=lambda pair: pair[0]))
     waits_for = [
         side
@@ -112,6 +112,7 @@ def _quote_steps(past: Past, skip_first: bool) -> Iterator[tuple[Place, Step]]:
     fills are known.
     """
     symbol, config, positions = past.symbol, past.snapshot.config, past.positions()
+    lives = Lives(past.lifecycle, past.snapshot.processes)
     active: QuoteEvent | None = None
     facts: dict[str, Any] = {}  # of the newest placement
     for event in past.quotes:
@@ -119,7 +120,9 @@ def _quote_steps(past: Past, skip_first: bool) -> Iterator[tuple[Place, Step]]:
         if not event.is_placement:
             facts["end"] = end
             placed_ms = active.ts_ms if active else None
-            step = end_step(symbol, event, placed_ms, past.filled(event))
+            late = event.event == "expired"
+            absence = lives.absence(event.expires_ms, event.ts_ms) if late else None
+            step = end_step(symbol, event, placed_ms, past.filled(event), absence)
             yield (event.quote_version, event.ts_ms, event.fill_seq, 2), step
             active = None
             continue
@@ -149,6 +152,20 @@ def _commit_steps(past: Past) -> Iterator[tuple[Place, Step]]:
             place = (_quote_version(last_fill), commit.ts_ms, commit.version, 1)
             yield place, commit_step(past.symbol, commit, before)
         before = commit.version
+
+
+def _life_steps(past: Past) -> Iterator[tuple[Place, Step]]:
+    """The newest starts and ends since the first placement, but for the publishers'."""
+    placements = [quote for quote in past.quotes if quote.is_placement]
+    since = placements[0].ts_ms if placements else 0
+    found = [
+        event for event in past.lifecycle if event.ts_ms >= since and event.kind != "publisher"
+    ]
+    if len(found) > MAX_LIVES:
+        past.notes.append(f"Only the last {MAX_LIVES} starts and ends of processes are shown.")
+    for event in found[-MAX_LIVES:]:
+        before = [quote.quote_version for quote in placements if quote.ts_ms <= event.ts_ms]
+        yield (max(before, default=0), event.ts_ms, -1, 0), life_step(event)
 
 
 def _quote_version(fill: Fill) -> int:

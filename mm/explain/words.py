@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from mm.explain.lives import Absence
 from mm.explain.past import Commit, SentOrder
+from mm.explain.step import Step, instant, seconds
 from mm.market import MAX_INT, Config, Fill, Position, Symbol
 from mm.store import EventSide, QuoteEvent, SymbolState
 
 _TRIGGERS = {
     "position": "position version {version} was committed",
     "refresh": "the quote before it was about to expire",
-    "expired": "the quote before it had expired",
+    "expired": "the quote before it had ended",
     "bootstrap": "the symbol had no quote yet",
     "capacity": "exposure that it waited for had become free",
 }
+#: Cause of a withdrawal -> what had happened. Earlier versions knew one cause and did not write it.
+_WITHDRAWN = {
+    "halted": "the symbol being halted",
+    "stopped": "as its makers had stopped in order",
+    "": "the symbol being halted",
+}
 _BUDGETS = {"bid": "long", "ask": "short"}
-
-
-@dataclass(frozen=True)
-class Step:
-    """One event of the story: its kind, its time, its sentence, and its facts."""
-
-    kind: str
-    ts_ms: int
-    text: str
-    facts: dict[str, Any]
 
 
 def signed(symbol: Symbol, lots: int) -> str:
     """A net quantity with its sign, as exact decimal text."""
     return ("+" if lots > 0 else "") + symbol.quantity(lots)
-
-
-def seconds(ms: int) -> str:
-    """Milliseconds as seconds with three decimals."""
-    sign = "-" if ms < 0 else ""
-    return f"{sign}{abs(ms) // 1000}.{abs(ms) % 1000:03d} s"
 
 
 def left_text(symbol: Symbol, quote: QuoteEvent, filled: tuple[int, int]) -> str:
@@ -229,17 +220,30 @@ def placement_step(
 
 
 def end_step(
-    symbol: Symbol, end: QuoteEvent, placed_ms: int | None, filled: tuple[int, int]
+    symbol: Symbol,
+    end: QuoteEvent,
+    placed_ms: int | None,
+    filled: tuple[int, int],
+    absence: Absence | None,
 ) -> Step:
-    """The end of a quote that no other replaced: its expiry, or its withdrawal at a halt."""
-    why = "expired" if end.event == "expired" else "was withdrawn, the symbol being halted,"
+    """The end of a quote that no other replaced: its expiry, or its withdrawal.
+
+    ``absence`` is for a quote that was not ended in time, since nobody was there to do it.
+    """
+    why = "expired" if end.event == "expired" else f"was withdrawn, {_WITHDRAWN[end.cause]},"
     lived = "" if placed_ms is None else f" {seconds(end.ts_ms - placed_ms)} after it was placed"
     text = f"{end.quote_id} {why}{lived}, with {left_text(symbol, end, filled)} left."
     facts = {
         "quote_id": end.quote_id,
         "bid_left": symbol.quantity(end.bid.lots - filled[0]),
         "ask_left": symbol.quantity(end.ask.lots - filled[1]),
+        "cause": end.cause or None,
+        "unattended_from_ms": absence.from_ms if absence else None,
     }
+    if absence:
+        text += f" That was {seconds(end.ts_ms - end.expires_ms)} after its expiry:"
+        text += " no exchange, state service or maker was live to end it"
+        text += "." if absence.from_ms is None else f" since {instant(absence.from_ms)}."
     return Step(end.event, end.ts_ms, text, facts)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from redis.exceptions import RedisError
 
-from mm.errors import ForeignSystem, Unavailable, shown_path
+from mm.errors import ForeignSystem, MMError, Unavailable, shown_path
 from mm.host.datadir import DataDir
 from mm.host.identity import IdentityWatch
 from mm.store import Identity, Presence, Scripts, text, trouble_of
@@ -35,7 +35,8 @@ class UpPresence:
     ) -> None:
         self.name = f"{KIND}-{secrets.token_hex(3)}"
         self._scripts = scripts
-        self._presence = Presence(self.name, KIND, identity.system_id)
+        self._system_id = identity.system_id
+        self._presence = Presence(self.name, KIND, self._system_id)
         self._identity = IdentityWatch(scripts, identity, data_dir)
         self._place = f"{shown_path(data_dir.path.absolute())} on {socket.gethostname()}"
         self._say = say
@@ -69,6 +70,25 @@ class UpPresence:
             if found.final and found.words != self._refusal:
                 self._refusal = found.words
                 self._say(f"`mm up` cannot announce itself to the system: {found.words}")
+
+    def withdraw_quotes(self) -> str:
+        """End the quotes that no maker is left to replace; what was done, in words.
+
+        Call it when the makers have stopped. The quotes stay, until they expire, while another
+        maker is live or where no server answers.
+        """
+        ended = 0
+        try:
+            while True:
+                done = self._scripts.withdraw(self._system_id)
+                ended += len(done.quote_ids)
+                if done.live_makers:
+                    names = " ".join(done.live_makers)
+                    return f"the quotes stay until they expire, for a maker is live: {names}"
+                if not done.more:
+                    return f"{ended} quotes withdrawn, their exposure is released"
+        except (RedisError, OSError, MMError) as error:
+            return f"the quotes stay until they expire: {trouble_of(error).words}"
 
     def close(self) -> None:
         """Say farewell; nothing when no server answers."""

@@ -16,8 +16,9 @@
 -- INCLUDE expiry
 -- INCLUDE position
 -- INCLUDE deadletter
+-- INCLUDE waiting
 local cursors_key, fills_key, positions_key, config_key = KEYS[1], KEYS[2], KEYS[3], KEYS[7]
-local deadletter_key, waiting_bid, waiting_ask = KEYS[8], KEYS[9], KEYS[10]
+local deadletter_key, waiting = KEYS[8], { bid = KEYS[9], ask = KEYS[10] }
 local symbol_prefix, position_prefix, reservation_prefix = KEYS[11], KEYS[12], KEYS[14]
 local keys = { exposure = KEYS[4], expiry = KEYS[5], quotes = KEYS[6], quote = KEYS[13],
   reservation = reservation_prefix }
@@ -84,13 +85,10 @@ end
 append(positions_key, updates, keep_updates)
 for index = 1, #halts, 2 do
   local symbol, why = halts[index], halts[index + 1]
-  local reservation_key = reservation_prefix .. symbol
   redis.call('HSET', symbol_prefix .. symbol, 'halted', why)
-  redis.call('HSET', reservation_key, 'bid_wanted_lots', '0', 'ask_wanted_lots', '0')
-  redis.call('ZREM', waiting_bid, symbol)
-  redis.call('ZREM', waiting_ask, symbol)
-  if redis.call('HGET', reservation_key, 'state') == 'active' then
-    end_quote(keys, symbol, 'withdrawn', now, keep_quotes)
+  leave_queues(waiting, reservation_prefix, symbol)
+  if redis.call('HGET', reservation_prefix .. symbol, 'state') == 'active' then
+    end_quote(keys, symbol, 'withdrawn', now, keep_quotes, 'halted')
   end
 end
 send_dead_letters(deadletter_key, 'fills', dead_letters, keep_deadletters)

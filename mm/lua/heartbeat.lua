@@ -16,6 +16,7 @@
 
 -- INCLUDE base
 -- INCLUDE lifecycle
+-- INCLUDE presence
 local processes_key, process_prefix, lifecycle_key, server_key = KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local name, kind, live_ms, count = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local run, first, server_run, pid = ARGV[6], ARGV[7] == '1', ARGV[8], ARGV[9]
@@ -71,13 +72,4 @@ redis.call('HSET', process_prefix .. name, 'rate_per_s', text(rate), unpack(fiel
 redis.call('PEXPIRE', process_prefix .. name, HOUR_MS)
 redis.call('ZADD', processes_key, text(now), name)
 redis.call('ZREMRANGEBYSCORE', processes_key, '-inf', text(now - HOUR_MS))
-local live = {}
--- A heartbeat later than now was made before the clock was set back. It does not count as heard.
-local heard = redis.call('ZRANGEBYSCORE', processes_key, text(now - live_ms), text(now))
-for _, other in ipairs(heard) do
-  if string.find(other, kind .. '-', 1, true) == 1 then
-    live[#live + 1] = other
-  end
-end
-table.sort(live)
-return { now, live }
+return { now, live_processes(processes_key, kind, live_ms, now) }

@@ -11,7 +11,7 @@ from mm.store.connection import (
     server_info,
     server_url,
 )
-from mm.store.events import EventSide, QuoteEvent
+from mm.store.events import EventSide, LifecycleEvent, QuoteEvent
 from mm.store.identity import Identity, read_identity
 from mm.store.keys import DEFAULT_PREFIX, Keys
 from mm.store.lua import script_names
@@ -28,7 +28,7 @@ from mm.store.records import (
     SideName,
 )
 from mm.store.refusals import foreign_system
-from mm.store.replies import Committed, Expired, Matched, Survey, SurveyRow
+from mm.store.replies import Committed, Expired, Matched, Survey, SurveyRow, Withdrawn
 from mm.store.scripts import Scripts
 from mm.store.snapshot import Snapshot, SymbolState, take_snapshot
 from mm.store.streams import StreamReader, is_stream_id, stream_id_order
@@ -48,6 +48,7 @@ __all__ = [
     "Identity",
     "Joined",
     "Keys",
+    "LifecycleEvent",
     "LiveQuote",
     "Matched",
     "Presence",
@@ -69,6 +70,7 @@ __all__ = [
     "SymbolState",
     "Trouble",
     "WaitingCalls",
+    "Withdrawn",
     "as_own_error",
     "check_durability",
     "create_system",

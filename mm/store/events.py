@@ -34,7 +34,7 @@ class QuoteEvent:
     ``event`` is active, withdrawn or expired. An omission is a placement whose ``event`` is
     withdrawn and whose ``outcome`` is omitted. An end repeats the values of its placement; once
     the placement is trimmed from the stream, ``outcome`` is empty text and the fields after it are
-    0 or empty.
+    0 or empty. ``cause`` says why a quote was withdrawn: halted or stopped; else it is empty.
     """
 
     entry_id: str
@@ -51,6 +51,7 @@ class QuoteEvent:
     expires_ms: int = 0
     maker_id: str = ""
     trigger: str = ""
+    cause: str = ""
 
     @classmethod
     def parse(cls, entry_id: str, fields: Mapping[str, str]) -> QuoteEvent:
@@ -58,7 +59,7 @@ class QuoteEvent:
         event, symbol, quote_id = fields["event"], fields["symbol"], fields["quote_id"]
         ts_ms = int(fields["ts_ms"])
         if "outcome" not in fields:
-            return cls(entry_id, event, symbol, quote_id, ts_ms)
+            return cls(entry_id, event, symbol, quote_id, ts_ms, cause=fields.get("cause", ""))
         return cls(
             entry_id,
             event,
@@ -74,6 +75,7 @@ class QuoteEvent:
             int(fields["expires_ms"]),
             fields["maker_id"],
             fields["trigger"],
+            fields.get("cause", ""),
         )
 
     @property
@@ -85,6 +87,40 @@ class QuoteEvent:
     def entry_ms(self) -> int:
         """The time in the id of its stream entry."""
         return int(self.entry_id.partition("-")[0])
+
+
+@dataclass(frozen=True)
+class LifecycleEvent:
+    """An entry of the lifecycle stream: started, stopped, lost, returned or server_started.
+
+    ``process``, ``kind`` and ``pid`` are ``-`` for the server. ``before_pid`` is a process of the
+    same name that had ended without a farewell, and ``heard_ms`` when it, or the lost or returned
+    process, was last heard before; None where there is none.
+    """
+
+    entry_id: str
+    event: str
+    process: str
+    kind: str
+    pid: str
+    before_pid: str | None
+    heard_ms: int | None
+    ts_ms: int
+
+    @classmethod
+    def parse(cls, entry_id: str, fields: Mapping[str, str]) -> LifecycleEvent:
+        """Read an entry; KeyError or ValueError when it is no lifecycle event."""
+        before, heard = fields["before_pid"], fields["heard_ms"]
+        return cls(
+            entry_id,
+            fields["event"],
+            fields["process"],
+            fields["kind"],
+            fields["pid"],
+            None if before == "-" else before,
+            None if heard == "-" else int(heard),
+            int(fields["ts_ms"]),
+        )
 
 
 def parse_events(entries: Iterable[Any]) -> list[QuoteEvent]:

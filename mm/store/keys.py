@@ -67,7 +67,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
     {
         "quotes": "event symbol quote_id quote_version outcome bid_ticks bid_lots ask_ticks"
         " ask_lots requested_bid_lots requested_ask_lots position_version fill_seq expires_ms"
-        " maker_id trigger ts_ms",
+        " maker_id trigger ts_ms cause",
         "deadletter": "source entry_id reason raw",
         "quote:*": "quote_id quote_version bid_ticks bid_lots ask_ticks ask_lots bid_size_lots"
         " ask_size_lots position_version expires_ms maker_id",

@@ -67,8 +67,11 @@ def setup_refusal(keys: Keys, error: ResponseError) -> Exception:
     return error
 
 
-def heartbeat_refusal(keys: Keys, system_id: str, error: ResponseError) -> Exception:
-    """The error that an error reply of ``heartbeat.lua`` means; the reply itself when none."""
+def membership_refusal(keys: Keys, system_id: str, error: ResponseError) -> Exception:
+    """The error that a reply to a member of system ``system_id`` means; the reply itself when none.
+
+    ``heartbeat.lua`` and ``withdraw.lua`` refuse members of another system.
+    """
     code, _, found = str(error).partition(" ")
     if code == "FOREIGN_SYSTEM":
         return foreign_system(keys, system_id, None if found == "nothing" else found)

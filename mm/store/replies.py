@@ -42,6 +42,15 @@ class Expired:
 
 
 @dataclass(frozen=True)
+class Withdrawn:
+    """What one withdrawing step ended. Nothing is ended while ``live_makers`` is not empty."""
+
+    quote_ids: list[str]
+    more: bool
+    live_makers: list[str]
+
+
+@dataclass(frozen=True)
 class SurveyRow:
     """One symbol as a maker sees it; ``quote_position_version`` is -1 without a live quote."""
 

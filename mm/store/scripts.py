@@ -19,8 +19,8 @@ from mm.store.beat import Beat
 from mm.store.calls import WaitingCalls, execute, pairs, send_pipeline, text
 from mm.store.keys import Keys
 from mm.store.lua import assembled, key_names
-from mm.store.refusals import heartbeat_refusal, setup_refusal
-from mm.store.replies import Committed, Expired, Matched, Survey, SurveyRow
+from mm.store.refusals import membership_refusal, setup_refusal
+from mm.store.replies import Committed, Expired, Matched, Survey, SurveyRow, Withdrawn
 
 #: The most position updates that one survey reads, apart from an entry that has more.
 SURVEY_UPDATES = 500
@@ -167,6 +167,18 @@ class Scripts:
         quote_ids, more, now, next_expiry = self.call("expire")
         return Expired([text(one) for one in quote_ids], more == 1, now, next_expiry)
 
+    def withdraw(self, system_id: str, live_ms: int = LIVE_MS) -> Withdrawn:
+        """End the quotes that no maker is left to replace, and empty the queues for exposure.
+
+        Nothing is done while a maker was heard within ``live_ms``. ForeignSystem when the keys do
+        not hold the system of this id.
+        """
+        try:
+            quote_ids, more, live = self.call("withdraw", system_id, live_ms)
+        except ResponseError as error:
+            raise membership_refusal(self.keys, system_id, error) from error
+        return Withdrawn([text(one) for one in quote_ids], more == 1, [text(one) for one in live])
+
     def survey(self, symbols: Sequence[str]) -> Survey:
         """What a maker needs to know of these symbols, and which waiting symbols can be served."""
         return self._surveyed(self.call("survey", "-", SURVEY_UPDATES, *symbols))
@@ -218,7 +230,7 @@ class Scripts:
         try:
             now, live = self.call("heartbeat", *beat.words(live_ms))
         except ResponseError as error:
-            raise heartbeat_refusal(self.keys, beat.system_id, error) from error
+            raise membership_refusal(self.keys, beat.system_id, error) from error
         return now, [text(one) for one in live]
 
     def farewell(self, beat: Beat) -> None:

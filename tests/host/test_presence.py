@@ -10,7 +10,7 @@ from redis.exceptions import NoPermissionError
 from mm.host import DataDir, UpPresence
 from mm.market import LIVE_MS
 from mm.store import read_identity
-from tests.kit import World
+from tests.kit import Fake, World, small_config
 
 
 class One:
@@ -52,6 +52,39 @@ def test_two_name_each_other(world: World, tmp_path: Path) -> None:
     here.beat()
     assert here.said[1].startswith(f"the other `mm up` is not heard of any more: {there.up.name}")
     assert world.hash("process:*", there.up.name) == {}
+
+
+def test_it_withdraws_what_nobody_would_replace(world: World, tmp_path: Path) -> None:
+    """Quotes end when no maker is left, and stay for a live one; both are said."""
+    one = One(world, tmp_path)
+    world.propose()
+    world.beat("maker-7")
+    assert one.up.withdraw_quotes() == (
+        "the quotes stay until they expire, for a maker is live: maker-7"
+    )
+    assert world.reserved() == (10, 10)
+    world.farewell("maker-7")
+    assert one.up.withdraw_quotes() == "1 quotes withdrawn, their exposure is released"
+    assert world.reserved() == (0, 0)
+
+
+def test_it_withdraws_any_number(fake: Fake, tmp_path: Path) -> None:
+    """More quotes than one call ends are ended by several."""
+    world = World(fake, small_config(300, limit=6_000))
+    for symbol in world.config.symbols:
+        world.propose(symbol.name)
+    one = One(world, tmp_path)
+    assert one.up.withdraw_quotes().startswith("300 quotes withdrawn")
+    assert world.ranked("expiry") == {}
+
+
+def test_quotes_stay_where_nobody_answers(world: World, tmp_path: Path) -> None:
+    """Without an answer, or in another system, the end of `mm up` goes on, and says why."""
+    one = One(world, tmp_path)
+    world.propose()
+    world.client.hset(world.keys.named("config"), "system_id", "00000000000000bb")
+    assert "but the server holds system 00000000000000bb" in one.up.withdraw_quotes()
+    assert world.reserved() == (10, 10)
 
 
 def test_a_killed_one_is_missed(world: World, tmp_path: Path) -> None:

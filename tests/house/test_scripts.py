@@ -190,9 +190,10 @@ def test_error_codes_are_known_to_python() -> None:
     assert placing - {"DAMAGED"} == set(REFUSALS)
     source = (ROOT / "mm" / "store" / "refusals.py").read_text(encoding="utf-8")
     handled = set(re.findall(r'code == "([A-Z_]+)"', source))
-    both = script_text("setup") + script_text("heartbeat")
-    assert handled == set(re.findall(r"error_reply\('([A-Z_]+) ", both))
-    others = [name for name in SCRIPTS if name not in ("place", "setup", "heartbeat")]
+    refusing = ("setup", "heartbeat", "withdraw")
+    texts = "".join(map(script_text, refusing))
+    assert handled == set(re.findall(r"error_reply\('([A-Z_]+) ", texts))
+    others = [name for name in SCRIPTS if name not in ("place", *refusing)]
     codes = {
         code for name in others for code in re.findall(r"error_reply\('([A-Z_]+)", assembled(name))
     }

@@ -78,6 +78,18 @@ BREAKS = {
         *("place", "function(other) return other == symbol end", "function() return true end"),
         *("three", "out of turn"),
     ),
+    "withdrawn from a live maker": (
+        *("withdraw", "if #live > 0 then", "if false then"),
+        *("presence", "withdrawn without a reason"),
+    ),
+    "a withdrawal that keeps exposure": (
+        *("withdraw", "adjust(keys.exposure, -old.bid, -old.ask)", ""),
+        *("withdraw", "exposure-exact"),
+    ),
+    "a withdrawal that lets wait": (
+        *("withdraw", "  leave_queues(waiting, reservation_prefix, symbol)\nend", "end"),
+        *("withdraw", "left after a withdrawal"),
+    ),
     "a lot that nobody gets": (
         *("survey", "math.min(free, claim) >= lot_units", "math.min(free, claim) > lot_units"),
         *("core", "at rest"),
@@ -86,6 +98,7 @@ BREAKS = {
 #: What is seen in a state or a call on the way; the rest is seen when the system is drained.
 SEEN_ON_THE_WAY = {"gate-kept", "exposure-bounded", "exposure-exact", "order-once"} | {
     *("fills-within-quote", "out of turn"),
+    *("withdrawn without a reason", "left after a withdrawal"),
 }
 
 

@@ -28,7 +28,16 @@ from hypothesis.stateful import (
 from mm.maker import Maker
 from mm.market import Config, Placement, Prices, Proposal, Trigger
 from mm.store import Scripts, execute
-from tests.kit import SEEDS, Backend, Fake, World, assert_sound, make_symbol, notional_config
+from tests.kit import (
+    SEEDS,
+    SYSTEM_ID,
+    Backend,
+    Fake,
+    World,
+    assert_sound,
+    make_symbol,
+    notional_config,
+)
 from tests.kit.oracle import SIDES, Oracle
 
 #: Shrinking takes minutes; the seed is enough to come back to a failure and do it then.
@@ -244,6 +253,12 @@ class Market(RuleBasedStateMachine):
         """A heartbeat releases what has expired."""
         ended = self.world.scripts.expire().quote_ids
         assert sorted(ended) == self.oracle.expire(self.world.now_ms())
+
+    @rule()
+    def withdraw(self) -> None:
+        """The quotes end, as after a stop of the makers; these have sent no heartbeat."""
+        ended = self.world.scripts.withdraw(SYSTEM_ID)
+        assert (sorted(ended.quote_ids), ended.live_makers) == (self.oracle.withdraw(), [])
 
     def _place(self, proposal: Proposal) -> None:
         self._placed(proposal, self.world.scripts.place_many([proposal])[0])

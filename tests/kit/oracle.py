@@ -254,6 +254,18 @@ class Oracle:
                 book.quote = None
         return sorted(ended)
 
+    def withdraw(self) -> list[str]:
+        """End every quote, and let no symbol wait; the ids of the quotes."""
+        ended = [book.quote.quote_id for book in self.books.values() if book.quote]
+        for book in self.books.values():
+            book.quote = None
+        for side in SIDES:
+            for name in self.queues[side]:
+                for both in SIDES:
+                    self.books[name].claims[both] = Claim(0, 0)
+            self.queues[side] = []
+        return sorted(ended)
+
     def refusal(self, asked: Proposal) -> str:
         """The rule by which a proposal is refused, or empty text."""
         book, prices = self.books.get(asked.symbol), asked.prices

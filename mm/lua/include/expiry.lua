@@ -24,10 +24,11 @@ local function due_units(reservation_prefix, due)
   return units, ended
 end
 
--- end_quote(keys, symbol, event, now, keep) -> quote_id. Removes the symbol's quote, releases its
--- exposure, and announces the end with the values of the placement from the quotes stream.
--- `keys` has exposure, expiry, quotes, quote and reservation; `event` is expired or withdrawn.
-local function end_quote(keys, symbol, event, now, keep)
+-- end_quote(keys, symbol, event, now, keep, cause) -> quote_id. Removes the symbol's quote, releases
+-- its exposure, and announces the end with the values of the placement from the quotes stream.
+-- `keys` has exposure, expiry, quotes, quote and reservation. `event` is expired, or withdrawn with its
+-- cause: halted (the symbol is) or stopped (the makers have).
+local function end_quote(keys, symbol, event, now, keep, cause)
   local reserved = load_reservation(keys.reservation .. symbol)
   local quote_id, event_id = reserved.quote_id or '-', reserved.event_id
   local placement = redis.call('XRANGE', keys.quotes, event_id, event_id)[1]
@@ -39,6 +40,10 @@ local function end_quote(keys, symbol, event, now, keep)
     elseif fields[index] == 'ts_ms' then
       fields[index + 1] = text(now)
     end
+  end
+  if cause then
+    fields[#fields + 1] = 'cause'
+    fields[#fields + 1] = cause
   end
   redis.call('DEL', keys.quote .. symbol)
   redis.call('ZREM', keys.expiry, symbol)

@@ -31,6 +31,14 @@ local function walk_queue(waiting_key, reservation_prefix, side, free, ended, vi
   return math.max(0, free)
 end
 
+-- leave_queues(waiting, reservation_prefix, symbol) ends what the symbol wants beyond its quote.
+-- `waiting` has the key of each queue.
+local function leave_queues(waiting, reservation_prefix, symbol)
+  redis.call('HSET', reservation_prefix .. symbol, 'bid_wanted_lots', '0', 'ask_wanted_lots', '0')
+  redis.call('ZREM', waiting.bid, symbol)
+  redis.call('ZREM', waiting.ask, symbol)
+end
+
 -- queue_up(exposure_key, waiting, symbol, sides, own) updates the symbol's place in both queues.
 -- A symbol that holds all wanted lots leaves the queue. Of the others, a symbol that gained units
 -- moves to the end for the rest; one that gained none keeps its place, or joins at the end.

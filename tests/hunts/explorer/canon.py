@@ -153,6 +153,7 @@ def digest(system: System, position: Position) -> bytes:
     for proc in position.procs:
         whole.update(of_proc(system, position.db, proc))
     letters = tuple(call_form(system, position.db, call) for call in position.letters)
-    rest = (letters, position.sent, position.again, position.rogue, position.restarts)
+    done = (position.rogue, position.restarts, position.withdrawals)
+    rest = (letters, position.sent, position.again, *done)
     whole.update(marshal.dumps(rest, 0))
     return whole.digest()

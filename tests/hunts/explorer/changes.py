@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mm.market import LIVE_MS
 from tests.hunts.explorer.db import Db
 from tests.hunts.explorer.invariants import SIDES, check_state, demand, ledger
 from tests.hunts.explorer.parts import Spec
@@ -18,6 +19,8 @@ def check_call(system: System, call: Call, before: Db, after: Db) -> None:
         check_fills(system.spec, before, after)
         check_events(system.spec, before, after)
     name, args = system.describe(call)
+    if name == "withdraw":
+        check_withdrawal(system.spec, before, after)
     if name == "place":
         check_gate(system.spec, args, before)
         for side in SIDES:
@@ -34,6 +37,27 @@ def check_gate(spec: Spec, args: list[str], before: Db) -> None:
         and quote_version == state["quote_version"],
         f"gate-kept: placed {args} at position {position}, {state}",
     )
+
+
+def live_makers(spec: Spec, db: Db) -> list[str]:
+    """The makers that count as live."""
+    beats = db.get(spec.key("processes"), {})
+    return [
+        name
+        for name, at in beats.items()
+        if name.startswith("maker-") and 0 <= db.now - int(at) <= LIVE_MS
+    ]
+
+
+def check_withdrawal(spec: Spec, before: Db, after: Db) -> None:
+    """With a live maker nothing changes; else nothing is quoted, reserved or waiting."""
+    if live_makers(spec, before):
+        demand(after is before, "withdrawn although a maker is live")
+        return
+    left = [after.get(spec.key(f"waiting:{side}"), {}) for side in SIDES]
+    left += [after.get(spec.key("expiry"), {})]
+    totals = [after.get(spec.key("exposure"), {})[f"{side}_units"] for side in SIDES]
+    demand(not any(left) and totals == ["0", "0"], f"left after a withdrawal: {left}, {totals}")
 
 
 def check_turn(spec: Spec, side: str, args: list[str], before: Db, after: Db) -> None:
@@ -104,7 +128,9 @@ def check_events(spec: Spec, before: Db, after: Db) -> None:
         else:
             halted = after.get(spec.key("symbol:*", name), {}).get("halted")
             omitted = int(event["quote_version"]) == int(state["quote_version"]) + 1
-            demand(bool(halted) or omitted, f"withdrawn without a reason: {event}")
+            stopped = not live_makers(spec, before)
+            reasons = {"halted": bool(halted), "stopped": stopped, "none": omitted}
+            demand(reasons[event.get("cause", "none")], f"withdrawn without a reason: {event}")
 
 
 def _check_placed(spec: Spec, before: Db, event: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from tests.hunts.explorer.db import Db
 from tests.hunts.explorer.parts import Position, Proc
 from tests.hunts.explorer.system import System
 from tests.hunts.explorer.wire import Call
+from tests.kit import SYSTEM_ID
 
 
 class Moves:
@@ -39,6 +40,8 @@ class Moves:
             yield "rogue"
         if at.restarts < self.spec.restarts:
             yield "restart"
+        if at.withdrawals < self.spec.withdrawals:
+            yield "withdraw"
         if self.spec.ticks and (instant := self.next_instant(at.db)):
             yield f"wait {instant - at.db.now}"
 
@@ -57,6 +60,8 @@ class Moves:
             return self._rogue(at)
         if verb == "restart":
             return self._restart(at)
+        if verb == "withdraw":
+            return self._withdraw(at)
         if verb == "wait":
             return self.waited(at, at.db.now + int(rest))
         return self._moved(at, self._index[rest], verb)
@@ -133,6 +138,14 @@ class Moves:
         procs = tuple(self.system.reconnected(proc) for proc in at.procs)
         db = self.system.host.forget(at.db)
         return at._replace(db=db, procs=procs, letters=(), restarts=at.restarts + 1)
+
+    def _withdraw(self, at: Position) -> Position:
+        key = ("withdraw",)
+        if key not in at.db.memo:
+            words = self.system.scripts._words("withdraw", [SYSTEM_ID, LIVE_MS])
+            db = at.db.knowing(at.db.loaded | {str(words[0])})
+            _, at.db.memo[key] = self.system.run(db, ("EVALSHA", *words))
+        return at._replace(db=at.db.memo[key], withdrawals=at.withdrawals + 1)
 
     # time
 

@@ -30,7 +30,8 @@ class Spec:
     be sent a second time. ``rogue`` is a record that a foreign hand appends to the ledger once.
     ``presence``: processes connect, beat and share the symbols as they do in earnest; without it
     each maker quotes every symbol. ``zombie``: a dead maker's proposal may still arrive.
-    ``restarts``: how often the server may restart. ``ticks``: time passes.
+    ``restarts``: how often the server may restart. ``withdrawals``: how often somebody may end the
+    quotes, as after a stop of the makers. ``ticks``: time passes.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Spec:
     zombie: bool = True
     crashes: bool = True
     restarts: int = 0
+    withdrawals: int = 0
     ticks: bool = True
     warm: bool = True
     grain_ms: int = 1
@@ -97,6 +99,7 @@ class Position(NamedTuple):
     again: tuple[int, ...] = ()
     rogue: bool = False
     restarts: int = 0
+    withdrawals: int = 0
 
 
 class Host(Protocol):

@@ -181,6 +181,8 @@ def _meaning(system: System, at: Position, name: str) -> str:
         return f"{rest} ms pass, to {instant} ms after the start"
     if verb == "rogue":
         return f"a foreign hand appends {system.spec.rogue} to the ledger"
+    if verb == "withdraw":
+        return "somebody ends the quotes, as after a stop of the makers"
     if verb == "restart":
         return "the server restarts: connections and scripts are gone"
     if verb == "arrive":

@@ -70,6 +70,8 @@ WORLDS = {
         Spec("window", tiny(dedup_window_ms=4), orders=(BUY,), again=2, makers=1, zombie=False),
         # The server restarts: connections and scripts are gone. Two exchanges.
         Spec("restart", tiny(), orders=(BUY,), again=0, makers=1, exchanges=2, restarts=1),
+        # Somebody ends the quotes while makers work and their proposals are on the way.
+        Spec("withdraw", tiny(), orders=(BUY,), again=0, makers=1, withdrawals=2),
         # Processes connect, beat and share the symbols; the quotes outlive a silence.
         Spec(
             "presence",
@@ -77,6 +79,7 @@ WORLDS = {
             orders=(BUY,),
             again=0,
             zombie=False,
+            withdrawals=1,
             presence=True,
         ),
         # Lives as in production; no time passes, so that a trace plays on a real server's clock.
@@ -101,6 +104,7 @@ QUICK = {
     "halt": 1_200,
     "window": 1_200,
     "restart": 1_000,
+    "withdraw": 1_000,
     "presence": 1_000,
     "still": 800,
 }
@@ -115,6 +119,7 @@ FULL = {
     "halt": 50_000,
     "window": 50_000,
     "restart": 50_000,
+    "withdraw": 50_000,
     "presence": 50_000,
     "still": 40_000,
 }

@@ -13,7 +13,7 @@ LEVELS = ["fast", "unit", "server"]
 _SCRIPTS = [
     *["test_place.py", "test_match.py", "test_commit.py", "test_headroom.py"],
     *["test_expire.py", "test_survey.py", "test_setup.py"],
-    *["test_snapshot.py", "test_presence.py", "test_survivors.py"],
+    *["test_snapshot.py", "test_presence.py", "test_withdraw.py", "test_survivors.py"],
     *["test_strategy.py", "test_exchange.py", "test_state.py", "test_maker.py"],
     *["test_process.py", "test_steps.py", "test_bad_keys.py"],
 ]
@@ -39,12 +39,13 @@ _TELLING = {
     "proposal": ["place"],
     "order": ["match"],
     "position": ["commit"],
-    "waiting": ["survey", "place"],
+    "waiting": ["survey", "place", "withdraw"],
     "reports": ["match"],
     "seen": ["match"],
     "streams": ["match", "commit"],
     "heartbeat": ["presence"],
     "farewell": ["presence"],
+    "presence": ["presence", "withdraw"],
     "strategy": ["strategy"],
 }
 
