@@ -44,7 +44,7 @@ USUAL = [name for name in SECTIONS if name != "sustained"]
 @click.option(
     "--quick",
     is_flag=True,
-    help="Small and short: it checks that all runs; its figures mean nothing.",
+    help="Small and short: it checks that all runs. Its figures mean nothing and are not judged.",
 )
 @click.option(
     "--repeats",
@@ -160,6 +160,7 @@ def _measure(plan: _Plan) -> Result:
                 size=QUICK if plan.quick else Size(),
                 minutes=plan.minutes,
                 say=progress.begin,
+                judged=not plan.quick,
             )
         )
 

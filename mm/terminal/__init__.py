@@ -1,6 +1,7 @@
 """Everything that draws on a terminal."""
 
 from mm.terminal.audit_table import audit_table
+from mm.terminal.columns import Column, FittedTable
 from mm.terminal.console import Parts, can_draw, make_console, print_line, progress
 from mm.terminal.live import LiveView, run_watch
 from mm.terminal.report_table import report_table
@@ -10,6 +11,8 @@ from mm.terminal.tables import exposure_table, positions_table, processes_table,
 from mm.terminal.watch import SnapshotSource
 
 __all__ = [
+    "Column",
+    "FittedTable",
     "History",
     "LiveView",
     "Parts",

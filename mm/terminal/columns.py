@@ -1,8 +1,8 @@
-"""Columns that fit a width: whole columns are left out, no cell is broken or cropped."""
+"""Columns that fit a width: whole columns are left out, no number is broken or cropped."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
@@ -15,6 +15,8 @@ from mm.terminal.draw import QUIET, cut
 
 #: Space between two columns in cells: the least, and the most where there is room.
 GAP, WIDE_GAP = 1, 3
+#: The least width of labels that wrap, and how far their further lines are set in.
+LEAST_LABEL, INDENT = 18, 4
 
 
 @dataclass(frozen=True)
@@ -110,22 +112,51 @@ class FittedTable:
     """A titled table of the columns that fit the console.
 
     Below it stand the names of the columns that are left out, and the ``notes``. Both are prose,
-    which wraps between words.
+    which wraps between words. So do the ``labels`` of the rows, a column before the others.
     """
 
     title: str
     columns: Sequence[Column]
     notes: Sequence[Text] = ()
+    labels: Column | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
-        chosen = choose(self.columns, width)
         yield Text(self.title, "bold")
-        yield from lines_of(chosen, width)
+        if self.labels is None:
+            chosen = choose(self.columns, width)
+            yield from lines_of(chosen, width)
+        else:
+            chosen = choose(self.columns, width - min(LEAST_LABEL, self.labels.width) - GAP)
+            yield from _labelled(console, self.labels, chosen, width)
         missing = left_out(self.columns, chosen)
         if missing:
             yield Text(f"not shown at {width} columns: {', '.join(missing)}", "italic")
         yield from self.notes
+
+
+def _labelled(
+    console: Console, labels: Column, chosen: Sequence[Column], width: int
+) -> Iterator[Text]:
+    """The lines of chosen columns, each with its label, which takes the lines that it needs."""
+    room = width - sum(column.width + GAP for column in chosen)
+    label_width = max(min(labels.width, room), 2 * INDENT)
+    parts = [_wrapped(console, label, label_width) for label in labels.cells]
+    first = replace(labels, cells=[lines[0] for lines in parts], right=False, least=label_width)
+    lines = lines_of([first, *chosen], width)
+    titles = len(lines) - len(parts)
+    yield from lines[:titles]
+    for line, (_, *more) in zip(lines[titles:], parts, strict=True):
+        yield line
+        yield from more
+
+
+def _wrapped(console: Console, label: Text, width: int) -> list[Text]:
+    """A label in lines of at most ``width`` cells, all but the first set in."""
+    if label.cell_len <= width:
+        return [label]
+    first, *more = label.wrap(console, width - INDENT)
+    return [first, *(Text(" " * INDENT).append_text(line) for line in more)]
 
 
 def beside(panes: Sequence[Sequence[Text]], widths: Sequence[int], gap: int) -> list[Text]:

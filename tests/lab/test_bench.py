@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -144,9 +145,42 @@ class TestShowing:
         for text in ("cpu one", "1,234 to 1,500", ">= 0.65 missed", "<= 25 met", "note: no tool"):
             assert text in shown
         (latency,) = (line for line in shown.splitlines() if "p50" in line)
-        assert latency.split("│")[-3].strip() == "1.65"
+        assert latency.split() == ["p50", "5", "x", "4", "to", "6", "1.65"]
         assert "PROBLEM: leaked" in shown
         assert "1 of 2 targets met; 2 audits, NOT CLEAN" in shown
+
+    def test_nothing_is_judged_without_targets(self) -> None:
+        """Without a target the last line judges none."""
+        console = Console(width=100, record=True, file=io.StringIO())
+        console.print(bench_table(Result({}, [Figure("raw", "RAW", "/s", (1.0,))], audits=1)))
+        assert console.export_text().splitlines()[-1] == "1 audits, all clean"
+
+    @pytest.mark.parametrize("width", [40, 60, 80, 250])
+    def test_narrow(self, width: int) -> None:
+        """No number is broken at any width: columns are left out by name, and labels wrap."""
+        latency = Figure(
+            *("latency", "half of max: order to position, p99.9", "x", (12.4, 13.5)),
+            *(20.0, True, "a note that says more"),
+            milliseconds=(1.62, 1.68),
+        )
+        figures = [Figure("raw", "RAW: XADD of six fields", "/s", (1_234_567.0,)), latency]
+        console = Console(width=width, record=True, file=io.StringIO())
+        console.print(bench_table(Result({"cpu": "one"}, figures)))
+        shown = console.export_text()
+        assert all(len(line) <= width for line in shown.splitlines())
+        words = " ".join(shown.split())
+        for number in ("1,234,567", "12.9"):
+            assert f" {number} " in words
+        title = "median unit min to max ms target"
+        left_out = re.search(r"not shown at \d+ columns: ([a-z, ]+?) (?:\d|$)", words)
+        if width >= 80:
+            assert title in words and "12.4 to 13.5 1.65 <= 20 met" in words
+            assert left_out is None
+        else:
+            assert left_out is not None
+            missing = left_out[1].split(", ")
+            assert missing and set(missing) <= {"unit", "min to max", "ms", "target"}
+        assert "half of max:" in words and "more)" in words
 
     @pytest.mark.parametrize("name", ["a.gif", "a", "no/such/a.png"])
     def test_bad_picture(self, name: str, tmp_path: Path) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import statistics
 from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from mm.lab.bench.show import number
+from mm.lab.bench.show import Rows, number
+from mm.terminal import FittedTable
 
 
 @dataclass(frozen=True)
@@ -101,36 +100,19 @@ class Comparison:
 
 def comparison_table(comparison: Comparison) -> RenderableType:
     """All figures by section with their ratios, then what only one side measured."""
-    shown = Table(
-        title=f"mm bench: {comparison.change} against {comparison.base}",
-        title_justify="left",
-        pad_edge=False,
-    )
-    shown.add_column("section", style="dim")
-    shown.add_column("figure")
-    for name in ("base", "change"):
-        shown.add_column(name, justify="right")
-    shown.add_column("", style="dim")
-    shown.add_column("change / base", justify="right")
-    shown.add_column("least to most", justify="right", style="dim")
-    shown.add_column("pairs", justify="right", style="dim")
     figures = comparison.figures()
-    for section, part in itertools.groupby(figures, lambda figure: figure.section):
-        for place, figure in enumerate(part):
-            ratios = figure.ratios
-            shown.add_row(
-                section if place == 0 else "",
-                figure.name,
-                _median(figure.base),
-                _median(figure.change),
-                figure.unit,
-                number(statistics.median(ratios)) if ratios else "-",
-                f"{number(min(ratios))} to {number(max(ratios))}" if ratios else "",
-                str(len(ratios)),
-            )
-        shown.add_section()
+    rows = Rows.of(figures)
+    columns = [
+        rows.column("base", lambda figure: _median(figure.base), 2),
+        rows.column("change", lambda figure: _median(figure.change), 3),
+        rows.column("unit", lambda figure: figure.unit, 4),
+        rows.column("change / base", lambda figure: _ratio(figure.ratios)),
+        rows.column("least to most", lambda figure: _range(figure.ratios), 1),
+        rows.column("pairs", lambda figure: str(len(figure.ratios)), 5),
+    ]
+    title = f"mm bench: {comparison.change} against {comparison.base}"
     return Group(
-        shown,
+        FittedTable(title, columns, labels=rows.labels(lambda figure: figure.name)),
         *(Text(f"note: {note}") for note in [*_missing(figures), *comparison.notes]),
         *(Text(f"PROBLEM: {problem}", style="bold red") for problem in comparison.problems),
         Text(_verdict(comparison)),
@@ -141,6 +123,14 @@ def _verdict(comparison: Comparison) -> str:
     audits = sum(run["result"].get("audits", 0) for run in comparison.runs)
     clean = "NOT CLEAN" if comparison.problems else "all clean"
     return f"{len(comparison.runs)} runs, {audits} audits, {clean}"
+
+
+def _ratio(ratios: list[float]) -> str:
+    return number(statistics.median(ratios)) if ratios else "-"
+
+
+def _range(ratios: list[float]) -> str:
+    return f"{number(min(ratios))} to {number(max(ratios))}" if ratios else ""
 
 
 def _median(values: tuple[float | None, ...]) -> str:

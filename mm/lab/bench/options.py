@@ -45,6 +45,7 @@ class BenchOptions:
     """What to measure and with which server; ``binary`` None is the package's Valkey.
 
     ``minutes`` is the length of section sustained, ``say`` gets each section's name as it begins.
+    Without ``judged`` no figure has a target: the sizes are too small for figures that mean much.
     """
 
     binary: Path | None
@@ -54,6 +55,7 @@ class BenchOptions:
     size: Size
     minutes: float
     say: Callable[[str], None]
+    judged: bool = True
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from mm.errors import UsageError
 from mm.lab.bench.figure import Figure, Result
+from mm.terminal import Column, FittedTable
 
 PICTURE_KINDS = (".png", ".svg", ".pdf")
 
@@ -24,6 +26,49 @@ def number(value: float) -> str:
     if abs(value) >= 1_000:
         return f"{value:,.0f}"
     return f"{value:.3g}"
+
+
+class InSection(Protocol):
+    """A figure of a section."""
+
+    @property
+    def section(self) -> str:
+        """The section's name."""
+
+
+One = TypeVar("One", bound=InSection)
+
+
+@dataclass(frozen=True)
+class Rows(Generic[One]):
+    """The rows of a table of figures: a row with the name of each section stands above its own."""
+
+    rows: Sequence[One | str]
+
+    @classmethod
+    def of(cls, figures: Iterable[One]) -> Rows[One]:
+        """The rows of figures that are in the order of their sections."""
+        rows: list[One | str] = []
+        for section, part in itertools.groupby(figures, lambda figure: figure.section):
+            rows += [section, *part]
+        return cls(rows)
+
+    def labels(self, name: Callable[[One], str]) -> Column:
+        """The names of the sections and of the figures."""
+        cells = [
+            Text(row, "bold") if isinstance(row, str) else Text(f"  {name(row)}")
+            for row in self.rows
+        ]
+        return Column("figure", cells, right=False)
+
+    def column(self, title: str, cell: Callable[[One], str | Text], rank: int = 0) -> Column:
+        """A column of the figures; of a higher rank it is left out earlier."""
+        cells = [Text("") if isinstance(row, str) else _as_text(cell(row)) for row in self.rows]
+        return Column(title, cells, rank)
+
+
+def _as_text(cell: str | Text) -> Text:
+    return Text(cell) if isinstance(cell, str) else cell
 
 
 def _target(figure: Figure) -> Text:
@@ -40,42 +85,37 @@ def _milliseconds(figure: Figure) -> str:
 
 def bench_table(result: Result) -> RenderableType:
     """All figures by section, then notes, problems and the verdict."""
-    shown = Table(title="mm bench", title_justify="left", pad_edge=False)
-    shown.add_column("section", style="dim")
-    shown.add_column("figure")
-    shown.add_column("median", justify="right")
-    shown.add_column("", style="dim")
-    shown.add_column("min to max", justify="right", style="dim")
-    shown.add_column("ms", justify="right")
-    shown.add_column("target")
-    for section, figures in itertools.groupby(result.figures, lambda figure: figure.section):
-        for place, figure in enumerate(figures):
-            spread = f"{number(min(figure.values))} to {number(max(figure.values))}"
-            name = figure.name + (f" ({figure.note})" if figure.note else "")
-            shown.add_row(
-                section if place == 0 else "",
-                name,
-                number(figure.median),
-                figure.unit,
-                spread if len(figure.values) > 1 else "",
-                _milliseconds(figure),
-                _target(figure),
-            )
-        shown.add_section()
+    rows = Rows.of(result.figures)
+    columns = [
+        rows.column("median", lambda figure: number(figure.median)),
+        rows.column("unit", lambda figure: figure.unit, 1),
+        rows.column("min to max", _spread, 4),
+        rows.column("ms", _milliseconds, 2),
+        rows.column("target", _target, 3),
+    ]
     return Group(
         Text(", ".join(f"{name} {value}" for name, value in result.machine.items())),
-        shown,
+        FittedTable("mm bench", columns, labels=rows.labels(_name)),
         *(Text(f"note: {note}") for note in result.notes),
         *(Text(f"PROBLEM: {problem}", style="bold red") for problem in result.problems),
         Text(_verdict(result)),
     )
 
 
+def _name(figure: Figure) -> str:
+    return figure.name + (f" ({figure.note})" if figure.note else "")
+
+
+def _spread(figure: Figure) -> str:
+    few = len(figure.values) < 2
+    return "" if few else f"{number(min(figure.values))} to {number(max(figure.values))}"
+
+
 def _verdict(result: Result) -> str:
     judged = [figure for figure in result.figures if figure.met is not None]
-    met = sum(bool(figure.met) for figure in judged)
+    met = f"{sum(bool(figure.met) for figure in judged)} of {len(judged)} targets met; "
     audits = f"{result.audits} audits, " + ("all clean" if not result.problems else "NOT CLEAN")
-    return f"{met} of {len(judged)} targets met; {audits}"
+    return (met if judged else "") + audits
 
 
 def check_picture(path: Path) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from mm.lab.chaos.check import Counts
 from mm.lab.chaos.plan import KINDS, FaultEvent
+from mm.terminal import Column, FittedTable
 
 RECENT = 8
 #: The line of a round that took longer to converge says what was missing last.
@@ -37,7 +37,7 @@ class Round:
     def line(self) -> str:
         """The round in one line."""
         words = " and ".join(
-            fault.text() + ("" if applied is not False else " (missed)")
+            fault.text() + ("" if applied is not False else " (struck nothing)")
             for fault, applied in zip_longest(self.faults, self.applied)
         )
         end = "VIOLATION" if self.violated else f"converged in {self.converged_ms} ms"
@@ -82,13 +82,9 @@ def percentile(values: Sequence[int], percent: int) -> int:
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)] if ordered else 0
 
 
-def table(record: RunRecord) -> Table:
+def table(record: RunRecord) -> FittedTable:
     """Rounds, faults that struck nothing, and times to converge, by kind and for all rounds."""
-    title = f"mm chaos, seed {record.seed}, {record.server}"
-    shown = Table(title=title, caption="ms: from the faults to a converged system")
-    shown.add_column("fault")
-    for name in ("rounds", "struck nothing", "p50 ms", "p99 ms", "max ms"):
-        shown.add_column(name, justify="right")
+    rows: list[tuple[str, Sequence[Round], int | None]] = []
     for kind in KINDS:
         of_kind = [one for one in record.rounds if any(fault.kind == kind for fault in one.faults)]
         missed = sum(
@@ -96,17 +92,29 @@ def table(record: RunRecord) -> Table:
             for one in of_kind
             for fault, applied in zip_longest(one.faults, one.applied)
         )
-        _row(shown, kind, of_kind, missed)
-    shown.add_section()
-    _row(shown, "all rounds", record.rounds, None)
-    return shown
+        rows.append((kind, of_kind, missed))
+    rows.append(("all rounds", record.rounds, None))
+    times = [
+        [one.converged_ms for one in rounds if one.converged_ms is not None]
+        for _, rounds, _ in rows
+    ]
 
+    def column(title: str, cells: Iterable[int | str | None], rank: int = 0) -> Column:
+        return Column(title, [Text("" if cell is None else str(cell)) for cell in cells], rank)
 
-def _row(shown: Table, name: str, rounds: Sequence[Round], missed: int | None) -> None:
-    times = [one.converged_ms for one in rounds if one.converged_ms is not None]
-    figures = [percentile(times, 50), percentile(times, 99), max(times, default=0)]
-    cells = [str(figure) if times else "" for figure in figures]
-    shown.add_row(name, str(len(rounds)), "" if missed is None else str(missed), *cells)
+    columns = [
+        column("rounds", [len(rounds) for _, rounds, _ in rows]),
+        column("struck\nnothing", [missed for *_, missed in rows], 4),
+        column("p50 ms", [percentile(found, 50) if found else None for found in times], 2),
+        column("p99 ms", [percentile(found, 99) if found else None for found in times], 3),
+        column("max ms", [max(found, default=None) for found in times], 1),
+    ]
+    return FittedTable(
+        f"mm chaos, seed {record.seed}, {record.server}",
+        columns,
+        [Text("ms: from the faults to a converged system", "italic")],
+        Column("fault", [Text(name) for name, *_ in rows], right=False),
+    )
 
 
 def totals(record: RunRecord) -> str:

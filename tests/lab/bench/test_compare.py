@@ -6,6 +6,7 @@ import io
 import json
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from mm.lab.bench.compare import Comparison, PairedFigure, comparison_table
@@ -89,6 +90,17 @@ def test_table() -> None:
     assert "PROBLEM: raw, pair 1: base: leaked" not in shown
     assert "PROBLEM: raw, pair 2: base: leaked" in shown
     assert "4 runs, 4 audits, NOT CLEAN" in shown
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_narrow(width: int) -> None:
+    """The ratio stays at any width; columns that do not fit are left out by name."""
+    console = Console(width=width, record=True, file=io.StringIO())
+    base, change = result(a_name_that_does_not_fit=1e6), result(a_name_that_does_not_fit=1.25e6)
+    console.print(comparison_table(compared([(base, change)])))
+    shown = console.export_text()
+    assert all(len(line) <= width for line in shown.splitlines())
+    assert " 1.25" in shown and f"not shown at {width} columns: " in shown
 
 
 def test_json_says_everything() -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
+import pytest
+from rich.console import Console
+
 from mm.lab.chaos.plan import FaultEvent
-from mm.lab.chaos.show import Round, percentile
+from mm.lab.chaos.show import Round, RunRecord, percentile, table
 
 
 def test_percentiles_are_of_the_values() -> None:
@@ -16,6 +21,25 @@ def test_a_line_names_what_missed() -> None:
     """The line of a round says which fault was not applied, and whether a rule broke."""
     fault = FaultEvent("stop-server", "server", 10, 200)
     assert Round(3, [fault], [False], 12).line() == (
-        "round 3: stop-server server 200 ms (missed): converged in 12 ms"
+        "round 3: stop-server server 200 ms (struck nothing): converged in 12 ms"
     )
     assert Round(3, [fault], violated=True).line().endswith("VIOLATION")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_the_table_fits(width: int) -> None:
+    """Columns that do not fit are left out by name; the caption says what the times are of."""
+    record = RunRecord(7, 3, "valkey 9")
+    record.add(Round(1, [FaultEvent("stop-server", "server", 10, 200)], [False], 123_456))
+    record.add(Round(2, [FaultEvent("kill-maker", "maker-1", 10, 0)], [True], 0))
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(table(record))
+    lines = console.export_text().splitlines()
+    assert all(len(line) <= width for line in lines)
+    (stopped,) = (line for line in lines if line.startswith("stop-server"))
+    (killed,) = (line for line in lines if line.startswith("kill-maker "))
+    assert stopped.split()[:2] == ["stop-server", "1"] and "123456" in stopped.split()
+    assert set(killed.split()[2:]) == {"0"}, "a round that converged at once counts"
+    assert "ms: from the faults to a converged system" in " ".join(" ".join(lines).split())
+    if width == 40:
+        assert "not shown at 40 columns: struck nothing" in " ".join(" ".join(lines).split())
