@@ -230,7 +230,7 @@ def end_step(
 
     ``absence`` is for a quote that was not ended in time, since nobody was there to do it.
     """
-    why = "expired" if end.event == "expired" else f"was withdrawn, {_WITHDRAWN[end.cause]},"
+    why = "expired" if end.event == "expired" else f"was withdrawn, {_why_withdrawn(end)},"
     lived = "" if placed_ms is None else f" {seconds(end.ts_ms - placed_ms)} after it was placed"
     text = f"{end.quote_id} {why}{lived}, with {left_text(symbol, end, filled)} left."
     facts = {
@@ -245,6 +245,11 @@ def end_step(
         text += " no exchange, state service or maker was live to end it"
         text += "." if absence.from_ms is None else f" since {instant(absence.from_ms)}."
     return Step(end.event, end.ts_ms, text, facts)
+
+
+def _why_withdrawn(end: QuoteEvent) -> str:
+    # A foreign program may have written any word.
+    return _WITHDRAWN.get(end.cause, f"for the unknown cause {end.cause!r}")
 
 
 def now_step(state: SymbolState, now_ms: int, waits_for: list[str]) -> Step:

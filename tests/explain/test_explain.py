@@ -153,6 +153,15 @@ def test_story_of_a_stop(market: World) -> None:
     assert "because the quote before it had ended" in lines
 
 
+def test_an_unknown_cause_is_shown(market: World) -> None:
+    """An end that a foreign program wrote with a cause of its own is in the story as it is."""
+    placed(market)
+    event = market.events()[0] | {"event": "withdrawn", "cause": "x\u2028y"}
+    words = [word for item in event.items() for word in item]
+    execute(market.client, "XADD", market.keys.named("quotes"), "*", *words)
+    assert "for the unknown cause 'x\\u2028y'" in "\n".join(explain(market.scripts, "AAA").lines())
+
+
 def test_story_of_a_kill(market: World) -> None:
     """When all was killed, a late expiry says since when nobody was there to end the quote."""
     for pid, name in enumerate(("exchange-1", "state-1", "maker-1"), 11):
