@@ -83,14 +83,20 @@ class Stop(threading.Event):
     def breaking_off(self) -> Iterator[None]:
         """Let the first signal raise Interrupted inside the block, at once and at any place.
 
-        It is for work that may be broken off anywhere, such as waiting for a server's answer.
+        It is for work that may be broken off anywhere, such as waiting for a server's answer. Only
+        the main thread may call it.
         """
-        self._breaks_off = True
-        try:
-            self.check()
-            yield
-        finally:
-            self._breaks_off = False
+
+        def break_off_again() -> None:
+            self._breaks_off = True
+
+        with _dropped_raised_again(break_off_again):
+            self._breaks_off = True
+            try:
+                self.check()
+                yield
+            finally:
+                self._breaks_off = False
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal."""
@@ -125,11 +131,9 @@ def stop_on_signals() -> Stop:
 def interrupted_by_signals() -> Iterator[None]:
     """Let the first signal raise Interrupted in the block, so that ``with`` blocks clean up.
 
-    Later ones are ignored until the block is left. Only the main thread may call it. Python drops
-    an exception that is raised in a destructor; then it is raised again a moment later.
+    Later ones are ignored until the block is left. Only the main thread may call it.
     """
     came = False
-    report_dropped = sys.unraisablehook
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal came
@@ -137,23 +141,40 @@ def interrupted_by_signals() -> Iterator[None]:
             came = True
             raise Interrupted(number)
 
-    def raise_again(dropped: sys.UnraisableHookArgs) -> None:
+    def interrupt_again() -> None:
         nonlocal came
+        came = False
+
+    before = _listen(interrupt)
+    try:
+        with _dropped_raised_again(interrupt_again):
+            yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _dropped_raised_again(rearm: Callable[[], None]) -> Iterator[None]:
+    """In the block an Interrupted that a destructor raised, which Python drops, comes once more.
+
+    ``rearm`` is called first; the signal comes a moment later, when the destructor has ended.
+    """
+    report_dropped = sys.unraisablehook
+
+    def raise_again(dropped: sys.UnraisableHookArgs) -> None:
         if not isinstance(dropped.exc_value, Interrupted):
             report_dropped(dropped)
             return
-        came = False
+        rearm()
         send = (os.getpid(), dropped.exc_value.signal)
         threading.Timer(DROPPED_S, os.kill, send).start()
 
-    before = _listen(interrupt)
     sys.unraisablehook = raise_again
     try:
         yield
     finally:
         sys.unraisablehook = report_dropped
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 Handler = Callable[[int, FrameType | None], None]

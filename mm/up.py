@@ -15,7 +15,6 @@ from mm.account import check_loaded, give_account
 from mm.drain import DRAIN_S, drain
 from mm.errors import SystemRefused, shown_path
 from mm.host import (
-    GRACE_S,
     ChildPlan,
     Lock,
     ManagedServer,
@@ -38,9 +37,6 @@ from mm.terminal import (
     can_draw,
     print_line,
 )
-
-#: How long the processes of a kind may take to end when nobody wants to wait.
-HURRY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -202,11 +198,11 @@ class Up:
         def skipped() -> bool:
             return stop.urged or (asked is None and stop.is_set())
 
-        self._supervisor.stop("publisher")
+        self._supervisor.stop("publisher", skipped)
         if not drain(source, self._tick, skipped) and not skipped():
             self._say(f"not every order and fill was processed within {DRAIN_S:.0f} s")
         for kind in ("maker", "exchange", "state"):
-            self._supervisor.stop(kind, HURRY_S if skipped() else GRACE_S)
+            self._supervisor.stop(kind, skipped)
             if kind == "maker" and self._presence is not None:
                 self._say(self._presence.withdraw_quotes())
         if skipped():

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 
@@ -152,10 +153,17 @@ class Struck:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_a_signal_in_a_destructor_is_not_lost() -> None:
+@pytest.mark.parametrize(
+    "block",
+    [interrupted_by_signals, lambda: stop_on_signals().breaking_off()],
+    ids=["interrupted", "breaking off"],
+)
+def test_a_signal_in_a_destructor_is_not_lost(
+    block: Callable[[], AbstractContextManager[None]],
+) -> None:
     """Python drops what a destructor raises. The interrupt comes all the same, and once."""
     cleaned = []
-    with pytest.raises(Interrupted) as caught, interrupted_by_signals():
+    with pytest.raises(Interrupted) as caught, block():
         try:
             for _ in range(2):
                 Struck()

@@ -19,7 +19,7 @@ def config_command() -> None:
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default="mm.toml")
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def config_init(path: Path, force: bool) -> None:
-    """Write a commented configuration with the defaults."""
+    """Write a commented configuration with the defaults to PATH, or to mm.toml."""
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:
             file.write(TEMPLATE)
@@ -33,9 +33,10 @@ def config_init(path: Path, force: bool) -> None:
 @config_command.command("check")
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False), default="mm.toml")
 def config_check(path: Path) -> None:
-    """Check a configuration file; exit status 2 and the first fault when it has one.
+    """Check the configuration file PATH, or mm.toml.
 
-    It says too how far prices and profits may move before numbers would no longer be exact.
+    Exit status 2 and the first fault when it has one. It says too how far prices and
+    profits may move before numbers would no longer be exact.
     """
     config = load_config(path)
     asked = sum(

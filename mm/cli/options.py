@@ -156,11 +156,10 @@ def seed_option(help: str, default: int | None = 1, high: int = MAX_RUN_SEED) ->
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print the same facts as JSON, decimals as strings."
 )
-config_option = file_option(
+joining_config_option = file_option(
     "--config",
     load_config,
-    "Configuration file (see `mm config init`).  [default: what the running system has, else the"
-    " built-in one]",
+    "Configuration file; a system that has another one is refused.  [default: what the system has]",
 )
 server_option = click.option(
     "--server", help="Server program to run.  [default: the package's Valkey]"

@@ -53,8 +53,8 @@ def order_command(
     """Send an immediate-or-cancel order and show its execution report.
 
     QUANTITY and LIMIT_PRICE are decimals, such as 10 and 187.52; they must be whole lots and ticks.
-    Exit status 1 when the order is rejected. An order with the id of another order of the client is
-    rejected, and the other order is named.
+    Exit status 1 when the order is rejected, or no report comes in time. An order with the id of
+    another order of the client is rejected, and the other order is named.
     """
     ticket = Ticket.parse(client_id, order_id, symbol, side, quantity, limit_price)
     scripts = system.scripts()
@@ -77,10 +77,11 @@ def order_command(
         # Another sender with these ids may have got the report that was read.
         report = report.as_conflict()
     facts = report_facts(order, report, config.symbol(symbol))
-    words = dict(facts)
+    more = {}
     if first is not None:
-        facts["first_order"], words["first_order"] = first.facts, first.words
-    show(as_json, facts, report_table(words), scripts)
+        facts["first_order"], more["first_order"] = first.facts, first.words
+    shown = report_table(order, report, config.symbol(symbol), more)
+    show(as_json, facts, shown, scripts)
     if report.status == "rejected":
         why = REASONS.get(report.reason, "")
         if report.reason == CONFLICT:

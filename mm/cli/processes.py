@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import click
 
-from mm.cli.options import config_option, log_detail_option, process_id, process_options
+from mm.cli.options import joining_config_option, log_detail_option, process_id, process_options
 from mm.errors import SystemRefused
 from mm.exchange import Exchange
 from mm.host import (
@@ -70,7 +70,7 @@ def _run(
 
 @click.command("exchange")
 @process_id
-@config_option
+@joining_config_option
 @log_detail_option
 @process_options
 def exchange_command(system: System, ident: str, config: Config | None, log_detail: bool) -> None:
@@ -80,7 +80,7 @@ def exchange_command(system: System, ident: str, config: Config | None, log_deta
 
 @click.command("state")
 @process_id
-@config_option
+@joining_config_option
 @log_detail_option
 @process_options
 def state_command(system: System, ident: str, config: Config | None, log_detail: bool) -> None:
@@ -90,7 +90,7 @@ def state_command(system: System, ident: str, config: Config | None, log_detail:
 
 @click.command("maker")
 @process_id
-@config_option
+@joining_config_option
 @log_detail_option
 @process_options
 def maker_command(system: System, ident: str, config: Config | None, log_detail: bool) -> None:

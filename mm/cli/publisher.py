@@ -9,7 +9,7 @@ import click
 
 from mm.cli.options import (
     Positive,
-    config_option,
+    joining_config_option,
     log_detail_option,
     process_id,
     process_options,
@@ -84,7 +84,7 @@ FLOW = ("rate_per_s", "seed", "size_percent", "aggressiveness_percent")
     help="A publisher started again with the same run id and options goes on with its run: its"
     " order ids are RUN-NUMBER, and no order trades twice.  [default: a new one]",
 )
-@config_option
+@joining_config_option
 @log_detail_option
 @process_options
 def publisher_command(

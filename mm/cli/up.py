@@ -9,7 +9,7 @@ import click
 
 from mm.cli.options import (
     Positive,
-    config_option,
+    file_option,
     log_detail_option,
     process_options,
     seed_option,
@@ -18,7 +18,7 @@ from mm.cli.options import (
 from mm.cli.tape_options import speed_option, tape_option
 from mm.host import ChildPlan, System, exit_with_parent
 from mm.interrupts import stop_on_signals
-from mm.market import Config
+from mm.market import Config, load_config
 from mm.orders import Tape, check_speed, config_to_replay
 from mm.terminal import make_console
 from mm.up import Up, UpOptions
@@ -39,14 +39,22 @@ from mm.up import Up, UpOptions
     help="Orders a second, over all publishers.",
 )
 @click.option(
-    "--duration", "duration_s", type=Positive(), help="Seconds to run.  [default: until Ctrl-C]"
+    "--duration",
+    "duration_s",
+    type=Positive(),
+    help="Seconds to run.  [default: until Ctrl-C or the end of the tape]",
 )
 @click.option("--headless", is_flag=True, help="A plain status line in place of the live view.")
 @server_option
 @tape_option
 @speed_option
 @seed_option("The same seed makes the same order flow.")
-@config_option
+@file_option(
+    "--config",
+    load_config,
+    "Configuration file (see `mm config init`) of the system that is created; an existing one that"
+    " has another is refused.  [default: what the system has, else the built-in one]",
+)
 @log_detail_option
 @process_options
 def up_command(
@@ -62,7 +70,8 @@ def up_command(
 
     Ctrl-C, SIGTERM or closing the terminal stops everything in order, and shows what happened in
     the run. Ctrl-C again skips the wait for orders on their way. During the start a signal breaks
-    it off. Exit status 1 when the final audit finds a violation or a symbol is halted.
+    it off. Exit status 1 when the final audit finds a violation, a symbol is halted, or a process
+    never came up.
     """
     plan = ChildPlan(tape=None if tape is None else tape.path, **plan_options)
     check_speed(plan.speed)

@@ -24,6 +24,8 @@ HALT = "halt"
 UNREACHABLE = "server"
 #: With what the cause of a missing process begins.
 ABSENT = "absent"
+#: The causes for which a server refuses orders and still takes heartbeats.
+HEARD_ALL_THE_SAME = {"memory"}
 #: Milliseconds that the first start of all processes may take.
 START_MS = 10_000
 #: The most names in one sentence.
@@ -59,7 +61,8 @@ def stoppages(
     found: list[Stoppage] = []
     if server is not None:
         found += [Stoppage(cause, _refuses(why)) for cause, why in server.refusals.items()]
-    absent = list(_absent(snapshot, supervised or {}))
+    mute = server is not None and bool(server.refusals.keys() - HEARD_ALL_THE_SAME)
+    absent = list(_absent(snapshot, supervised or {}, mute))
     weak = server.weak if server is not None else []
     if absent and weak and snapshot.config.durability == "always":
         found.append(
@@ -70,7 +73,8 @@ def stoppages(
             )
         )
     found += absent
-    found += _missing(snapshot, {one.cause for one in absent})
+    if not mute:
+        found += _missing(snapshot, {one.cause for one in absent})
     return [*found, *_halts(snapshot), *_without_exposure(snapshot)]
 
 
@@ -79,8 +83,10 @@ def _halts(snapshot: Snapshot) -> Iterator[Stoppage]:
     found = sorted(halts(snapshot).items())
     for name, why in found[:MAX_NAMES]:
         yield Stoppage(f"{HALT} {name}", f"{name} is halted: {why}")
-    if len(found) > MAX_NAMES:
-        yield Stoppage(f"{HALT}s", f"{len(found) - MAX_NAMES} more symbols are halted")
+    more = len(found) - MAX_NAMES
+    if more > 0:
+        symbols = "symbol is" if more == 1 else "symbols are"
+        yield Stoppage(f"{HALT}s", f"{more} more {symbols} halted")
 
 
 def unreachable(words: str) -> Stoppage:
@@ -100,15 +106,18 @@ def _refuses(why: str) -> str:
     return f"the server refuses writes, so orders wait: {why}"
 
 
-def _absent(snapshot: Snapshot, supervised: Mapping[str, int]) -> Iterator[Stoppage]:
-    """The needed kinds of which no process is live."""
+def _absent(snapshot: Snapshot, supervised: Mapping[str, int], mute: bool) -> Iterator[Stoppage]:
+    """The needed kinds of which no process is live.
+
+    While heartbeats are refused (``mute``) a process that was heard before may well be there.
+    """
     rows, since = process_rows(snapshot, supervised), wanted_since(snapshot)
-    live = {row.kind for row in rows if row.state == "live"}
-    if not live & _NEEDED.keys() and not supervised and not since:
+    there = {row.kind for row in rows if row.state == "live" or (mute and row.state == "silent")}
+    if not there & _NEEDED.keys() and not supervised and not since:
         yield Stoppage("processes", "no exchange, state service or maker is live: nothing trades")
         return
     for kind, (name, effect) in _NEEDED.items():
-        if kind in live:
+        if mute or kind in there:
             continue
         new = [row for row in rows if row.kind == kind and row.state == "unheard"]
         why = f"{new[0].name} has not reported yet" if new else f"no {name} is live"

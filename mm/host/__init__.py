@@ -11,7 +11,6 @@ from mm.host.plan import ChildPlan, PlannedChild
 from mm.host.presence import UpPresence
 from mm.host.server import ManagedServer
 from mm.host.supervise import (
-    GRACE_S,
     LEASH_FD,
     LEASH_SERVER,
     NOTES_KEPT,
@@ -25,7 +24,6 @@ from mm.host.throwaway import ThrowawaySystem
 
 __all__ = [
     "CHILD_URL",
-    "GRACE_S",
     "LEASH_FD",
     "LEASH_SERVER",
     "NOTES_KEPT",

@@ -12,7 +12,7 @@ from mm.errors import SystemRefused, Unavailable, shown_path
 from mm.host.datadir import DataDir, full_disk, lock_owner
 from mm.host.identity import check_directory, known_system_id
 from mm.market import Durability
-from mm.store import Keys, Scripts, Trouble, open_client, safe_url, trouble_of
+from mm.store import Keys, Scripts, Trouble, check_serves, open_client, safe_url, trouble_of
 
 #: Environment variable in which `mm up` hands the server's URL to its children.
 CHILD_URL = "MM_CHILD_REDIS_URL"
@@ -91,7 +91,7 @@ class System:
         said = ""
         while True:
             try:
-                client.ping()
+                check_serves(client)
                 scripts = Scripts(client, self.keys)
                 if self.redis_url is None:
                     check_directory(self.data_dir, scripts)

@@ -86,7 +86,8 @@ class UpPresence:
                     names = " ".join(done.live_makers)
                     return f"the quotes stay until they expire, for a maker is live: {names}"
                 if not done.more:
-                    return f"{ended} quotes withdrawn, their exposure is released"
+                    quotes = "quote" if ended == 1 else "quotes"
+                    return f"{ended} {quotes} withdrawn, exposure released"
         except (RedisError, OSError, MMError) as error:
             return f"the quotes stay until they expire: {trouble_of(error).words}"
 

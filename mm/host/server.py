@@ -22,7 +22,7 @@ from mm.host.datadir import DataDir
 from mm.host.server_conf import write_server_conf
 from mm.host.state_file import read_state, sync_directory, write_state
 from mm.interrupts import Stop
-from mm.store import open_client, socket_url, trouble_of
+from mm.store import check_serves, open_client, socket_url, trouble_of
 
 #: Longest wait for a reply to a look at a server that starts.
 PROBE_S = 1.0
@@ -158,7 +158,7 @@ class ManagedServer:
             client = open_client(self.url, PROBE_S)
             try:
                 with contextlib.suppress(BusyLoadingError):
-                    client.ping()
+                    check_serves(client)
                 client.shutdown(nosave=True)
             except (RedisError, OSError) as error:
                 found = trouble_of(error)

@@ -35,6 +35,10 @@ FIRST_DELAY_S, LONGEST_DELAY_S = 0.1, 2.0
 STEADY_S = 5.0
 #: Seconds that a child may take to end in order.
 GRACE_S = 8.0
+#: Seconds that a child may take when somebody does not want to wait.
+HURRY_S = 1.0
+#: Seconds between two looks at a child that is to end.
+STOP_TURN_S = 0.02
 NOTES_KEPT = 200
 #: What a child has printed is kept up to about so many bytes, and once more as ``NAME.out.1``.
 MAX_OUT_BYTES = 1_000_000
@@ -91,6 +95,7 @@ class Supervisor:
     server_url: str = ""
     program: Sequence[str] = field(default_factory=lambda: module_command("mm"))
     clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
     environment: Mapping[str, str] = field(default_factory=dict)
     children: dict[str, Child] = field(default_factory=dict)
     notes: deque[str] = field(default_factory=lambda: deque(maxlen=NOTES_KEPT))
@@ -223,8 +228,11 @@ class Supervisor:
         """Restarts by child name."""
         return {child.name: child.restarts for child in self.children.values()}
 
-    def stop(self, prefix: str, grace_s: float = GRACE_S) -> None:
-        """Stop the children whose names start so, in order; kill those that outlive the grace."""
+    def stop(self, prefix: str, hurried: Callable[[], bool] = lambda: False) -> None:
+        """Stop the children whose names start so, in order; kill those that outlive the grace.
+
+        They have ``GRACE_S``, and ``HURRY_S`` from the start as soon as ``hurried`` says so.
+        """
         stopping = []
         for child in self.children.values():
             if child.name.startswith(prefix) and not child.done:
@@ -232,14 +240,16 @@ class Supervisor:
                 if child.process is not None and child.process.poll() is None:
                     child.process.send_signal(signal.SIGTERM)
                     stopping.append((child, child.process))
-        deadline = self.clock() + grace_s
+        began = self.clock()
         for child, process in stopping:
-            try:
-                process.wait(max(deadline - self.clock(), 0.01))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                self.note(f"{child.name} did not stop within {grace_s:.0f} s: killed")
+            while process.poll() is None:
+                grace_s = HURRY_S if hurried() else GRACE_S
+                if self.clock() - began >= grace_s:
+                    process.kill()
+                    process.wait()
+                    self.note(f"{child.name} did not stop within {grace_s:.0f} s: killed")
+                else:
+                    self.sleep(STOP_TURN_S)
 
     def close(self) -> None:
         """Stop the remaining children and close the pipe that they watch."""

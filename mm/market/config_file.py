@@ -118,7 +118,9 @@ def load_config(path: Path) -> Config:
             raise ConfigError(f"{path}: a configuration may have {MAX_BYTES} bytes at most")
         # Editors on Windows begin a file with a byte-order mark.
         text = data.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     try:
         return parse_config(text)

@@ -101,7 +101,9 @@ def _text(path: Path) -> str:
         if (size := path.stat().st_size) > MAX_BYTES:
             raise ValueRefused(f"{path}: {size} bytes: a tape may have {MAX_BYTES} at most")
         data = path.read_bytes()
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ValueRefused(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
         raise ValueRefused(f"{path}: cannot be read: {error}") from error
     try:
         return data.decode("utf-8-sig")

@@ -69,7 +69,6 @@ class Ticket:
 
 def report_facts(order: Order, report: Report, symbol: Symbol) -> dict[str, object]:
     """An order and its report: decimals as text, empty text where there is no value."""
-    meaning = REASONS.get(report.reason, "")
     return {
         "client_id": order.client_id,
         "order_id": order.order_id,
@@ -78,7 +77,8 @@ def report_facts(order: Order, report: Report, symbol: Symbol) -> dict[str, obje
         "quantity": symbol.quantity(order.qty_lots),
         "limit_price": symbol.price(order.limit_ticks),
         "status": report.status,
-        "reason": f"{report.reason}: {meaning}" if meaning else report.reason,
+        "reason": report.reason,
+        "reason_text": REASONS.get(report.reason, ""),
         "filled_quantity": symbol.quantity(report.cum_lots),
         # An immediate-or-cancel order leaves nothing open.
         "leaves_quantity": symbol.quantity(0),

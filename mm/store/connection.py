@@ -108,6 +108,14 @@ def open_client(url: str, timeout_s: float = SOCKET_TIMEOUT_S) -> redis.Redis:
     return client
 
 
+def check_serves(client: redis.Redis) -> None:
+    """Raise an error of redis-py or OSError unless the server answers reads.
+
+    It is no PING, which a server that cannot write to its disk refuses (MISCONF).
+    """
+    client.dbsize()
+
+
 def server_info(client: redis.Redis) -> ServerInfo:
     """Read what the server is, its persistence settings, and whether it refuses writes.
 

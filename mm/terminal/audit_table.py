@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.text import Text
 
 from mm.audit import Audit, Check
@@ -33,9 +35,16 @@ def _label(check: Check, widest: int) -> Text:
     return Text.assemble(f"{check.name:<{widest}}  ", verdict)
 
 
+def _counted(number: int, what: str) -> str:
+    """A count in words; the noun of ``what`` is its first word in the plural."""
+    if number == 1:
+        what = re.sub(r"s\b", "", what, count=1)
+    return f"{number:,} {what}"
+
+
 def _findings(check: Check) -> Text:
     """What was checked, and each violation and note on a line of its own."""
-    findings = Text(", ".join(f"{number:,} {what}" for what, number in check.checked.items()))
+    findings = Text(", ".join(_counted(number, what) for what, number in check.checked.items()))
     for line in check.violations:
         findings.append(f"\n{line}", BAD)
     if check.total > len(check.violations):

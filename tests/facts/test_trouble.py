@@ -89,6 +89,18 @@ def test_a_server_that_refuses_writes_comes_first(fake_world: World) -> None:
     assert "nothing trades" in third
 
 
+@pytest.mark.parametrize(("cause", "heard"), [("memory", True), ("disk", False)])
+def test_nobody_is_missing_who_cannot_be_heard(fake_world: World, cause: str, heard: bool) -> None:
+    """Where the server refuses heartbeats too, their absence says nothing of the processes."""
+    beat(fake_world, *KINDS)
+    fake_world.advance(2_001)
+    server = ServerInfo("redis", "7", GOOD.settings, "", {cause: "a reason"})
+    for supervised in ({}, {"exchange_1": 0}):
+        said = words(fake_world, server, **supervised)
+        assert said[0] == "the server refuses writes, so orders wait: a reason"
+        assert bool(said[1:]) is heard
+
+
 def test_weak_settings_are_the_reason_of_absence_only(fake_world: World) -> None:
     """Weak settings stop trading when processes refuse them, and not when they accept them."""
     weak = ServerInfo("redis", "7", GOOD.settings | {"appendonly": "no"})

@@ -22,7 +22,7 @@ BUSY = b"-BUSY Redis is busy running a script\r\n"
 
 @contextmanager
 def answering(path: Path, *answers: bytes) -> Iterator[None]:
-    """A server that gives each of the answers to one PING, and the last one to all later ones."""
+    """A server that gives each of the answers to one look, and the last one to all later ones."""
     left = list(answers)
 
     def serve(listener: socket.socket) -> None:
@@ -33,7 +33,7 @@ def answering(path: Path, *answers: bytes) -> Iterator[None]:
                 return
             with connection:
                 while request := connection.recv(65_536):
-                    if b"PING" not in request:
+                    if b"DBSIZE" not in request:
                         connection.sendall(b"+OK\r\n" * request.count(b"*"))
                         continue
                     connection.sendall(left.pop(0) if len(left) > 1 else left[0])
@@ -64,7 +64,7 @@ def system(path: Path, said: list[str] | None = None) -> System:
 def test_a_server_that_loads_or_is_busy_is_waited_for(path: Path) -> None:
     """The command waits until the server serves, and says for what, once each."""
     said: list[str] = []
-    with answering(path, LOADING, LOADING, BUSY, LOADING, b"+PONG\r\n"):
+    with answering(path, LOADING, LOADING, BUSY, LOADING, b":0\r\n"):
         assert system(path, said).scripts().keys == Keys()
     assert [line.partition(" (")[0] for line in said] == [
         "waiting: the server is loading its data",

@@ -64,7 +64,7 @@ def test_it_withdraws_what_nobody_would_replace(world: World, tmp_path: Path) ->
     )
     assert world.reserved() == (10, 10)
     world.farewell("maker-7")
-    assert one.up.withdraw_quotes() == "1 quotes withdrawn, their exposure is released"
+    assert one.up.withdraw_quotes() == "1 quote withdrawn, exposure released"
     assert world.reserved() == (0, 0)
 
 

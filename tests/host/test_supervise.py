@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mm.host import Supervisor, exit_reason
-from mm.host.supervise import FIRST_DELAY_S, LONGEST_DELAY_S, MAX_OUT_BYTES, STEADY_S
+from mm.host.supervise import (
+    FIRST_DELAY_S,
+    GRACE_S,
+    HURRY_S,
+    LONGEST_DELAY_S,
+    MAX_OUT_BYTES,
+    STEADY_S,
+)
 from tests.kit import wait_for
 
 #: ``sh CHILD exit 3`` ends with that status, ``sh CHILD wait`` ends at SIGTERM, and
@@ -33,7 +42,14 @@ class Nursery:
         script = path / "child.sh"
         script.write_text(CHILD)
         self.now = 100.0
-        self.supervisor = Supervisor(path, "", ("/bin/sh", str(script)), lambda: self.now)
+        self.supervisor = Supervisor(
+            path, "", ("/bin/sh", str(script)), lambda: self.now, self.sleep
+        )
+
+    def sleep(self, seconds: float) -> None:
+        """Let ten times as long pass on the clock as in truth, for the children."""
+        time.sleep(seconds)
+        self.now += 10 * seconds
 
     def add(self, name: str, *arguments: str) -> None:
         """Start a child; one that runs on is ready for signals when this returns."""
@@ -142,8 +158,16 @@ def test_a_child_that_was_steady_is_restarted_at_once(nursery: Nursery) -> None:
     assert child.process.pid != first.pid
 
 
-def test_stop_ends_one_kind_in_order_and_kills_what_stays(nursery: Nursery) -> None:
-    """Only the named kind is stopped, by SIGTERM first and by SIGKILL after the grace."""
+@pytest.mark.parametrize(
+    ("hurry_after_s", "within_s"), [(-1, HURRY_S), (HURRY_S + 0.5, HURRY_S), (math.inf, GRACE_S)]
+)
+def test_stop_ends_one_kind_in_order_and_kills_what_stays(
+    nursery: Nursery, hurry_after_s: float, within_s: float
+) -> None:
+    """Only the named kind is stopped, by SIGTERM first and by SIGKILL after the grace.
+
+    A hurry shortens the grace also while it runs.
+    """
     for name, action in (("maker-1", "wait"), ("maker-2", "stay"), ("state-1", "wait")):
         nursery.add(name, action)
     processes = {
@@ -151,13 +175,15 @@ def test_stop_ends_one_kind_in_order_and_kills_what_stays(nursery: Nursery) -> N
         for name, child in nursery.supervisor.children.items()
         if child.process is not None
     }
-    nursery.supervisor.stop("maker", grace_s=0.2)
+    began, expected_s = nursery.now, min(max(within_s, hurry_after_s), GRACE_S)
+    nursery.supervisor.stop("maker", lambda: nursery.now - began > hurry_after_s)
     assert processes["maker-1"].returncode == 0
     assert processes["maker-2"].returncode == -signal.SIGKILL
     assert processes["state-1"].poll() is None
     assert [note.split(" ", 1)[1] for note in nursery.supervisor.notes] == [
-        "maker-2 did not stop within 0 s: killed"
+        f"maker-2 did not stop within {within_s:.0f} s: killed"
     ]
+    assert nursery.now - began == pytest.approx(expected_s, abs=0.5)
     nursery.supervisor.tick()
     assert nursery.supervisor.restarts["maker-1"] == 0
 

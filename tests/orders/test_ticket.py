@@ -82,7 +82,8 @@ def test_facts_of_a_partial_fill() -> None:
     assert (facts["quantity"], facts["limit_price"]) == ("2.5", "10.50")
     assert (facts["filled_quantity"], facts["canceled_quantity"]) == ("1.5", "1.0")
     assert (facts["leaves_quantity"], facts["price"]) == ("0.0", "10.25")
-    assert str(facts["reason"]).startswith("exhausted: the quote's remaining quantity")
+    assert facts["reason"] == "exhausted"
+    assert str(facts["reason_text"]).startswith("the quote's remaining quantity")
     assert (facts["fill_id"], facts["quote_id"], facts["duplicate"]) == ("AAA-7", "AAA-3", True)
 
 

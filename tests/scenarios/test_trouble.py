@@ -20,6 +20,7 @@ from mm.host import ManagedServer, ThrowawaySystem
 from mm.store import execute, open_client
 from tests.kit import SERVERS, binary_or_skip, short_directory, wait_for
 from tests.kit.commands import MM, run_mm
+from tests.kit.failing import fail_to_save
 from tests.kit.running import RunningSystem
 
 pytestmark = pytest.mark.server
@@ -92,6 +93,24 @@ def test_a_memory_limit_is_said_while_it_lasts(system: RunningSystem, server: st
     code, said = system.stop()
     assert code == 0, said
     assert_announced(said, "memory limit")
+
+
+@SERVERS
+def test_a_refusing_disk_is_said_and_nobody_is_accused(system: RunningSystem, server: str) -> None:
+    """While heartbeats are refused too, the server's reason is said, and no process is missed."""
+    system.start("--server", str(binary_or_skip(server)))
+    client = open_client(f"unix://{system.data_dir}/redis.sock")
+    fail_to_save(client)
+    facts = wait_for_trouble(system, "refuses writes", "snapshot")
+    threading.Event().wait(VIEW_S)
+    assert status(system)[1]["trouble"] == facts["trouble"]
+    assert len(facts["trouble"]) == 1
+    client.config_set("save", "")
+    wait_for_peace(system)
+    code, said = system.stop()
+    assert code == 0, said
+    assert_announced(said, "snapshot")
+    assert " is live: " not in said
 
 
 @SERVERS

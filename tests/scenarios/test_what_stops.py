@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
+import redis
 
 from mm.host import ManagedServer, ThrowawaySystem
 from mm.market import default_config
@@ -15,31 +18,45 @@ from mm.store import execute
 from tests.kit import SERVERS, binary_or_skip, wait_for
 from tests.kit.answers import PATIENCE_S, assert_words, reading, run, run_all, some
 from tests.kit.commands import MM
+from tests.kit.failing import fail_to_save
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 
+Act: TypeAlias = Callable[[redis.Redis], object]
+
+
 @dataclass(frozen=True)
 class Cause:
-    """What stops trading: the command that makes it so, the one that ends it, and its words."""
+    """What stops trading: what makes it so, what ends it, and its words."""
 
-    begin: tuple[str, ...]
-    end: tuple[str, ...]
+    begin: Act
+    end: Act
     words: str
     announced: bool = True
 
 
+def command(*words: str) -> Act:
+    """Send a command."""
+    return lambda client: execute(client, *words)
+
+
 CAUSES = (
-    Cause(("CONFIG SET", "maxmemory", "1"), ("CONFIG SET", "maxmemory", "0"), "memory limit"),
-    Cause(("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE"), "replica"),
     Cause(
-        ("HSET", "{mm}:symbol:AAPL", "halted", "a gap"),
-        ("HDEL", "{mm}:symbol:AAPL", "halted"),
+        command("CONFIG SET", "maxmemory", "1"),
+        command("CONFIG SET", "maxmemory", "0"),
+        "memory limit",
+    ),
+    Cause(fail_to_save, command("CONFIG SET", "save", ""), "snapshot"),
+    Cause(command("REPLICAOF", "127.0.0.1", "1"), command("REPLICAOF", "NO", "ONE"), "replica"),
+    Cause(
+        command("HSET", "{mm}:symbol:AAPL", "halted", "a gap"),
+        command("HDEL", "{mm}:symbol:AAPL", "halted"),
         "AAPL is halted: a gap",
     ),
     Cause(
-        ("ZADD", "{mm}:waiting:bid", "1", "AAPL"),
-        ("ZREM", "{mm}:waiting:bid", "AAPL"),
+        command("ZADD", "{mm}:waiting:bid", "1", "AAPL"),
+        command("ZREM", "{mm}:waiting:bid", "AAPL"),
         "no exposure is free",
         announced=False,
     ),
@@ -63,7 +80,7 @@ def test_what_stops_trading_is_on_every_screen(server: str) -> None:
         try:
             wait_for_line(view, AT_REST)
             for cause in CAUSES:
-                execute(client, *cause.begin)
+                cause.begin(client)
                 for answer in run_all(some(reading(where), turn, 2)):
                     assert_words(answer, 0, 1)
                     said = " ".join(answer.text.split())
@@ -72,7 +89,7 @@ def test_what_stops_trading_is_on_every_screen(server: str) -> None:
                         assert answer.status == 1, answer
                 # The status line says it at once; the line of its own, with its time, comes later.
                 wait_for_line(view, cause.words, *["Z TROUBLE: "][: cause.announced])
-                execute(client, *cause.end)
+                cause.end(client)
                 answer = run("status", *where)
                 assert cause.words not in " ".join(answer.text.split()), answer
                 if cause.announced:

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import pytest
 import redis
@@ -17,12 +16,14 @@ from mm.host import ManagedServer, ThrowawaySystem
 from mm.store import (
     Trouble,
     check_durability,
+    check_serves,
     execute,
     open_client,
     server_info,
     trouble_of,
 )
 from tests.kit import SERVERS, binary_or_skip, wait_for
+from tests.kit.failing import fail_to_save
 
 WRITE = ("XADD", "probe", "*", "a", "b")
 
@@ -90,10 +91,10 @@ class TestOnAServer:
     def test_failed_snapshot(self, server: str) -> None:
         """A server that could not save its snapshot refuses writes (MISCONF), and says so."""
         with own_server(server) as client:
-            client.config_set("save", "3600 1")
             fail_to_save(client)
             assert failure(client, *WRITE).kind == "refusing_writes"
             assert "disk" in failure(client, *WRITE).words
+            check_serves(client)
             (why,) = server_info(client).refusals.values()
             assert "snapshot" in why
             client.config_set("stop-writes-on-bgsave-error", "no")
@@ -167,13 +168,6 @@ def busy(client: redis.Redis) -> bool:
     except ResponseError as error:
         return str(error).startswith("BUSY")
     return False
-
-
-def fail_to_save(client: redis.Redis) -> None:
-    """Let a snapshot fail: a directory stands where its file must go."""
-    (Path(client.connection_pool.connection_kwargs["path"]).parent / "dump.rdb").mkdir()
-    execute(client, "BGSAVE")
-    wait_for("a failure", lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
 
 
 class TestWords:

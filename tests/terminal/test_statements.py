@@ -7,16 +7,20 @@ from dataclasses import replace
 
 from rich.console import Console
 
+from mm.audit import audit
+from mm.market import Report
 from mm.store import Snapshot
 from mm.terminal import (
     History,
     RunStatus,
+    audit_table,
     exposure_table,
     market_screen,
     positions_table,
     quotes_table,
+    report_table,
 )
-from tests.kit import Fake, World, small_config
+from tests.kit import Fake, World, make_symbol, small_config
 from tests.terminal.drawing import RELAXED, STATUS, beat, drawn, row, shown, take
 
 
@@ -34,6 +38,29 @@ def amber(found: Snapshot, status: RunStatus = STATUS, width: int = 120) -> list
             or (segment.style.bold and "red" in str(segment.style))
         )
     ]
+
+
+def test_one_of_a_kind_is_not_many(fake: Fake) -> None:
+    """What an audit has counted stands in the singular where it is one."""
+    world = World(fake, small_config(1))
+    world.propose("AAA")
+    world.trade(world.order("sell", 1))
+    said = "\n".join(drawn(audit_table(audit(world.scripts)), 200))
+    assert "1 quote event," in said
+    assert "1 symbol, 1 fill " in said
+    assert "2 budgets" in said
+
+
+def test_a_report_for_people_has_a_time_with_its_zone(fake: Fake) -> None:
+    """Milliseconds and truth values are for programs; the reason is explained."""
+    world = World(fake, small_config(1))
+    order = world.order("sell", 1)
+    report = Report("o1", "canceled", "no_quote", 0, 0, "", "", True, 1_769_860_800_123)
+    said = "\n".join(drawn(report_table(order, report, make_symbol()), 120))
+    assert "2026-01-31T12:00:00Z" in said
+    assert "duplicate          yes" in said
+    assert "no_quote: " in said
+    assert "123" not in said
 
 
 def test_amber_is_for_what_needs_a_person(fake: Fake) -> None:

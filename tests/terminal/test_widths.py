@@ -12,7 +12,6 @@ from rich.console import RenderableType
 from mm.audit import audit
 from mm.explain import explain
 from mm.market import default_config
-from mm.orders import report_facts
 from mm.store import Snapshot, take_snapshot
 from mm.terminal import (
     History,
@@ -84,7 +83,7 @@ def test_no_text_breaks_a_number(fake: Fake, make: Make) -> None:
     state = take(world).symbols[name]
     assert_whole(audit_table(audit(world.scripts)))
     assert_whole(story_table(explain(world.scripts, name)))
-    assert_whole(report_table(report_facts(order, world.report(order), state.symbol)))
+    assert_whole(report_table(order, world.report(order), state.symbol))
     assert_whole(Parts(status_line(take(world), History(), STATUS)))
 
 
