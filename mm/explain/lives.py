@@ -19,12 +19,14 @@ LATE_MS = GRACE_MS + LIVE_MS
 
 @dataclass(frozen=True)
 class Absence:
-    """No process was there to end a quote in time.
+    """No process was there to end a quote in time, or no server.
 
-    ``from_ms`` is when the last one was heard, None when none is known.
+    ``from_ms`` is when the last one was heard, None when none is known. ``of_server`` says that
+    the server ended then, while processes lived.
     """
 
     from_ms: int | None
+    of_server: bool = False
 
 
 class Lives:
@@ -39,11 +41,16 @@ class Lives:
         self, events: Iterable[LifecycleEvent], processes: Mapping[str, ProcessInfo]
     ) -> None:
         self._spans: list[tuple[int, int]] = []
+        self._server_ends: set[int] = set()
         began = {name: 0 for name, one in processes.items() if one.kind in RELEASING}
         for event in events:
+            heard_ms = event.heard_ms
+            if event.event == "server_started" and heard_ms is not None and began:
+                self._spans += [(start_ms, heard_ms) for start_ms in began.values()]
+                self._server_ends.add(heard_ms)
+                began = dict.fromkeys(began, event.ts_ms)
             if event.kind not in RELEASING:
                 continue
-            heard_ms = event.heard_ms
             if event.event in ("stopped", "lost"):
                 ended_ms = event.ts_ms if heard_ms is None else heard_ms
                 self._spans.append((began.pop(event.process, 0), ended_ms))
@@ -63,7 +70,8 @@ class Lives:
         # The process that ended the quote may have started just before.
         if any(start < ended_ms - GRACE_MS and end > in_time_ms for start, end in self._spans):
             return None
-        return Absence(max((end for _, end in self._spans if end <= in_time_ms), default=None))
+        last_ms = max((end for _, end in self._spans if end <= in_time_ms), default=None)
+        return Absence(last_ms, last_ms in self._server_ends)
 
 
 def life_step(event: LifecycleEvent) -> Step:
@@ -71,7 +79,8 @@ def life_step(event: LifecycleEvent) -> Step:
     silence = "" if event.heard_ms is None else seconds(event.ts_ms - event.heard_ms)
     who = f"{event.process} (pid {event.pid})"
     if event.event == "server_started":
-        text = "The server had been started anew."
+        text = "The server had been started anew"
+        text += f", {silence} after any process was last heard." if silence else "."
     elif event.event == "started":
         text = f"{who} started"
         if event.before_pid is not None:

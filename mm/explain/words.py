@@ -242,9 +242,12 @@ def end_step(
     }
     if absence:
         text += f" That was {seconds(end.ts_ms - end.expires_ms)} after its expiry:"
-        text += " no exchange, state service or maker was live to end it"
+        text += " the server was not there" if absence.of_server else f" {_NOBODY}"
         text += "." if absence.from_ms is None else f" since {instant(absence.from_ms)}."
     return Step(end.event, end.ts_ms, text, facts)
+
+
+_NOBODY = "no exchange, state service or maker was live to end it"
 
 
 def _why_withdrawn(end: QuoteEvent) -> str:

@@ -48,12 +48,14 @@ if now - since_ms > live_ms then
   silent = redis.call('ZRANGEBYSCORE', processes_key, text(now - HOUR_MS), text(now - live_ms - 1),
     'LIMIT', 0, MAX_LOST)
 end
-local last_server_run = redis.call('HGET', server_key, 'run')
+local server_started = server_run ~= '-' and server_run ~= redis.call('HGET', server_key, 'run')
+local last_heard_ms = server_started and redis.call('ZRANGE', processes_key, -1, -1, 'WITHSCORES')[2]
 
 -- Writes start here.
-if server_run ~= '-' and server_run ~= last_server_run then
+if server_started then
   redis.call('HSET', server_key, 'run', server_run, 'since_ms', text(now))
-  tell(lifecycle_key, 'server_started', '-', '-', '-', now)
+  tell(lifecycle_key, 'server_started', '-', '-', '-', now, nil,
+    last_heard_ms and text(tonumber(last_heard_ms)))
 end
 if first and last_run ~= run then
   tell(lifecycle_key, 'started', name, kind, pid, now, last_pid, last_ms)

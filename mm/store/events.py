@@ -95,7 +95,7 @@ class LifecycleEvent:
 
     ``process``, ``kind`` and ``pid`` are ``-`` for the server. ``before_pid`` is a process of the
     same name that had ended without a farewell, and ``heard_ms`` when it, or the lost or returned
-    process, was last heard before; None where there is none.
+    process, or for the server any process, was last heard before; None where there is none.
     """
 
     entry_id: str

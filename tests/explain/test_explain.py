@@ -148,7 +148,7 @@ def test_story_of_a_stop(market: World) -> None:
     lines = "\n".join(story.lines())
     assert "maker-1 (pid 11) stopped in order." in lines
     assert "AAA-1 was withdrawn, as its makers had stopped in order, 0.001 s after" in lines
-    assert "The server had been started anew." in lines
+    assert "The server had been started anew, 500.002 s after any process was last heard." in lines
     assert "maker-1 (pid 13) started." in lines
     assert "because the quote before it had ended" in lines
 
@@ -183,6 +183,27 @@ def test_story_of_a_kill(market: World) -> None:
     assert "AAA-1 expired 492.000 s after it was placed" in lines
     late = "That was 462.000 s after its expiry: no exchange, state service or maker was live"
     assert f"{late} to end it since {instant(heard_ms)}." in lines
+
+
+def test_story_of_a_server_that_was_down(market: World) -> None:
+    """When the server was away while its processes lived, a late expiry says so, and since when."""
+    for pid, name in enumerate(("exchange-1", "state-1", "maker-1"), 11):
+        market.beat(name, pid=pid, first=True, server_run="one")
+    placed(market)
+    market.advance(1_000)
+    market.beat("exchange-1", pid=11, server_run="one")
+    heard_ms = market.now_ms()
+    market.advance(100_000)
+    market.beat("state-1", pid=12, server_run="two")
+    market.scripts.expire()
+    story = explain(market.scripts, "AAA")
+    assert kinds(story) == ["quote", "server_started", "expired"]
+    _, server, end = story.facts()["steps"]
+    assert (server["heard_ms"], end["unattended_from_ms"]) == (heard_ms, heard_ms)
+    lines = "\n".join(story.lines())
+    assert "The server had been started anew, 100.000 s after any process was last heard." in lines
+    late = "That was 71.000 s after its expiry: the server was not there"
+    assert f"{late} since {instant(heard_ms)}." in lines
 
 
 @pytest.mark.parametrize("late_ms", [1_000 + LIVE_MS, 1_001 + LIVE_MS])

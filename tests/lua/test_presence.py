@@ -144,6 +144,31 @@ class TestLifecycle:
         assert lives(frozen)[2:] == [("returned", "maker-2", "2", "-")]
         assert frozen.hash("process:*", "maker-2")["lost"] == "0"
 
+    @pytest.mark.parametrize(("pause_ms", "steady"), [(0, True), (1, True), (-1, False)])
+    def test_steady_to_the_millisecond(self, frozen: World, pause_ms: int, steady: bool) -> None:
+        """Two beats in one millisecond leave no gap; a clock that is set back does."""
+        frozen.beat("maker-1", count=1)
+        since_ms = frozen.now_ms()
+        frozen.advance(500)
+        frozen.beat("maker-1", count=2)
+        frozen.advance(pause_ms)
+        frozen.beat("maker-1", count=3)
+        stored = frozen.hash("process:*", "maker-1")
+        assert stored["steady_ms"] == str(since_ms if steady else frozen.now_ms())
+        assert stored["rate_per_s"] == ("1000" if pause_ms == 1 else "0")
+
+    def test_many_are_lost_at_once(self, frozen: World) -> None:
+        """One heartbeat records 256 losses at most, and the next one those that are left."""
+        frozen.beat("maker-1")
+        for number in range(257):
+            frozen.beat(f"maker-{number + 2}")
+        for _ in range(5):
+            frozen.advance(400)
+            frozen.beat("maker-1")
+        frozen.advance(1)
+        frozen.beat("maker-1")
+        assert len(lives(frozen)) == 256
+
     @pytest.mark.parametrize(("live_ms", "lost"), [(2000, 0), (1999, 1)])
     def test_exactly_lost(self, frozen: World, live_ms: int, lost: int) -> None:
         """At exactly live_ms of silence nothing is lost, one millisecond later it is."""
@@ -173,6 +198,8 @@ class TestLifecycle:
         for run in ("r1", "r1", "-", "r2", "r2"):
             frozen.beat("maker-1", server_run=run)
         assert lives(frozen) == [("server_started", "-", "-", "-")] * 2
+        heard = [dict(fields)["heard_ms"] for _, fields in frozen.stream("lifecycle")]
+        assert heard == ["-", str(frozen.now_ms())]
         assert frozen.hash("server") == {"run": "r2", "since_ms": str(frozen.now_ms())}
 
 

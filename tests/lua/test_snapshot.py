@@ -81,6 +81,20 @@ class TestSnapshot:
         taken = take_snapshot(world.scripts, recent=1, max_symbols=3)
         assert list(taken.symbols) == ["AAA", "BBB", "CCC", "FFF"]
 
+    @pytest.mark.parametrize("foreign", [False, True])
+    def test_symbols_of_the_newest_fills_only(self, make_world: MakeWorld, foreign: bool) -> None:
+        """Beside the first symbols come those of the newest fills that are shown, and no others."""
+        world = make_world(symbols=6, limit=1_000)
+        for name in world.names:
+            world.propose(name)
+        world.trade(world.order("sell", symbol="FFF"))
+        world.trade(*(world.order("sell", symbol=name) for name in ("BBB", "CCC", "DDD")))
+        if foreign:
+            execute(world.client, "XADD", world.keys.named("fills"), "*", "ZZZ-1", "x")
+        for recent, names in ((2, "CCC DDD"), (3, "BBB CCC DDD"), (4, "BBB CCC DDD FFF")):
+            taken = take_snapshot(world.scripts, recent, max_symbols=1)
+            assert list(taken.symbols) == ["AAA", *names.split()]
+
     def test_changes_nothing(self, world: World) -> None:
         """A snapshot changes no key."""
         world.propose()
