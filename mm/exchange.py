@@ -11,11 +11,11 @@ from mm.store import Matched
 
 #: The most orders that one atomic step matches.
 BATCH = 1_000
-#: Pause after a step, per order that it matched, and the longest pause. Without pauses some fills
-#: of a symbol would always be uncommitted, and nine in ten proposals of the makers were refused.
-#: The longest pause is the time of a commit, a survey and the placements. A step with one order
-#: delays the next order by nothing.
-REST_PER_ORDER_S, LONGEST_REST_S = 0.000_004, 0.003_5
+#: Pause after a step with many orders, per order that it matched, and the shortest and the longest
+#: pause. Without pauses some fills of a symbol would always be uncommitted, and nine in ten
+#: proposals of the makers were refused. The shortest pause is the time of a commit, a survey and
+#: few placements, the longest that of many. A step with few orders delays the next by nothing.
+REST_PER_ORDER_S, SHORTEST_REST_S, LONGEST_REST_S = 0.000_004, 0.001_8, 0.003_5
 #: At most so many orders a reply are few: then calls wait in the server. After more of them none
 #: waits, and this process decides when the next orders are matched.
 FEW = 2
@@ -91,5 +91,7 @@ class Exchange(Consumer):
     def rest_s(self, done: int, more: bool) -> float:
         """The time that makers need after many orders; one in which replies gather after few."""
         if not self.waiting:
-            return min(done * REST_PER_ORDER_S, LONGEST_REST_S)
+            if not done:
+                return 0.0
+            return min(max(done * REST_PER_ORDER_S, SHORTEST_REST_S), LONGEST_REST_S)
         return self.gather_s(done)

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from mm.exchange import LONGEST_REST_S, REST_PER_ORDER_S
+from mm.exchange import LONGEST_REST_S, REST_PER_ORDER_S, SHORTEST_REST_S
 from tests.kit import MakeWorld, Real, World, assert_sound, small_config, wait_for
 
 
@@ -57,5 +57,7 @@ def test_blocked_step(real_backend: Real) -> None:
 def test_rest_after_many_orders(world: World) -> None:
     """The pause after many orders grows with them, up to a longest one."""
     exchange = world.exchange()
-    assert exchange.rest_s(30, False) == 30 * REST_PER_ORDER_S
+    assert exchange.rest_s(0, False) == 0
+    assert exchange.rest_s(30, False) == SHORTEST_REST_S
+    assert exchange.rest_s(600, False) == 600 * REST_PER_ORDER_S
     assert exchange.rest_s(100_000, True) == LONGEST_REST_S

@@ -19,6 +19,8 @@ WINDOW = 4_000
 CONNECTIONS, CHUNK = 4, 16_384
 #: Longer than a heartbeat's interval, so that the counts in the heartbeats are complete.
 HEARTBEAT_S = 1.1
+#: The share of the makers' proposals that should be accepted at any load.
+ACCEPTED_SHARE = 0.85
 
 
 class BacklogRates(NamedTuple):
@@ -64,8 +66,7 @@ def full_load(world: World, run: str, orders: int, seed: int, bulk: int) -> Slic
     entries = _interleaved(world, run, orders, seed, bulk)
     listener = _ReportListener(world)
     committed = world.position_versions()
-    time.sleep(HEARTBEAT_S)
-    versions, proposals = world.quote_versions(), _proposals(world)
+    accepted = Acceptance(world)
     connections = [PipelinedConnection(world.socket) for _ in range(CONNECTIONS)]
     began = time.perf_counter()
     sent = 0
@@ -83,12 +84,31 @@ def full_load(world: World, run: str, orders: int, seed: int, bulk: int) -> Slic
         "all fills to be committed",
     )
     took = time.perf_counter() - began
-    requotes = (world.quote_versions() - versions) / len(world.config.symbols) / took
+    requotes = accepted.placed() / len(world.config.symbols) / took
     for connection in connections:
         connection.close()
-    time.sleep(HEARTBEAT_S)
-    share = (world.quote_versions() - versions) / max(1, _proposals(world) - proposals)
-    return Slice(orders / took, share, requotes, orders - listener.filled)
+    return Slice(orders / took, accepted.share(), requotes, orders - listener.filled)
+
+
+class Acceptance:
+    """How many of the makers' proposals since its beginning are accepted.
+
+    The makers' heartbeats say how many they have made, so it waits for one at each end.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        time.sleep(HEARTBEAT_S)
+        self._versions, self._proposals = world.quote_versions(), _proposals(world)
+
+    def placed(self) -> int:
+        """The proposals that were accepted so far."""
+        return self._world.quote_versions() - self._versions
+
+    def share(self) -> float:
+        """The share that was accepted."""
+        time.sleep(HEARTBEAT_S)
+        return self.placed() / max(1, _proposals(self._world) - self._proposals)
 
 
 def _interleaved(world: World, run: str, orders: int, seed: int, bulk: int) -> deque[Entry]:

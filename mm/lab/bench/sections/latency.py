@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from mm.lab.bench.baseline import round_trip_s
-from mm.lab.bench.drive import full_load
+from mm.lab.bench.drive import ACCEPTED_SHARE, Acceptance, full_load
 from mm.lab.bench.figure import Figure, Samples, percentile
 from mm.lab.bench.load import Orders
 from mm.lab.bench.options import BenchRun
@@ -41,12 +41,13 @@ def measure_latency(run: BenchRun) -> list[Figure]:
     found: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
     trips: list[float] = []
     rates: list[float] = []
+    shares: list[float] = []
     with run.world("latency") as world:
         world.start_processes()
         for number in range(run.repeats):
             for way in WAYS:
                 before = round_trip_s(world, 200)
-                probe = _send(run, world, way, number, rates)
+                probe = _send(run, world, way, number, rates, shares)
                 trips += [before, round_trip_s(world, 200)]
                 two_trips = trips[-1] + trips[-2]
                 for what, times in _times(probe).items():
@@ -58,6 +59,7 @@ def measure_latency(run: BenchRun) -> list[Figure]:
     figures = [
         Figure("latency", "two durable round trips", "us", tuple(2e6 * trip for trip in trips)),
         Figure("latency", "half of the maximum rate", "/s", tuple(rates)),
+        Figure("latency", "half of max: proposals accepted", "x", tuple(shares), ACCEPTED_SHARE),
     ]
     for (way, what, rank), values in found.items():
         multiples, milliseconds = zip(*values, strict=True)
@@ -81,8 +83,14 @@ def _times(probe: Probe) -> dict[str, list[float]]:
     return {what: seconds for what, seconds in times.items() if seconds}
 
 
-def _send(run: BenchRun, world: World, way: str, number: int, rates: list[float]) -> Probe:
-    """Send the orders of one repeat in one way; half of the maximum rate is added to ``rates``."""
+def _send(
+    run: BenchRun, world: World, way: str, number: int, rates: list[float], shares: list[float]
+) -> Probe:
+    """Send the orders of one repeat in one way.
+
+    Half of the maximum rate is added to ``rates``, and the share of the proposals that were
+    accepted at that rate to ``shares``.
+    """
     burst, seed = run.size.orders, run.seed
     if way == "half of max":
         rates.append(full_load(world, f"m{number}", burst, seed, 1).rate / 2)
@@ -90,8 +98,10 @@ def _send(run: BenchRun, world: World, way: str, number: int, rates: list[float]
     if way == "closed loop":
         return closed_loop(world, supply.entries(run.size.latency_orders, world.orders_key))
     if way == "half of max":
-        rate, count = rates[-1], burst
-    else:
-        rate = RATES[way]
-        count = min(run.size.latency_orders, int(SLICE_S * rate))
+        accepted = Acceptance(world)
+        probe = poisson(world, supply.entries(burst, world.orders_key), rates[-1], seed + number)
+        shares.append(accepted.share())
+        return probe
+    rate = RATES[way]
+    count = min(run.size.latency_orders, int(SLICE_S * rate))
     return poisson(world, supply.entries(count, world.orders_key), rate, seed + number)
