@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 
 from mm.audit.cursors import check_drained
 from mm.audit.ledger import LedgerCheck
+from mm.audit.modes import check_modes
 from mm.audit.orders import OrderOnce
 from mm.audit.outcomes import Executions
 from mm.audit.quotes import QuoteCheck
@@ -34,6 +35,7 @@ INVARIANTS = {
     "order-once": "at most one outcome per order; its quantity = its fills <= its size",
     "gate-kept": "each quote was placed with every fill committed",
     "position-limited": "no position was ever past its limit",
+    "mode-kept": "no quote while halted; quotes of a reducing symbol only shrink its position",
     "drained": "when quiescent, cursors stand at the ends of their streams",
 }
 
@@ -131,4 +133,5 @@ def _check_all(reader: StreamReader, raw: Raw, tallies: dict[str, Tally], quiesc
     if window:
         broken = set(raw.symbols) - set(executed)
         OrderOnce(reader, raw, order_once, executions, broken).judge()
+    check_modes(keys, raw, tallies["mode-kept"])
     check_drained(keys, raw, tallies["drained"], quiescent)

@@ -29,11 +29,15 @@ COMMANDS = {
         "reading",
         "Show both exposure budgets, reservations and waiting symbols.",
     ),
+    "flatten": ("control", "Reduce symbols until they are flat, then halt them."),
+    "halt": ("control", "Halt symbols: their quotes are withdrawn at once, and no order trades."),
     "maker": ("processes", "Run a market maker; several share the symbols among them."),
     "order": ("order", "Send an immediate-or-cancel order and show its execution report."),
     "positions": ("reading", "Show the committed positions."),
     "publisher": ("publisher", "Send orders through the order API."),
     "quotes": ("reading", "Show the active quotes."),
+    "reduce": ("control", "Let symbols only shrink their positions."),
+    "resume": ("control", "Let symbols trade again."),
     "state": ("processes", "Run a trading state service: apply fills to positions."),
     "status": ("reading", "Show the system's state in one line, and its processes."),
     "up": ("up", "Start everything, supervise it and show it."),
@@ -111,6 +115,6 @@ def fail(text: str, status: int) -> NoReturn:
 def main() -> None:
     """A market-maker trading system on Redis that stays correct when any process is killed.
 
-    `mm up` starts everything and shows it. The other commands run one process alone, or read a
-    running system that they find by --data-dir or --redis-url.
+    `mm up` starts everything and shows it. The other commands run one process alone, or read or
+    control a running system that they find by --data-dir or --redis-url.
     """

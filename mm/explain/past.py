@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from mm.market import Fill, Position, Symbol
 from mm.store import (
     LifecycleEvent,
+    Operation,
     QuoteEvent,
     Snapshot,
     StreamReader,
@@ -62,7 +63,8 @@ class Past:
     """The records of one symbol, back to the placement before the first one of the story.
 
     ``quotes`` are oldest first, ``commits`` newest first, ``fills`` by sequence number, ``orders``
-    by (client_id, order_id). ``lifecycle`` has all there is, oldest first. ``all_commits`` is
+    by (client_id, order_id). ``lifecycle`` has all there is, oldest first, and ``operations`` all
+    that concern the symbol. ``all_commits`` is
     whether all commits since the first placement are there. ``notes`` say what could not be read.
     """
 
@@ -76,6 +78,7 @@ class Past:
     all_commits: bool = False
     orders: dict[tuple[str, str], SentOrder] = field(default_factory=dict)
     lifecycle: list[LifecycleEvent] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
     _contents: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
     @classmethod
@@ -87,6 +90,7 @@ class Past:
         past._read_commits()
         past._read_orders()
         past._read_lifecycle()
+        past._read_operations()
         return past
 
     @property
@@ -224,6 +228,17 @@ class Past:
             except (KeyError, ValueError):
                 continue  # the entry of a foreign program
         self.lifecycle.reverse()
+
+    def _read_operations(self) -> None:
+        """What operators have changed of the symbol, or of all."""
+        for entry, flat in self._entries("operations"):
+            try:
+                found = Operation.parse(entry, pairs(flat))
+            except (KeyError, ValueError):
+                continue  # the entry of a foreign program
+            if found.symbol in ("*", self.symbol.name):
+                self.operations.append(found)
+        self.operations.reverse()
 
     def positions(self) -> dict[int, Position]:
         """The position at each version without its cost, counted back from the committed one."""

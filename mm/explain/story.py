@@ -9,21 +9,37 @@ LOOK_BACK entries; the story says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from mm.explain.lives import Lives, life_step
 from mm.explain.past import Past
 from mm.explain.step import Step, instant, seconds
-from mm.explain.words import commit_step, end_step, fill_step, now_step, placement_step
+from mm.explain.words import (
+    commit_step,
+    end_step,
+    fill_step,
+    now_step,
+    operation_step,
+    placement_step,
+)
 from mm.market import Fill, Symbol
-from mm.store import QuoteEvent, Scripts, StreamReader, take_snapshot
+from mm.store import (
+    LifecycleEvent,
+    Operation,
+    QuoteEvent,
+    Scripts,
+    StreamReader,
+    take_snapshot,
+)
 
 #: Where a step stands in the story: version of the active quote, time, fill, kind. The order of
 #: quotes, fills and position versions needs no clock. Time only sorts the steps of one quote.
 Place = tuple[int, int, int, int]
-#: The most starts and ends of processes in a story.
+#: An event beside the quotes, which has a time.
+T = TypeVar("T", LifecycleEvent, Operation)
+#: The most starts and ends of processes in a story, and the most changes by operators.
 MAX_LIVES = 100
 
 
@@ -94,6 +110,7 @@ def explain(scripts: Scripts, symbol: str, last: int = 10) -> Story:
         *_fill_steps(past),
         *_commit_steps(past),
         *_life_steps(past),
+        *_operation_steps(past),
     ]
     steps = tuple(step for _, step in sorted(sequenced, key=lambda pair: pair[0]))
     waits_for = [
@@ -156,16 +173,27 @@ def _commit_steps(past: Past) -> Iterator[tuple[Place, Step]]:
 
 def _life_steps(past: Past) -> Iterator[tuple[Place, Step]]:
     """The newest starts and ends since the first placement, but for the publishers'."""
+    found = [event for event in past.lifecycle if event.kind != "publisher"]
+    yield from _between(past, found, life_step, "starts and ends of processes")
+
+
+def _operation_steps(past: Past) -> Iterator[tuple[Place, Step]]:
+    """The newest changes by operators since the first placement."""
+    yield from _between(past, past.operations, operation_step, "changes by operators")
+
+
+def _between(
+    past: Past, events: Sequence[T], step_of: Callable[[T], Step], what: str
+) -> Iterator[tuple[Place, Step]]:
+    """The newest events since the first placement, each after the quote that was placed then."""
     placements = [quote for quote in past.quotes if quote.is_placement]
     since = placements[0].ts_ms if placements else 0
-    found = [
-        event for event in past.lifecycle if event.ts_ms >= since and event.kind != "publisher"
-    ]
+    found = [event for event in events if event.ts_ms >= since]
     if len(found) > MAX_LIVES:
-        past.notes.append(f"Only the last {MAX_LIVES} starts and ends of processes are shown.")
+        past.notes.append(f"Only the last {MAX_LIVES} {what} are shown.")
     for event in found[-MAX_LIVES:]:
         before = [quote.quote_version for quote in placements if quote.ts_ms <= event.ts_ms]
-        yield (max(before, default=0), event.ts_ms, -1, 0), life_step(event)
+        yield (max(before, default=0), event.ts_ms, -1, 0), step_of(event)
 
 
 def _quote_version(fill: Fill) -> int:

@@ -6,9 +6,10 @@ from typing import Any
 
 from mm.explain.lives import Absence
 from mm.explain.past import Commit, SentOrder
+from mm.explain.sizes import signed, size_reasons
 from mm.explain.step import Step, instant, seconds
-from mm.market import MAX_INT, Config, Fill, Position, Symbol
-from mm.store import EventSide, QuoteEvent, SymbolState
+from mm.market import Config, Fill, Position, Symbol
+from mm.store import EventSide, Operation, QuoteEvent, SymbolState
 
 _TRIGGERS = {
     "position": "position version {version} was committed",
@@ -19,16 +20,12 @@ _TRIGGERS = {
 }
 #: Cause of a withdrawal -> what had happened. Earlier versions knew one cause and did not write it.
 _WITHDRAWN = {
-    "halted": "the symbol being halted",
+    "halted": "the symbol being halted after an integrity error",
+    "operator_halt": "as an operator had halted the symbol",
+    "reducing": "as it might have grown the position, which must only shrink",
     "stopped": "as its makers had stopped in order",
     "": "the symbol being halted",
 }
-_BUDGETS = {"bid": "long", "ask": "short"}
-
-
-def signed(symbol: Symbol, lots: int) -> str:
-    """A net quantity with its sign, as exact decimal text."""
-    return ("+" if lots > 0 else "") + symbol.quantity(lots)
 
 
 def left_text(symbol: Symbol, quote: QuoteEvent, filled: tuple[int, int]) -> str:
@@ -101,62 +98,6 @@ def commit_step(symbol: Symbol, commit: Commit, before: int | None) -> Step:
     return Step("commit", commit.ts_ms, text, facts)
 
 
-def size_reasons(
-    config: Config, symbol: Symbol, side: EventSide, position: Position | None
-) -> list[tuple[str, str]]:
-    """Why a side got less than was requested, as (word, sentence) pairs; empty if it got all."""
-    if side.lots >= side.requested_lots:
-        return []
-    reasons = []
-    max_lots, budget = side.requested_lots, _BUDGETS[side.name]
-    if position is None:
-        reasons.append(("unknown", "the position limit or the exposure limit left no more"))
-        return reasons
-    sign = 1 if side.name == "bid" else -1
-    room = symbol.position_limit_lots - sign * position.net_lots
-    if room < max_lots:
-        max_lots = max(0, room)
-        limit = symbol.quantity(symbol.position_limit_lots)
-        reasons.append(
-            (
-                "position_limit",
-                f"with net {signed(symbol, position.net_lots)} the position limit of {limit} leaves"
-                f" room for {symbol.quantity(max_lots)}",
-            )
-        )
-    exact = (MAX_INT + min(0, sign * position.cash_ticks)) // side.ticks
-    if exact < max_lots:
-        max_lots = exact
-        reasons.append(
-            (
-                "exact_numbers",
-                f"with a cash of {symbol.money(position.cash_ticks)} only"
-                f" {symbol.quantity(max_lots)} more can be booked as exact numbers",
-            )
-        )
-    unit = config.lot_units(symbol, side.ticks)
-    whole = f"{config.exposure_amount(config.limit_units)} {config.exposure_name}"
-    if config.limit_units // unit < max_lots:
-        max_lots = config.limit_units // unit
-        reasons.append(
-            (
-                "exposure_limit",
-                f"the whole {budget} limit of {whole} holds no more than"
-                f" {symbol.quantity(max_lots)}",
-            )
-        )
-    if side.lots < max_lots:
-        reasons.append(
-            (
-                "exposure",
-                f"the {budget} exposure limit of {whole} had room for"
-                f" {symbol.quantity(side.lots)} left, the rest being reserved by other quotes or"
-                " claimed by symbols that began to wait earlier",
-            )
-        )
-    return reasons
-
-
 def _side_text(symbol: Symbol, side: EventSide) -> str:
     reduced = side.lots < side.requested_lots
     of = f" of {symbol.quantity(side.requested_lots)} asked for" if reduced else ""
@@ -206,7 +147,7 @@ def placement_step(
         "end": None,
     }
     for side in (quote.bid, quote.ask):
-        reasons = size_reasons(config, symbol, side, position)
+        reasons = size_reasons(config, symbol, side, position, quote.mode)
         facts[side.name] = _side_facts(symbol, side, reasons)
         if reasons:
             text += f" Why the {side.name}: " + "; ".join(sentence for _, sentence in reasons) + "."
@@ -253,6 +194,23 @@ _NOBODY = "no exchange, state service or maker was live to end it"
 def _why_withdrawn(end: QuoteEvent) -> str:
     # A foreign program may have written any word.
     return _WITHDRAWN.get(end.cause, f"for the unknown cause {end.cause!r}")
+
+
+def operation_step(operation: Operation) -> Step:
+    """What an operator has changed."""
+    subject = "every symbol" if operation.symbol == "*" else operation.symbol
+    who = operation.who if operation.who != "-" else f"the {operation.role} service"
+    change = f"{operation.before} to {operation.after}"
+    text = f"{who} set the mode of {subject} from {change}: {operation.why}"
+    facts = {
+        "symbol": operation.symbol,
+        "who": operation.who,
+        "role": operation.role,
+        "why": operation.why,
+        "before": operation.before,
+        "after": operation.after,
+    }
+    return Step("operation", operation.ts_ms, text, facts)
 
 
 def now_step(state: SymbolState, now_ms: int, waits_for: list[str]) -> Step:

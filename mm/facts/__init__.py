@@ -18,7 +18,14 @@ from mm.facts.positions import (
     total_profit,
 )
 from mm.facts.processes import ProcessRow, process_rows
-from mm.facts.quotes import active_quotes, halts, placement_of, quotes_facts, symbol_count
+from mm.facts.quotes import (
+    active_quotes,
+    halts,
+    modes_facts,
+    placement_of,
+    quotes_facts,
+    symbol_count,
+)
 from mm.facts.status import status_facts
 from mm.facts.trouble import HALT, Stoppage, TroubleLog, stoppages, stoppages_now, unreachable
 
@@ -40,6 +47,7 @@ __all__ = [
     "halts",
     "mark_of",
     "mark_price",
+    "modes_facts",
     "placement_of",
     "positions_facts",
     "process_rows",

@@ -22,11 +22,11 @@ def quotes_facts(snapshot: Snapshot) -> list[dict[str, object]]:
     Without a live quote ``active`` is False, the quote's quantities are 0, and its other facts
     None; ``outcome`` is then ``omitted`` if the last proposal got nothing, else None.
     """
-    return [_quote_facts(name, state, snapshot.now_ms) for name, state in snapshot.symbols.items()]
+    return [_quote_facts(snapshot, name, state) for name, state in snapshot.symbols.items()]
 
 
-def _quote_facts(name: str, state: SymbolState, now_ms: int) -> dict[str, object]:
-    symbol, quote = state.symbol, state.quote
+def _quote_facts(snapshot: Snapshot, name: str, state: SymbolState) -> dict[str, object]:
+    symbol, quote, now_ms = state.symbol, state.quote, snapshot.now_ms
     no_side = QuoteSide(ticks=0, lots=0, size_lots=0)
     return {
         "symbol": name,
@@ -40,6 +40,7 @@ def _quote_facts(name: str, state: SymbolState, now_ms: int) -> dict[str, object
         "ttl_ms": quote.expires_ms - now_ms if quote else None,
         "maker_id": quote.maker_id if quote else None,
         "outcome": placement_of(state) or None,
+        "mode": snapshot.mode_of(name),
         "halted": state.halted or None,
     }
 
@@ -63,6 +64,26 @@ def active_quotes(snapshot: Snapshot) -> int:
     return sum(1 for expires_ms in snapshot.expiry.values() if expires_ms > snapshot.now_ms)
 
 
+def modes_facts(snapshot: Snapshot) -> list[dict[str, object]]:
+    """The trading modes that operators have set and that are not active.
+
+    That of all symbols comes first; its ``symbol`` is ``*``.
+    """
+    modes = {"*": snapshot.control}
+    modes |= {name: state.control for name, state in snapshot.symbols.items()}
+    return [
+        {
+            "symbol": name,
+            "mode": control.mode,
+            "why": control.why,
+            "who": control.who,
+            "since_ms": control.since_ms,
+        }
+        for name, control in modes.items()
+        if control.mode != "active"
+    ]
+
+
 def halts(snapshot: Snapshot) -> dict[str, str]:
-    """The halted symbols with their reasons."""
+    """The symbols that an integrity error has halted, with their reasons."""
     return {name: one.halted for name, one in snapshot.symbols.items() if one.halted}

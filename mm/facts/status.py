@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mm.facts.exposure import exposure_facts
 from mm.facts.processes import ProcessRow, process_rows
-from mm.facts.quotes import active_quotes, halts, symbol_count
+from mm.facts.quotes import active_quotes, halts, modes_facts, symbol_count
 from mm.store import Snapshot
 
 
@@ -22,6 +22,7 @@ def status_facts(snapshot: Snapshot) -> dict[str, object]:
         "fills_committed": snapshot.cursors.state_records,
         "lag_ms": dict(snapshot.lag_ms),
         "halted": halts(snapshot),
+        "modes": modes_facts(snapshot),
         "exposure": exposure_facts(snapshot),
         "processes": [_process_facts(row) for row in process_rows(snapshot)],
         "streams": {name: stream.length for name, stream in snapshot.streams.items()},

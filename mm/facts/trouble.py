@@ -9,7 +9,8 @@ from redis.exceptions import RedisError
 
 from mm.errors import MMError
 from mm.facts.processes import ProcessRow, process_rows, wanted_since
-from mm.facts.quotes import halts
+from mm.facts.quotes import halts, modes_facts
+from mm.instant import timestamp
 from mm.store import Scripts, ServerInfo, Snapshot, server_info, take_snapshot, trouble_of
 
 #: The kinds of process without which trading stops -> what then stands still.
@@ -17,6 +18,12 @@ _NEEDED = {
     "exchange": ("exchange", "orders wait for their reports"),
     "state": ("trading state service", "fills wait, and positions stand still"),
     "maker": ("maker", "quotes run out and are not replaced"),
+}
+#: Trading mode -> what it means for a symbol.
+_MODES = {
+    "reducing": "quoted only to shrink its position",
+    "flattening": "quoted only to shrink its position, and then halted",
+    "halted": "halted",
 }
 #: With what the cause of a halt begins.
 HALT = "halt"
@@ -75,7 +82,7 @@ def stoppages(
     found += absent
     if not mute:
         found += _missing(snapshot, {one.cause for one in absent})
-    return [*found, *_halts(snapshot), *_without_exposure(snapshot)]
+    return [*found, *_halts(snapshot), *_modes(snapshot), *_without_exposure(snapshot)]
 
 
 def _halts(snapshot: Snapshot) -> Iterator[Stoppage]:
@@ -87,6 +94,21 @@ def _halts(snapshot: Snapshot) -> Iterator[Stoppage]:
     if more > 0:
         symbols = "symbol is" if more == 1 else "symbols are"
         yield Stoppage(f"{HALT}s", f"{more} more {symbols} halted")
+
+
+def _modes(snapshot: Snapshot) -> Iterator[Stoppage]:
+    """The trading modes that operators have set: that of all, and those of the first symbols."""
+    found = modes_facts(snapshot)
+    for one in found[: MAX_NAMES + 1]:
+        name, mode = one["symbol"], str(one["mode"])
+        subject = "every symbol is" if name == "*" else f"{name} is"
+        since = timestamp(int(str(one["since_ms"])))
+        words = f"{subject} {_MODES[mode]}, by {one['who']} since {since}: {one['why']}"
+        yield Stoppage(f"mode {name}", words, expected=True)
+    if len(found) > MAX_NAMES + 1:
+        yield Stoppage(
+            "modes", f"{len(found) - MAX_NAMES - 1} more symbols have a mode", expected=True
+        )
 
 
 def unreachable(words: str) -> Stoppage:

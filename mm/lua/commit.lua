@@ -4,11 +4,12 @@
 -- A record halts its symbol when it does not continue the symbol's sequence, or would make a number
 -- inexact: the symbol's quote is withdrawn, and no further fill of the symbol is applied.
 --
--- KEYS   cursors fills positions exposure expiry quotes config deadletter waiting:bid waiting:ask symbol:* position:* quote:* reservation:*
+-- KEYS   cursors fills positions exposure expiry quotes config deadletter waiting:bid waiting:ask symbol:* position:* quote:* reservation:* operations
 -- ARGV   1 max_fills: integer > 0, fills to take at most; an entry is never split
 -- REPLY  {cursor, fills applied, more(0/1), now_ms, {symbol, position_version, ...}, {symbol, why, ...} of new halts}
 -- ERRORS DAMAGED (a required key is missing). A bad record halts its own symbol only
--- EMITS  positions; quotes (withdrawn) and deadletter on a halt
+-- EMITS  positions; quotes (withdrawn) and deadletter on a halt; operations when a symbol is flat that was
+--        to be flattened
 
 -- INCLUDE base
 -- INCLUDE damage
@@ -17,6 +18,7 @@
 -- INCLUDE position
 -- INCLUDE deadletter
 -- INCLUDE waiting
+-- INCLUDE operations
 local cursors_key, fills_key, positions_key, config_key = KEYS[1], KEYS[2], KEYS[3], KEYS[7]
 local deadletter_key, waiting = KEYS[8], { bid = KEYS[9], ask = KEYS[10] }
 local symbol_prefix, position_prefix, reservation_prefix = KEYS[11], KEYS[12], KEYS[14]
@@ -83,12 +85,25 @@ for _, symbol in ipairs(symbols) do
   end
 end
 append(positions_key, updates, keep_updates)
+-- stop_quoting(symbol, cause) ends the symbol's quote and what it waits for.
+local function stop_quoting(symbol, cause)
+  leave_queues(waiting, reservation_prefix, symbol)
+  if redis.call('HGET', reservation_prefix .. symbol, 'state') == 'active' then
+    end_quote(keys, symbol, 'withdrawn', now, keep_quotes, cause)
+  end
+end
 for index = 1, #halts, 2 do
   local symbol, why = halts[index], halts[index + 1]
   redis.call('HSET', symbol_prefix .. symbol, 'halted', why)
-  leave_queues(waiting, reservation_prefix, symbol)
-  if redis.call('HGET', reservation_prefix .. symbol, 'state') == 'active' then
-    end_quote(keys, symbol, 'withdrawn', now, keep_quotes, 'halted')
+  stop_quoting(symbol, 'halted')
+end
+for _, symbol in ipairs(symbols) do
+  local position = positions[symbol]
+  if position.mode == 'flattening' and position.net == 0 and text(position.version) == position.fill_seq then
+    redis.call('HSET', symbol_prefix .. symbol, 'mode', 'halted', 'mode_ms', text(now))
+    tell_operation(KEYS[15], { op = 'mode', symbol = symbol, who = '-', role = 'state',
+      why = 'the position is flat', before = 'flattening', after = 'halted' }, now)
+    stop_quoting(symbol, 'operator_halt')
   end
 end
 send_dead_letters(deadletter_key, 'fills', dead_letters, keep_deadletters)

@@ -1,7 +1,7 @@
 #!lua
 -- Match the next orders after the exchange's cursor against the active quotes, in one atomic step.
 --
--- KEYS   cursors orders fills exposure expiry config deadletter symbol:* quote:* reservation:* reports:* seen:*
+-- KEYS   cursors orders fills exposure expiry config deadletter symbol:* quote:* reservation:* reports:* seen:* control
 -- ARGV   1 max_orders: integer > 0, orders to take at most; an entry is never split
 -- REPLY  {cursor, orders, fills, duplicates, rejected, more(0/1), now_ms, next_expiry_ms or 0}
 -- ERRORS DAMAGED (a required key is missing). A malformed order goes to the dead-letter stream and does not fail the batch
@@ -26,8 +26,8 @@ local exposure_mode, window_ms, report_idle_ms, keep_orders, keep_reports, keep_
 local cursor, records_before, seen_bucket, trim_to, trim_next, trim_records, state_cursor =
   unpack(redis.call('HMGET', cursors_key, 'exchange', 'exchange_records', 'seen_bucket', 'trim_to',
     'trim_next', 'trim_records', 'state'))
-local notional, window = exposure_mode == 'notional', tonumber(window_ms)
-local newest_bucket = tonumber(seen_bucket)
+local notional, mode_of_all = exposure_mode == 'notional', redis.call('HGET', KEYS[13], 'mode')
+local window, newest_bucket = tonumber(window_ms), tonumber(seen_bucket)
 local missing = not window and config_key or not cursor and cursors_key
   or lost_memory(fills_key, state_cursor, seen_prefix, newest_bucket, window, now)
 if missing then
@@ -58,7 +58,7 @@ for _, entry in ipairs(entries) do
     elseif not fault then
       local book, fill_id, fill = books[symbol]
       if book == nil then
-        book = load_book(keys, symbol, notional, now)
+        book = load_book(keys, symbol, notional, mode_of_all, now)
         books[symbol] = book
       end
       if book then

@@ -2,8 +2,7 @@
 -- Place a quote in one atomic step: check the gate, end expired quotes, clamp, reserve and activate.
 --
 -- A proposal is granted in full, reduced to what fits, or omitted, which withdraws the old quote.
---
--- KEYS   exposure expiry quotes config waiting:bid waiting:ask symbol:* position:* quote:* reservation:*
+-- KEYS   exposure expiry quotes config waiting:bid waiting:ask symbol:* position:* quote:* reservation:* control
 -- ARGV   1 symbol  2 maker_id  3 trigger  4 position_version  5 quote_version (of the quote to
 --        replace)  6 bid_ticks  7 bid_lots  8 ask_ticks  9 ask_lots: integers >= 0
 -- REPLY  {outcome, quote_id, bid_lots, ask_lots, expires_ms}
@@ -16,6 +15,7 @@
 -- INCLUDE expiry
 -- INCLUDE waiting
 -- INCLUDE headroom
+-- INCLUDE mode
 -- INCLUDE proposal
 -- INCLUDE gate
 local keys = { exposure = KEYS[1], expiry = KEYS[2], quotes = KEYS[3], quote = KEYS[9],
@@ -28,23 +28,23 @@ local symbol_key, position_key = KEYS[7] .. symbol, KEYS[8] .. symbol
 local reservation_key, quote_key = keys.reservation .. symbol, keys.quote .. symbol
 
 local now = now_ms()
-local fill_seq, newest_version, halted, limit_lots, units_word, last_outcome = unpack(
+local fill_seq, newest_version, halted, limit_lots, units_word, last_outcome, own_mode = unpack(
   redis.call('HMGET', symbol_key, 'fill_seq', 'quote_version', 'halted', 'position_limit_lots',
-    'notional_units', 'outcome'))
+    'notional_units', 'outcome', 'mode'))
 if not fill_seq then
   return redis.error_reply('UNKNOWN_SYMBOL ' .. symbol)
 end
 local position_limit, notional_units = tonumber(limit_lots), tonumber(units_word)
-local asked = { bid = { ticks = whole(bid_ticks), lots = whole(bid_lots) },
-  ask = { ticks = whole(ask_ticks), lots = whole(ask_lots) },
-  position_version = whole(proposed.position_version), quote_version = whole(proposed.quote_version) }
+local asked = asked_of(ARGV)
 local fault = proposal_fault(asked, trigger, maker_id, math.max(position_limit, notional_units))
 if fault then
   return redis.error_reply('BAD_PROPOSAL ' .. symbol .. ' ' .. fault)
 end
 local position_version, net_lots, cash_ticks = unpack(redis.call('HMGET', position_key,
   'position_version', 'net_lots', 'cash_ticks'))
-local refusal = gate_refusal(symbol, { halted = halted, fill_seq = fill_seq,
+local mode_of_all = redis.call('HGET', KEYS[11], 'mode')
+local refusal = gate_refusal(symbol, { halted = halted
+  or is_halted(mode_of_all, own_mode) and 'by an operator', fill_seq = fill_seq,
   position_version = position_version, quote_version = newest_version }, proposed)
 if refusal then
   return refusal
@@ -64,7 +64,7 @@ if ended[symbol] then
   own.bid, own.ask = 0, 0
 end
 local position = { limit = position_limit, net = tonumber(net_lots), cash = tonumber(cash_ticks),
-  fill_seq = tonumber(fill_seq) }
+  fill_seq = tonumber(fill_seq), reducing = is_reducing(mode_of_all, own_mode) }
 local sides, is_own = {}, function(other) return other == symbol end
 for _, name in ipairs({ 'bid', 'ask' }) do
   local lot_units = exposure_mode == 'notional' and asked[name].ticks * notional_units or 1
@@ -113,7 +113,8 @@ if not silent then
     'quote_version', quote_version, 'outcome', outcome, 'bid_ticks', bid_ticks, 'bid_lots', granted_bid,
     'ask_ticks', ask_ticks, 'ask_lots', granted_ask, 'requested_bid_lots', bid_lots,
     'requested_ask_lots', ask_lots, 'position_version', position_version, 'fill_seq', fill_seq,
-    'expires_ms', expires_word, 'maker_id', maker_id, 'trigger', trigger, 'ts_ms', text(now))
+    'expires_ms', expires_word, 'maker_id', maker_id, 'trigger', trigger, 'ts_ms', text(now),
+    'mode', position.reducing and 'reducing' or 'active')
 end
 reserve(keys, symbol, own, sides, quote_id, event_id, expires_ms)
 return { outcome, quote_id, bid.lots, ask.lots, expires_ms }

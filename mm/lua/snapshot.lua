@@ -1,12 +1,12 @@
 #!lua flags=no-writes
 -- Read everything that a reader needs, at one instant.
 --
--- KEYS   config exposure cursors expiry waiting:bid waiting:ask processes orders fills positions quotes deadletter symbol:* position:* quote:* reservation:* process:* lifecycle server
+-- KEYS   config exposure cursors expiry waiting:bid waiting:ask processes orders fills positions quotes deadletter symbol:* position:* quote:* reservation:* process:* lifecycle server control operations
 -- ARGV   1 recent: how many of the newest fill entries and quote events to include
 --        2 max_symbols: symbols to include, 0 for all. Of more symbols, those that are halted come
 --        first, then those with an active quote, then the others. The symbols of the newest fills
 --        are included beside them
--- REPLY  flat {name, value, ...}: now_ms; config, exposure, cursors, server as flat hashes; expiry,
+-- REPLY  flat {name, value, ...}: now_ms; config, exposure, cursors, server, control as flat hashes; expiry,
 --        waiting_bid, waiting_ask, processes as {member, score, ...}; symbols {{name, symbol hash,
 --        position hash, quote hash, reservation hash}, ...}; process {{name, hash}, ...};
 --        streams {{name, length, first id, last id}, ...}; pending {{consumer, ms of the oldest entry
@@ -20,7 +20,8 @@ local waiting_bid, waiting_ask, processes_key = KEYS[5], KEYS[6], KEYS[7]
 local fills_key, quotes_key = KEYS[9], KEYS[11]
 local streams = { { name = 'orders', key = KEYS[8] }, { name = 'fills', key = fills_key },
   { name = 'positions', key = KEYS[10] }, { name = 'quotes', key = quotes_key },
-  { name = 'deadletter', key = KEYS[12] }, { name = 'lifecycle', key = KEYS[18] } }
+  { name = 'deadletter', key = KEYS[12] }, { name = 'lifecycle', key = KEYS[18] },
+  { name = 'operations', key = KEYS[21] } }
 local consumers = { { name = 'exchange', stream = KEYS[8] }, { name = 'state', stream = fills_key } }
 local symbol_prefix, position_prefix, quote_prefix = KEYS[13], KEYS[14], KEYS[15]
 local reservation_prefix, process_prefix, server_key = KEYS[16], KEYS[17], KEYS[19]
@@ -111,7 +112,7 @@ for _, name in ipairs(redis.call('ZRANGE', processes_key, 0, -1)) do
   processes[#processes + 1] = { name, hash(process_prefix .. name) }
 end
 return { 'now_ms', now, 'config', hash(config_key), 'exposure', hash(exposure_key),
-  'cursors', hash(cursors_key), 'server', hash(server_key), 'expiry', ranked(expiry_key),
+  'cursors', hash(cursors_key), 'server', hash(server_key), 'control', hash(KEYS[20]), 'expiry', ranked(expiry_key),
   'waiting_bid', ranked(waiting_bid), 'waiting_ask', ranked(waiting_ask),
   'processes', ranked(processes_key), 'symbols', symbols, 'process', processes,
   'streams', lengths, 'pending', pending, 'fills', fills,

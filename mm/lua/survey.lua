@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- Read what a maker needs to decide whether to quote: its symbols, and whom exposure can serve.
 --
--- KEYS   exposure expiry waiting:bid waiting:ask positions symbol:* position:* quote:* reservation:*
+-- KEYS   exposure expiry waiting:bid waiting:ask positions symbol:* position:* quote:* reservation:* control
 -- ARGV   1 cursor: the id of a position update, or - for all symbols  2 max_updates: integer > 0
 --        3 ... symbols, at most 1,000. With a cursor only those are surveyed that updates after it
 --        name, up to max_updates (an entry is never split); if no symbol is given, all that they name
@@ -18,6 +18,7 @@
 -- INCLUDE exposure
 -- INCLUDE expiry
 -- INCLUDE waiting
+-- INCLUDE mode
 local exposure_key, expiry_key, waiting_bid, waiting_ask = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local positions_key, symbol_prefix, position_prefix = KEYS[5], KEYS[6], KEYS[7]
 local quote_prefix, reservation_prefix = KEYS[8], KEYS[9]
@@ -58,14 +59,14 @@ local function updated_symbols(entries, wanted)
   return found
 end
 
-local rows, done = {}, {}
+local rows, done, mode_of_all = {}, {}, redis.call('HGET', KEYS[10], 'mode')
 local function add_row(symbol)
   if done[symbol] then
     return
   end
   done[symbol] = true
-  local fill_seq, quote_version, halted = unpack(redis.call('HMGET', symbol_prefix .. symbol,
-    'fill_seq', 'quote_version', 'halted'))
+  local fill_seq, quote_version, halted, mode = unpack(redis.call('HMGET', symbol_prefix .. symbol,
+    'fill_seq', 'quote_version', 'halted', 'mode'))
   if not fill_seq then
     return
   end
@@ -75,7 +76,7 @@ local function add_row(symbol)
     'position_version', 'expires_ms'))
   local live = expires_ms and tonumber(expires_ms) > now
   local waits = redis.call('ZSCORE', waiting_bid, symbol) or redis.call('ZSCORE', waiting_ask, symbol)
-  rows[#rows + 1] = { symbol, fill_seq, quote_version, halted and 1 or 0, position_version, net_lots,
+  rows[#rows + 1] = { symbol, fill_seq, quote_version, (halted or is_halted(mode_of_all, mode)) and 1 or 0, position_version, net_lots,
     last_ticks, waits and 1 or 0, live and quoted_version or '-1', live and expires_ms or '0' }
 end
 local cursor, asked, more = ARGV[1], { unpack(ARGV, 3) }, false

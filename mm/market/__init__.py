@@ -34,7 +34,7 @@ from mm.market.numbers import (
     parse_decimal,
     to_steps,
 )
-from mm.market.reasons import CONFLICT, REASONS, REFUSALS
+from mm.market.reasons import CONFLICT, MODES, REASONS, REFUSALS
 from mm.market.strategy import quote_prices
 from mm.market.units import Mode, money_text
 
@@ -44,6 +44,7 @@ __all__ = [
     "LIVE_MS",
     "MARKET_FIELDS",
     "MAX_INT",
+    "MODES",
     "OLD_SCHEMA",
     "REASONS",
     "REFUSALS",

@@ -5,13 +5,16 @@ from __future__ import annotations
 #: The reason of an order whose id another order of its client had before.
 CONFLICT = "order_id_conflict"
 
+#: The trading modes, from the loosest to the strictest (R22).
+MODES = ("active", "reducing", "flattening", "halted")
+
 #: Why an order did not fill in full: reason in its report -> what it means.
 REASONS = {
     "no_quote": "the symbol has no quote on the side the order needs",
     "expired": "the symbol's quote had reached its expiry",
     "not_crossing": "the limit price does not reach the quote's price",
     "exhausted": "the quote's remaining quantity was smaller than the order",
-    "halted": "the symbol is halted after an integrity error",
+    "halted": "the symbol is halted, by an operator or after an integrity error",
     CONFLICT: "its order_id was used before, for another order of this client",
     "unknown_symbol": "no such symbol is configured",
     "malformed": "not five words: client_id symbol side qty_lots limit_ticks",
@@ -31,7 +34,7 @@ REASONS = {
 REFUSALS = {
     "UNKNOWN_SYMBOL": "the symbol must be a configured one",
     "BAD_PROPOSAL": "exact integers, 0 < bid < ask, and a trigger of rule R4 (R1, R2, R4)",
-    "HALTED": "no quote while the symbol is halted (R15)",
+    "HALTED": "no quote while the symbol is halted (R15, R22)",
     "STALE_POSITION": "the proposal names the current committed position version (R5)",
     "UNCOMMITTED_FILLS": "no emitted fill may be uncommitted (R5)",
     "STALE_QUOTE": "the proposal names the symbol's newest quote version (R5)",

@@ -12,7 +12,8 @@ from mm.store.connection import (
     server_info,
     server_url,
 )
-from mm.store.events import EventSide, LifecycleEvent, QuoteEvent
+from mm.store.control import Controlled, ModeChange, Operator
+from mm.store.events import EventSide, LifecycleEvent, Operation, QuoteEvent
 from mm.store.identity import Identity, read_identity
 from mm.store.keys import DEFAULT_PREFIX, Keys
 from mm.store.lua import script_names
@@ -20,6 +21,7 @@ from mm.store.memory import RememberedOrder, remembered_orders
 from mm.store.presence import Presence
 from mm.store.raw import Raw, RawSymbol, Stream, read_raw
 from mm.store.records import (
+    Control,
     Cursors,
     Exposure,
     LiveQuote,
@@ -29,7 +31,14 @@ from mm.store.records import (
     SideName,
 )
 from mm.store.refusals import foreign_system
-from mm.store.replies import Committed, Expired, Matched, Survey, SurveyRow, Withdrawn
+from mm.store.replies import (
+    Committed,
+    Expired,
+    Matched,
+    Survey,
+    SurveyRow,
+    Withdrawn,
+)
 from mm.store.scripts import Scripts
 from mm.store.snapshot import Snapshot, SymbolState, take_snapshot
 from mm.store.streams import StreamReader, is_stream_id, stream_id_order
@@ -42,6 +51,8 @@ __all__ = [
     "SOCKET_NAME",
     "Beat",
     "Committed",
+    "Control",
+    "Controlled",
     "Cursors",
     "EventSide",
     "Expired",
@@ -52,6 +63,9 @@ __all__ = [
     "LifecycleEvent",
     "LiveQuote",
     "Matched",
+    "ModeChange",
+    "Operation",
+    "Operator",
     "Presence",
     "ProcessInfo",
     "QuoteEvent",

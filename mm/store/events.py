@@ -34,7 +34,9 @@ class QuoteEvent:
     ``event`` is active, withdrawn or expired. An omission is a placement whose ``event`` is
     withdrawn and whose ``outcome`` is omitted. An end repeats the values of its placement; once
     the placement is trimmed from the stream, ``outcome`` is empty text and the fields after it are
-    0 or empty. ``cause`` says why a quote was withdrawn: halted or stopped; else it is empty.
+    0 or empty. ``cause`` says why a quote was withdrawn: halted, operator_halt, reducing or
+    stopped; else it is empty. ``mode`` is the trading mode of a placement, empty in events of
+    earlier versions.
     """
 
     entry_id: str
@@ -52,6 +54,7 @@ class QuoteEvent:
     maker_id: str = ""
     trigger: str = ""
     cause: str = ""
+    mode: str = ""
 
     @classmethod
     def parse(cls, entry_id: str, fields: Mapping[str, str]) -> QuoteEvent:
@@ -76,6 +79,7 @@ class QuoteEvent:
             fields["maker_id"],
             fields["trigger"],
             fields.get("cause", ""),
+            fields.get("mode", ""),
         )
 
     @property
@@ -119,6 +123,39 @@ class LifecycleEvent:
             fields["pid"],
             None if before == "-" else before,
             None if heard == "-" else int(heard),
+            int(fields["ts_ms"]),
+        )
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An entry of the operations stream: who changed what, and why.
+
+    ``op`` is mode; ``symbol`` is ``*`` for all symbols.
+    """
+
+    entry_id: str
+    op: str
+    symbol: str
+    who: str
+    role: str
+    why: str
+    before: str
+    after: str
+    ts_ms: int
+
+    @classmethod
+    def parse(cls, entry_id: str, fields: Mapping[str, str]) -> Operation:
+        """Read an entry; KeyError or ValueError when it is no operation."""
+        return cls(
+            entry_id,
+            fields["op"],
+            fields["symbol"],
+            fields["who"],
+            fields["role"],
+            fields["why"],
+            fields["before"],
+            fields["after"],
             int(fields["ts_ms"]),
         )
 

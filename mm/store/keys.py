@@ -41,6 +41,8 @@ CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType(
             "orders and their outcomes by client_id/order_id, a bucket for each window; expires",
         ),
         "config": ("hash", "what all processes must agree on"),
+        "control": ("hash", "the trading mode of all symbols; absent until an operator sets one"),
+        "operations": ("stream", "who changed what, and why; bounded"),
         "processes": ("zset", "process names, scored by their last heartbeat"),
         "process:*": ("hash", "what a process reports of itself; expires"),
         "lifecycle": ("stream", "when processes and the server started and ended; bounded"),
@@ -67,7 +69,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
     {
         "quotes": "event symbol quote_id quote_version outcome bid_ticks bid_lots ask_ticks"
         " ask_lots requested_bid_lots requested_ask_lots position_version fill_seq expires_ms"
-        " maker_id trigger ts_ms cause",
+        " maker_id trigger ts_ms cause mode",
         "deadletter": "source entry_id reason raw",
         "quote:*": "quote_id quote_version bid_ticks bid_lots ask_ticks ask_lots bid_size_lots"
         " ask_size_lots position_version expires_ms maker_id",
@@ -76,7 +78,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "exposure": "limit_units bid_units ask_units wait_seq",
         "position:*": "net_lots cash_ticks cost_ticks position_version last_fill_id"
         " last_price_ticks updated_ms",
-        "symbol:*": "fill_seq quote_version outcome halted tick lot reference_ticks spread_ticks"
+        "symbol:*": "fill_seq quote_version outcome halted mode mode_why mode_who mode_ms tick lot"
+        " reference_ticks spread_ticks"
         " size_lots skew_ticks position_limit_lots multiplier notional_units",
         "cursors": "exchange exchange_records state state_records seen_bucket trim_to trim_next"
         " trim_records",
@@ -84,6 +87,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         " wants place",
         "lifecycle": "event process kind pid before_pid heard_ms ts_ms",
         "server": "run since_ms",
+        "control": "mode mode_why mode_who mode_ms",
+        "operations": "op symbol who role why before after ts_ms",
     }
 )
 

@@ -54,6 +54,7 @@ class Raw:
     exposure: dict[str, str]
     cursors: dict[str, str]
     server: dict[str, str]
+    control: dict[str, str]
     expiry: dict[str, str]
     waiting_bid: dict[str, str]
     waiting_ask: dict[str, str]
@@ -135,6 +136,7 @@ def read_raw(scripts: Scripts, recent: int = 0, max_symbols: int = 0) -> Raw:
         exposure=pairs(raw["exposure"]),
         cursors=pairs(raw["cursors"]),
         server=pairs(raw["server"]),
+        control=pairs(raw["control"]),
         expiry=pairs(raw["expiry"]),
         waiting_bid=pairs(raw["waiting_bid"]),
         waiting_ask=pairs(raw["waiting_ask"]),

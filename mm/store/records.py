@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from mm.errors import UsageError
-from mm.market import Position
+from mm.market import MODES, Position
 from mm.store.raw import damage
 
 T = TypeVar("T")
@@ -37,13 +37,13 @@ class Fields:
     """The fields of the hash at ``key``."""
 
     def __init__(self, key: str, stored: Mapping[str, str]) -> None:
-        self._key = key
+        self.key = key
         self._stored = stored
 
     def word(self, name: str) -> str:
         """The field's text; SystemRefused when the field is missing."""
         if name not in self._stored:
-            raise damage(self._key, f"the field {name!r} is missing")
+            raise damage(self.key, f"the field {name!r} is missing")
         return self._stored[name]
 
     def optional_word(self, name: str) -> str:
@@ -54,12 +54,38 @@ class Fields:
         """The field's integer; SystemRefused when it is missing or not an integer."""
         stored = self.word(name)
         if not _INTEGER.fullmatch(stored):
-            raise damage(self._key, f"{name} {stored!r}: it must be an integer")
+            raise damage(self.key, f"{name} {stored!r}: it must be an integer")
         return int(stored)
 
     def optional_integer(self, name: str) -> int | None:
         """The field's integer, or None without the field; SystemRefused when it is no integer."""
         return self.integer(name) if name in self._stored else None
+
+
+@dataclass(frozen=True)
+class Control:
+    """A trading mode that an operator has set, for one symbol or for all.
+
+    ``since_ms`` is 0, and the words are empty, while none was ever set.
+    """
+
+    mode: str
+    why: str
+    who: str
+    since_ms: int
+
+    @classmethod
+    def of(cls, fields: Fields) -> Control:
+        """Read the mode's fields of a hash; SystemRefused for a word that is no mode."""
+        mode = fields.optional_word("mode") or "active"
+        if mode not in MODES:
+            raise damage(fields.key, f"mode {mode!r}: it must be {', '.join(MODES)}")
+        return cls(
+            mode,
+            fields.optional_word("mode_why"),
+            fields.optional_word("mode_who"),
+            fields.optional_integer("mode_ms") or 0,
+        )
 
 
 @dataclass(frozen=True)

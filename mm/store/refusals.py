@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redis.exceptions import ResponseError
 
-from mm.errors import ConfigDiffers, ForeignKeys, ForeignSystem, SystemRefused
+from mm.errors import ConfigDiffers, ForeignKeys, ForeignSystem, SystemRefused, ValueRefused
 from mm.market import OLD_SCHEMA, SCHEMA
 from mm.store.keys import Keys
 
@@ -67,10 +67,20 @@ def setup_refusal(keys: Keys, error: ResponseError) -> Exception:
     return error
 
 
+def control_refusal(keys: Keys, system_id: str, error: ResponseError) -> Exception:
+    """The error that an error reply of ``control.lua`` means; the reply itself when it is none."""
+    code, _, detail = str(error).partition(" ")
+    if code == "UNKNOWN_SYMBOL":
+        return ValueRefused(f"symbol {detail!r}: it must be a configured one")
+    if code == "BAD_MODE":
+        return ValueRefused(f"mode {detail}")
+    return membership_refusal(keys, system_id, error)
+
+
 def membership_refusal(keys: Keys, system_id: str, error: ResponseError) -> Exception:
     """The error that a reply to a member of system ``system_id`` means; the reply itself when none.
 
-    ``heartbeat.lua`` and ``withdraw.lua`` refuse members of another system.
+    ``heartbeat.lua``, ``withdraw.lua`` and ``control.lua`` refuse members of another system.
     """
     code, _, found = str(error).partition(" ")
     if code == "FOREIGN_SYSTEM":

@@ -17,10 +17,18 @@ from mm.errors import ProposalRefused
 from mm.market import LIVE_MS, REFUSALS, Config, Placement, Proposal, symbol_fields
 from mm.store.beat import Beat
 from mm.store.calls import WaitingCalls, execute, pairs, send_pipeline, text
+from mm.store.control import Controlled, ModeChange, Operator
 from mm.store.keys import Keys
 from mm.store.lua import assembled, key_names
-from mm.store.refusals import membership_refusal, setup_refusal
-from mm.store.replies import Committed, Expired, Matched, Survey, SurveyRow, Withdrawn
+from mm.store.refusals import control_refusal, membership_refusal, setup_refusal
+from mm.store.replies import (
+    Committed,
+    Expired,
+    Matched,
+    Survey,
+    SurveyRow,
+    Withdrawn,
+)
 
 #: The most position updates that one survey reads, apart from an entry that has more.
 SURVEY_UPDATES = 500
@@ -178,6 +186,23 @@ class Scripts:
         except ResponseError as error:
             raise membership_refusal(self.keys, system_id, error) from error
         return Withdrawn([text(one) for one in quote_ids], more == 1, [text(one) for one in live])
+
+    def control(
+        self, system_id: str, mode: str, by: Operator, why: str, symbols: Sequence[str]
+    ) -> Controlled:
+        """Set the mode of these symbols, or with none that of all; end what it does not allow.
+
+        ForeignSystem when the keys do not hold the system of this id, ValueRefused for an unknown
+        symbol or mode.
+        """
+        try:
+            reply = self.call("control", system_id, mode, by.who, by.role, why, *symbols)
+        except ResponseError as error:
+            raise control_refusal(self.keys, system_id, error) from error
+        changes, quote_ids = reply
+        return Controlled(
+            [ModeChange(*map(text, one)) for one in changes], [text(one) for one in quote_ids]
+        )
 
     def survey(self, symbols: Sequence[str]) -> Survey:
         """What a maker needs to know of these symbols, and which waiting symbols can be served."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mm.market import Config, Fill, Position, Symbol, symbol_from_store
+from mm.market import MODES, Config, Fill, Position, Symbol, symbol_from_store
 from mm.store.events import QuoteEvent, parse_events, parse_fills
 from mm.store.keys import Keys
 from mm.store.raw import Raw, RawSymbol, Stream, read_raw
 from mm.store.records import (
+    Control,
     Cursors,
     Exposure,
     Fields,
@@ -31,7 +32,8 @@ class SymbolState:
 
     ``fill_seq`` counts the fills emitted. ``quote`` is the quote that can be executed at the
     instant, or None. ``outcome`` is that of the last placement and ``halted`` the reason of a
-    halt; both are empty text without one. ``last_fill_id`` is that of the last committed fill, or
+    halt after an integrity error; both are empty text without one. ``control`` is the symbol's own
+    trading mode. ``last_fill_id`` is that of the last committed fill, or
     None before the first. ``reservation`` is None when its hash does not exist.
     """
 
@@ -43,6 +45,7 @@ class SymbolState:
     quote_version: int
     outcome: str
     halted: str
+    control: Control
     quote: LiveQuote | None
     reservation: Reservation | None
 
@@ -51,6 +54,7 @@ class SymbolState:
 class Snapshot:
     """Everything at one instant of the server's clock, ``now_ms``.
 
+    ``control`` is the trading mode that an operator has set for all symbols.
     ``expiry`` maps symbols to the expiry of their quotes. ``waiting_bid`` and ``waiting_ask`` map
     the symbols that wait for exposure to their places, the first in turn first. ``processes`` and
     ``symbols`` go by name; ``symbol_names`` are all that are configured, also those that the
@@ -62,6 +66,7 @@ class Snapshot:
     config: Config
     exposure: Exposure
     cursors: Cursors
+    control: Control
     expiry: dict[str, int]
     waiting_bid: dict[str, int]
     waiting_ask: dict[str, int]
@@ -72,6 +77,10 @@ class Snapshot:
     lag_ms: dict[str, int]
     fills: list[Fill]
     events: list[QuoteEvent]
+
+    def mode_of(self, name: str) -> str:
+        """The trading mode that holds for a symbol: the stricter of its own and that of all."""
+        return max(self.control.mode, self.symbols[name].control.mode, key=MODES.index)
 
 
 def _symbol_state(keys: Keys, name: str, stored: RawSymbol, now_ms: int) -> SymbolState:
@@ -94,6 +103,7 @@ def _symbol_state(keys: Keys, name: str, stored: RawSymbol, now_ms: int) -> Symb
         quote_version=state.optional_integer("quote_version") or 0,
         outcome=state.optional_word("outcome"),
         halted=state.optional_word("halted"),
+        control=Control.of(state),
         quote=quote if quote and quote.expires_ms > now_ms else None,
         reservation=reservation,
     )
@@ -128,6 +138,7 @@ def _snapshot(raw: Raw, keys: Keys) -> Snapshot:
         now_ms=raw.now_ms,
         config=config,
         exposure=Exposure.of(Fields(keys.named("exposure"), raw.exposure)),
+        control=Control.of(Fields(keys.named("control"), raw.control)),
         cursors=Cursors.of(Fields(keys.named("cursors"), raw.cursors)),
         expiry=_ranked(keys.named("expiry"), raw.expiry),
         waiting_bid=_ranked(keys.named("waiting:bid"), raw.waiting_bid),

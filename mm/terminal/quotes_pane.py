@@ -122,9 +122,10 @@ def _quote_columns(snapshot: Snapshot, states: Sequence[SymbolState], wide: bool
     asks = [quote.ask if quote else None for quote in quotes]
     bar_cells = 8 if wide else 3
     lots_least = 5 if wide else 3
+    placed = [outcome_text(snapshot, state) for state in states]
     return [
         Column("symbol", [Text(one.symbol.name, "bold") for one in states], right=False, least=6),
-        Column("placed", [outcome_text(state) for state in states], 6, right=False, least=7),
+        Column("placed", placed, 6, right=False, least=7),
         Column("lots", [_lots(one, wide) for one in bids], 4, name="bid lots", least=lots_least),
         Column("bid", [_price(*pair) for pair in zip(states, bids, strict=True)], 1, least=7),
         Column("ask", [_price(*pair) for pair in zip(states, asks, strict=True)], 2, least=7),

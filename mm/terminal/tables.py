@@ -68,10 +68,13 @@ def signed_lots(lots: int) -> Text:
     return signed(str(lots))
 
 
-def outcome_text(state: SymbolState) -> Text:
-    """HALTED, or the outcome of the placement of what is quoted now."""
+def outcome_text(snapshot: Snapshot, state: SymbolState) -> Text:
+    """HALTED, a mode that an operator has set, or the outcome of the placement of the quote."""
     if state.halted:
         return Text("HALTED", f"bold reverse {BAD}")
+    mode = snapshot.mode_of(state.symbol.name)
+    if mode != "active":
+        return Text(mode)
     outcome = plain(placement_of(state))
     return Text(outcome) if outcome else none()
 
@@ -148,7 +151,7 @@ def quotes_table(snapshot: Snapshot) -> FittedTable:
     left_ms = [quote.expires_ms - snapshot.now_ms if quote else None for quote in quotes]
     columns = [
         Column("symbol", [Text(name) for name in snapshot.symbols], right=False),
-        Column("placed", [outcome_text(state) for state in states], 5, right=False),
+        Column("placed", [outcome_text(snapshot, state) for state in states], 5, right=False),
         Column("lots", [_lots(side) for side in bids], 3, name="bid lots"),
         Column("bid", [price_text(*pair) for pair in zip(states, bids, strict=True)], 1),
         Column("ask", [price_text(*pair) for pair in zip(states, asks, strict=True)], 2),

@@ -159,6 +159,7 @@ class TestQuotes:
             "ttl_ms": 30_000,
             "maker_id": "maker-1",
             "outcome": "granted",
+            "mode": "active",
             "halted": None,
         }
         assert {name for name, fact in empty.items() if fact is None} == {
@@ -296,6 +297,7 @@ def test_status(fake_world: World) -> None:
         "fills_committed": 1,
         "lag_ms": {"exchange": 0, "state": 0},
         "halted": {},
+        "modes": [],
         "exposure": exposure_facts(found),
         "processes": [
             {
@@ -317,5 +319,6 @@ def test_status(fake_world: World) -> None:
             "quotes": 1,
             "deadletter": 0,
             "lifecycle": 0,
+            "operations": 0,
         },
     }

@@ -116,6 +116,24 @@ def test_a_halt_is_named_with_its_reason(fake_world: World) -> None:
     assert words(fake_world) == ["AAA is halted: by hand"]
 
 
+def test_a_mode_is_said_and_needs_nobody(fake: Fake) -> None:
+    """Each mode that an operator has set is a sentence with who, since when and why."""
+    world = World(fake, small_config(8))
+    beat(world, *KINDS)
+    world.control("reducing", why="a rumour")
+    for name in world.names:
+        world.control("flattening", name, why=f"reason {name}")
+    found = stoppages(take_snapshot(world.scripts), GOOD)
+    assert all(one.expected for one in found)
+    said = [one.words for one in found]
+    since = "2023-11-14T22:13:20Z"
+    assert said[0] == (
+        f"every symbol is quoted only to shrink its position, by ann since {since}: a rumour"
+    )
+    assert said[1] == f"AAA is halted, by ann since {since}: reason AAA"
+    assert said[6:] == ["3 more symbols have a mode"]
+
+
 def test_many_halts_are_counted(fake: Fake) -> None:
     """The first halts are named and the others counted."""
     world = World(fake, small_config(7))

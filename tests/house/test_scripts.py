@@ -190,7 +190,7 @@ def test_error_codes_are_known_to_python() -> None:
     assert placing - {"DAMAGED"} == set(REFUSALS)
     source = (ROOT / "mm" / "store" / "refusals.py").read_text(encoding="utf-8")
     handled = set(re.findall(r'code == "([A-Z_]+)"', source))
-    refusing = ("setup", "heartbeat", "withdraw")
+    refusing = ("setup", "heartbeat", "withdraw", "control")
     texts = "".join(map(script_text, refusing))
     assert handled == set(re.findall(r"error_reply\('([A-Z_]+) ", texts))
     others = [name for name in SCRIPTS if name not in ("place", *refusing)]

@@ -113,6 +113,9 @@ def test_every_key_is_used_and_known() -> None:
 
 def sample_story(world: World) -> None:
     """Let every kind of record and field come to be."""
+    for mode in ("reducing", "active"):
+        world.control(mode, "AAA")
+        world.control(mode)
     world.propose("AAA", ask_lots=1)
     world.propose("BBB", bid_lots=0, ask_lots=20)
     world.trade(world.order(), world.order(symbol="NONE"))

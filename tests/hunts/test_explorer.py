@@ -90,6 +90,26 @@ BREAKS = {
         *("withdraw", "  leave_queues(waiting, reservation_prefix, symbol)\nend", "end"),
         *("withdraw", "left after a withdrawal"),
     ),
+    "quoted although an operator has halted all": (
+        *("place", "is_halted(mode_of_all, own_mode)", "is_halted(nil, own_mode)"),
+        *("modes", "mode-kept"),
+    ),
+    "a halt that leaves the quote": (
+        *(
+            "control",
+            "if is_touched['*'] or is_touched[symbol] then\n    local cause",
+            "if is_touched[symbol] then\n    local cause",
+        ),
+        *("modes", "mode-kept"),
+    ),
+    "a reduction that grows the position": (
+        *("place", "position.reducing and 0 or position.limit", "position.limit"),
+        *("modes", "mode-kept"),
+    ),
+    "flat and not halted": (
+        *("commit", "position.net == 0 and", "position.net == 1 and"),
+        *("flatten", "was to be flattened"),
+    ),
     "a lot that nobody gets": (
         *("survey", "math.min(free, claim) >= lot_units", "math.min(free, claim) > lot_units"),
         *("core", "at rest"),
@@ -98,7 +118,7 @@ BREAKS = {
 #: What is seen in a state or a call on the way; the rest is seen when the system is drained.
 SEEN_ON_THE_WAY = {"gate-kept", "exposure-bounded", "exposure-exact", "order-once"} | {
     *("fills-within-quote", "out of turn"),
-    *("withdrawn without a reason", "left after a withdrawal"),
+    *("withdrawn without a reason", "left after a withdrawal", "mode-kept"),
 }
 
 

@@ -38,7 +38,7 @@ from tests.kit import (
     make_symbol,
     notional_config,
 )
-from tests.kit.oracle import SIDES, Oracle
+from tests.kit.oracle import SIDES, STRICTNESS, Oracle
 
 #: Shrinking takes minutes; the seed is enough to come back to a failure and do it then.
 PHASES = [Phase.generate, *([Phase.shrink] if "MM_TEST_SEED" in os.environ else [])]
@@ -260,6 +260,16 @@ class Market(RuleBasedStateMachine):
         ended = self.world.scripts.withdraw(SYSTEM_ID)
         assert (sorted(ended.quote_ids), ended.live_makers) == (self.oracle.withdraw(), [])
 
+    @rule(
+        mode=st.sampled_from([*STRICTNESS, *["active"] * 3]),
+        symbols=st.lists(names, max_size=2, unique=True),
+    )
+    def control(self, mode: str, symbols: list[str]) -> None:
+        """An operator sets a mode of some symbols or, but for flattening, of all."""
+        if symbols or mode != "flattening":
+            ended = self.world.control(mode, *symbols).quote_ids
+            assert sorted(ended) == self.oracle.control(mode, symbols)
+
     def _place(self, proposal: Proposal) -> None:
         self._placed(proposal, self.world.scripts.place_many([proposal])[0])
 
@@ -335,6 +345,7 @@ class Market(RuleBasedStateMachine):
             book.version,
         )
         assert ("halted" in state) == book.halted
+        assert state.get("mode", "active") == book.mode
         held = self.world.hash("reservation:*", name)
         assert [int(held[f"{side}_units"]) for side in SIDES] == [book.held(s) for s in SIDES]
         quote = self.world.hash("quote:*", name)

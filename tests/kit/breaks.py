@@ -438,6 +438,24 @@ def lower_position_limit(world: World) -> None:
     set_field(world, "symbol:*", "AAA", "position_limit_lots", 2)
 
 
+@breaks("mode-kept")
+def quoted_while_halted(world: World) -> None:
+    """All symbols are halted, and the quotes were left."""
+    world.client.hset(world.keys.named("control"), "mode", "halted")
+
+
+@breaks("mode-kept")
+def quoted_beyond_the_position(world: World) -> None:
+    """The symbols may only shrink their positions, and the quotes on both sides were left."""
+    world.client.hset(world.keys.named("control"), "mode", "reducing")
+
+
+@breaks("mode-kept")
+def mode_that_is_none(world: World) -> None:
+    """A foreign word stands for a mode."""
+    world.client.hset(world.keys.member("symbol:*", "BBB"), "mode", "asleep")
+
+
 @breaks("drained")
 def order_waits(world: World) -> None:
     """An order waits to be matched."""

@@ -15,6 +15,8 @@ from mm.market import MAX_INT, Config, Proposal, Symbol
 from tests.kit.units import lot_units
 
 SIDES = ("bid", "ask")
+#: Trading mode -> how strict it is.
+STRICTNESS = {"active": 0, "reducing": 1, "flattening": 1, "halted": 2}
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _SYMBOL = re.compile(r"[A-Z0-9._-]{1,16}", re.ASCII)
 
@@ -61,6 +63,7 @@ class Book:
     version: int = 0
     outcome: str = ""
     halted: bool = False
+    mode: str = "active"
     quote: Quote | None = None
     claims: dict[str, Claim] = field(default_factory=lambda: {s: Claim(0, 0) for s in SIDES})
 
@@ -116,6 +119,7 @@ class Oracle:
         self.first: dict[str, tuple[str, Outcome]] = {}
         self.reports: dict[str, list[tuple[str, str]]] = {}
         self.dead: list[str] = []
+        self.mode = "active"
 
     # orders
 
@@ -194,7 +198,7 @@ class Oracle:
         if quote and quote.expires <= now and reaped(symbol):
             quote = None
         quote_id = quote.quote_id if quote else "-"
-        if book.halted:
+        if book.halted or self.mode_of(book) == "halted":
             return Outcome("canceled", "halted", quote_id=quote_id)
         level = quote.levels["ask" if side == "buy" else "bid"] if quote else None
         if not quote or not level or level.size == 0:
@@ -226,22 +230,66 @@ class Oracle:
         self.uncommitted.append((symbol, sequence))
 
     def commit(self) -> None:
-        """Apply every emitted fill in order; one off its sequence halts its symbol."""
+        """Apply every emitted fill in order; one off its sequence halts its symbol.
+
+        A symbol that is flat afterwards and was to be flattened is halted.
+        """
+        touched: list[Book] = []
         for symbol, sequence in self.uncommitted:
             book = self.books[symbol]
             if book.halted:
                 self.dead.append("halted")
             elif sequence == book.committed + 1 and sequence <= len(book.fills):
                 book.committed = sequence
+                touched.append(book)
             else:
                 self.dead.append("sequence")
                 book.halted = True
-                book.quote = None
-                for side in SIDES:
-                    book.claims[side] = Claim(0, 0)
-                    if symbol in self.queues[side]:
-                        self.queues[side].remove(symbol)
+                self._stop_quoting(book)
         self.uncommitted = []
+        for book in touched:
+            flat = book.net == 0 and book.committed == len(book.fills)
+            if flat and book.mode == "flattening":
+                book.mode = "halted"
+                self._stop_quoting(book)
+
+    def _stop_quoting(self, book: Book) -> None:
+        """The symbol has no quote and waits for nothing."""
+        book.quote = None
+        self._leave_queues(book)
+
+    def _leave_queues(self, book: Book) -> None:
+        for side in SIDES:
+            book.claims[side] = Claim(0, 0)
+            if book.symbol.name in self.queues[side]:
+                self.queues[side].remove(book.symbol.name)
+
+    # operators
+
+    def mode_of(self, book: Book) -> str:
+        """The stricter one of the symbol's mode and that of all."""
+        return max(self.mode, book.mode, key=STRICTNESS.__getitem__)
+
+    def control(self, mode: str, symbols: Sequence[str]) -> list[str]:
+        """Set a mode of some symbols, or of all; the ids of the quotes that it ends."""
+        stricter: list[Book] = []
+        for name in symbols:
+            book = self.books[name]
+            flat = book.net == 0 and book.committed == len(book.fills)
+            after = "halted" if mode == "flattening" and flat else mode
+            if STRICTNESS[after] > STRICTNESS[book.mode]:
+                stricter.append(book)
+            book.mode = after
+        if not symbols:
+            if STRICTNESS[mode] > STRICTNESS[self.mode]:
+                stricter = list(self.books.values())
+            self.mode = mode
+        ended = [book.quote.quote_id for book in stricter if book.quote]
+        for book in stricter:
+            book.quote = None
+            if any(book.symbol.name in queue for queue in self.queues.values()):
+                self._leave_queues(book)
+        return sorted(ended)
 
     # quotes
 
@@ -277,7 +325,7 @@ class Oracle:
         most = max(symbol.position_limit_lots, lot_units(self.config, symbol.name, 1))
         if prices.ask_ticks * most > MAX_INT:
             return "BAD_PROPOSAL"
-        if book.halted:
+        if book.halted or self.mode_of(book) == "halted":
             return "HALTED"
         if asked.position_version != book.committed:
             return "STALE_POSITION"
@@ -297,6 +345,8 @@ class Oracle:
             # The complete fill keeps the position in its limit, and cash exact.
             exact = min(MAX_INT, MAX_INT + cash) // ticks
             most = max(0, min(lots, limit - net, exact))
+            if self.mode_of(book) != "active":
+                most = min(most, max(0, -net))
             levels[side] = self._grant(book, side, ticks, most, asked.trigger)
         bid, ask = levels["bid"].lots, levels["ask"].lots
         outcome = "reduced"

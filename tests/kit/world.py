@@ -27,7 +27,7 @@ from mm.market import (
 )
 from mm.process import Process
 from mm.state import StateService
-from mm.store import Beat, Keys, Scripts, execute, pairs, text
+from mm.store import Beat, Controlled, Keys, Operator, Scripts, execute, pairs, text
 from tests.kit.backends import (
     Backend,
     server_ms,
@@ -176,6 +176,12 @@ class World:
             self.send(order)
         self.scripts.match(1000)
         return [self.report(order) for order in orders]
+
+    # operators
+
+    def control(self, mode: str, *symbols: str, why: str = "a test") -> Controlled:
+        """Set the trading mode of these symbols, or of all."""
+        return self.scripts.control(SYSTEM_ID, mode, Operator("ann"), why, symbols)
 
     # quotes
 

@@ -84,6 +84,7 @@ class TestOutcomes:
             "expires_ms": str(placed.expires_ms),
             "maker_id": "m-7",
             "trigger": "bootstrap",
+            "mode": "active",
         }
 
     def test_real_expiry(self, world: World) -> None:

@@ -330,6 +330,7 @@ class TestSnapshot:
     def test_streams(self, world: World) -> None:
         """Each stream is described by its length, its first and its last entry."""
         names = ["orders", "fills", "positions", "quotes", "deadletter", "lifecycle"]
+        names.append("operations")
         for count, name in enumerate(names, 2):
             for number in range(count):
                 append(world, name, "event", str(number))

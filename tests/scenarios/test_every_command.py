@@ -32,6 +32,7 @@ from tests.kit.answers import (
     READING,
     TRACE,
     Answer,
+    Cell,
     assert_words,
     reading,
     run,
@@ -47,11 +48,18 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 JOINING = ("exchange", "state", "maker", "publisher")
 #: The commands that are neither: they need no system, or make one.
 OTHERS = ("up", "watch", "config", "bench", "chaos")
+#: The commands that change how a running system trades: command -> further arguments.
+CONTROLLING = {
+    "halt": ["AAPL", "--why", "a test"],
+    "reduce": ["--all"],
+    "flatten": ["AAPL"],
+    "resume": ["AAPL", "MSFT"],
+}
 
 
 def test_every_command_is_walked() -> None:
-    """A new command is in one of the three lists, so that the walks below reach it."""
-    assert {*READING, *JOINING, *OTHERS} == set(COMMANDS)
+    """A new command is in one of the lists, so that the walks below reach it."""
+    assert {*READING, *JOINING, *OTHERS, *CONTROLLING} == set(COMMANDS)
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +143,35 @@ def test_an_empty_server(resting: ThrowawaySystem[ManagedServer]) -> None:
         assert_words(answer, 1)
         assert "{no}" in answer.text, answer
     assert not resting.scripts.client.keys("{no}*")
+
+
+def test_modes_of_a_system_that_cannot_be_changed(
+    resting: ThrowawaySystem[ManagedServer],
+) -> None:
+    """A command that changes how a system trades says why it cannot, and changes nothing."""
+    for where in (
+        ["--data-dir", str(resting.data_dir.path), "--prefix", "{no}"],
+        ["--redis-url", "redis://127.0.0.1:1/0"],
+    ):
+        cells: list[Cell] = [([name, *words, *where], {}) for name, words in CONTROLLING.items()]
+        for answer in run_all(cells):
+            assert_words(answer, 1)
+    assert not resting.scripts.client.keys("{no}*")
+    with short_directory() as place, fake_server(place / "s", "noperm") as url:
+        for name, words in CONTROLLING.items():
+            assert_words(run(name, *words, "--redis-url", url), 1)
+
+
+def test_modes_while_nothing_runs(resting: ThrowawaySystem[ManagedServer]) -> None:
+    """A mode is set and ended on a system at rest, as JSON and for people, at any width."""
+    where = ["--data-dir", str(resting.data_dir.path)]
+    for name, words in CONTROLLING.items():
+        answer = run(name, *words, "--json", *where)
+        assert_words(answer, 0)
+        assert json.loads(answer.out)["changes"], answer
+    answer = run("resume", "--all", *where, env={"COLUMNS": "40", "PYTHONIOENCODING": "ascii"})
+    assert_words(answer, 0)
+    assert "all symbols: reducing -> active" in answer.text
 
 
 def test_foreign_keys(resting: ThrowawaySystem[ManagedServer]) -> None:

@@ -132,6 +132,7 @@ class TestEvents:
             expires_ms=world.now_ms(),
             maker_id="maker-2",
             trigger="bootstrap",
+            mode="active",
         )
         assert placed.is_placement and placed.entry_ms == placed.ts_ms
         (end,) = [event for event in found[:2] if event.symbol == "BBB"]

@@ -1,13 +1,12 @@
 -- Include: a symbol's quote in memory, and the execution of orders against it.
---
--- Most of a step's time goes into making strings. So the parts of a line that many orders of a batch
--- share are made once.
+-- Most of a step's time goes into making strings. So parts that many lines share are made once.
 
 -- INCLUDE base
 -- INCLUDE count
 -- INCLUDE exposure
+-- INCLUDE mode
 
--- load_book(keys, symbol, notional, now) -> book, or false when the symbol is unknown. A book has
+-- load_book(keys, symbol, notional, mode_of_all, now) -> book, or false when the symbol is unknown. It has
 --   fill_seq     the number of the symbol's newest fill
 --   refusal      why no order can trade with the quote, or nil
 --   sell, buy    the side that sell (buy) orders meet: {ticks, lots (remaining), size_lots}, as text
@@ -16,16 +15,16 @@
 --   id_start     how a fill id begins
 --   outcome_end  how each outcome ends
 --   fill_end     how each fill's line ends
-local function load_book(keys, symbol, notional, now)
-  local fill_seq, halted, notional_units = unpack(redis.call('HMGET', keys.symbol .. symbol,
-    'fill_seq', 'halted', 'notional_units'))
+local function load_book(keys, symbol, notional, mode_of_all, now)
+  local fill_seq, halted, notional_units, mode = unpack(redis.call('HMGET', keys.symbol .. symbol,
+    'fill_seq', 'halted', 'notional_units', 'mode'))
   if not fill_seq then
     return false
   end
   local quote_id, expires_ms, bid_ticks, bid_lots, bid_size_lots, ask_ticks, ask_lots, ask_size_lots =
     unpack(redis.call('HMGET', keys.quote .. symbol, 'quote_id', 'expires_ms', 'bid_ticks',
       'bid_lots', 'bid_size_lots', 'ask_ticks', 'ask_lots', 'ask_size_lots'))
-  local refusal = halted and 'halted' or not quote_id and 'no_quote'
+  local refusal = (halted or is_halted(mode_of_all, mode)) and 'halted' or not quote_id and 'no_quote'
     or tonumber(expires_ms) <= now and 'expired' or nil
   local outcome_end = ' ' .. (quote_id or '-')
   return {

@@ -20,16 +20,18 @@ local function parse_fill(fill_id, line)
 end
 
 -- load_position(symbol_prefix, position_prefix, symbol) -> position, or false when the symbol is
--- unknown. A position has net (lots), cash and cost (ticks), version, and halted (why, or false).
+-- unknown. A position has net (lots), cash and cost (ticks), version, halted (why, or false), and of its
+-- symbol fill_seq (as text) and mode (or false).
 local function load_position(symbol_prefix, position_prefix, symbol)
-  local fill_seq, halted = unpack(redis.call('HMGET', symbol_prefix .. symbol, 'fill_seq', 'halted'))
+  local fill_seq, halted, mode = unpack(redis.call('HMGET', symbol_prefix .. symbol,
+    'fill_seq', 'halted', 'mode'))
   if not fill_seq then
     return false
   end
   local net, cash, cost, version = unpack(redis.call('HMGET', position_prefix .. symbol,
     'net_lots', 'cash_ticks', 'cost_ticks', 'position_version'))
   return { net = tonumber(net) or 0, cash = tonumber(cash) or 0, cost = tonumber(cost) or 0,
-    version = tonumber(version) or 0, halted = halted }
+    version = tonumber(version) or 0, halted = halted, fill_seq = fill_seq, mode = mode }
 end
 
 -- share(cost, part, total) -> floor(cost x part / total), exact although the product may exceed

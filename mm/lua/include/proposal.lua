@@ -6,9 +6,17 @@
 local TRIGGERS = { position = true, refresh = true, expired = true, bootstrap = true,
   capacity = true }
 
+-- asked_of(words) -> what the words of a proposal, in their order in ARGV, ask for: position_version,
+-- quote_version, and bid and ask, each {ticks, lots}; nil for a text that is not an integer from 0 to
+-- 2^53 - 1.
+local function asked_of(words)
+  return { bid = { ticks = whole(words[6]), lots = whole(words[7]) },
+    ask = { ticks = whole(words[8]), lots = whole(words[9]) },
+    position_version = whole(words[4]), quote_version = whole(words[5]) }
+end
+
 -- proposal_fault(asked, trigger, maker_id, max_factor) -> why the proposal is malformed, or nil.
--- `asked` has position_version, quote_version, and bid and ask, each {ticks, lots}: nil where the given
--- text is not an integer from 0 to 2^53 - 1. `max_factor` is the larger of the position
+-- `max_factor` is the larger of the position
 -- limit and the notional units of a tick x lot: both are multiplied by prices, which must stay exact.
 local function proposal_fault(asked, trigger, maker_id, max_factor)
   local bid, ask = asked.bid, asked.ask

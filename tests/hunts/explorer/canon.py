@@ -47,13 +47,14 @@ def _symbol(system: System, db: Db, name: str) -> tuple[Any, ...]:
         quoted = (newest - int(quote["quote_version"]), quote["position_version"], rest, *sides)
     reserved = tuple(held.get(f"{side}_{what}", "") for side in ("bid", "ask") for what in _HELD)
     return (
-        (newest > 0, state["fill_seq"], state.get("halted", ""), state.get("outcome", "")),
+        (newest > 0, state["fill_seq"], *(state.get(what, "") for what in _STATE)),
         tuple(position[what] for what in _POSITION),
         quoted,
         (held["state"], *reserved),
     )
 
 
+_STATE = ("halted", "outcome", "mode")
 _SIDE = ("ticks", "lots", "size_lots")
 _HELD = ("units", "wanted_lots", "lot_units")
 _POSITION = ("net_lots", "cash_ticks", "cost_ticks", "position_version", "last_price_ticks")
@@ -98,6 +99,7 @@ def of_db(system: System, db: Db) -> bytes:
     form = (
         tuple(_symbol(system, db, symbol.name) for symbol in system.spec.config.symbols),
         (exposure["bid_units"], exposure["ask_units"]),
+        db.get(key("control"), {}).get("mode", ""),
         sorted((_rest(system, db, instant), name) for name, instant in due.items()),
         (_ranked(db, key("waiting:bid")), _ranked(db, key("waiting:ask"))),
         unprocessed(system, db, "orders", "exchange"),
@@ -153,7 +155,7 @@ def digest(system: System, position: Position) -> bytes:
     for proc in position.procs:
         whole.update(of_proc(system, position.db, proc))
     letters = tuple(call_form(system, position.db, call) for call in position.letters)
-    done = (position.rogue, position.restarts, position.withdrawals)
+    done = (position.rogue, position.restarts, position.withdrawals, position.controls)
     rest = (letters, position.sent, position.again, *done)
     whole.update(marshal.dumps(rest, 0))
     return whole.digest()

@@ -6,7 +6,7 @@ from typing import Any
 
 from mm.market import LIVE_MS
 from tests.hunts.explorer.db import Db
-from tests.hunts.explorer.invariants import SIDES, check_state, demand, ledger
+from tests.hunts.explorer.invariants import SIDES, check_state, demand, ledger, mode_of
 from tests.hunts.explorer.parts import Spec
 from tests.hunts.explorer.system import System
 from tests.hunts.explorer.wire import Call
@@ -129,7 +129,14 @@ def check_events(spec: Spec, before: Db, after: Db) -> None:
             halted = after.get(spec.key("symbol:*", name), {}).get("halted")
             omitted = int(event["quote_version"]) == int(state["quote_version"]) + 1
             stopped = not live_makers(spec, before)
-            reasons = {"halted": bool(halted), "stopped": stopped, "none": omitted}
+            mode = mode_of(spec, after, name)
+            reasons = {
+                "halted": bool(halted),
+                "stopped": stopped,
+                "none": omitted,
+                "operator_halt": mode == "halted",
+                "reducing": mode in ("reducing", "flattening"),
+            }
             demand(reasons[event.get("cause", "none")], f"withdrawn without a reason: {event}")
 
 
@@ -142,7 +149,8 @@ def _check_placed(spec: Spec, before: Db, event: dict[str, Any]) -> None:
         and event["fill_seq"] == position["position_version"],
         f"gate-kept: {event} placed at fill_seq {state['fill_seq']}, position {position}",
     )
-    demand("halted" not in state, f"gate-kept: {name} is halted and was quoted: {event}")
+    halted = "halted" in state or mode_of(spec, before, name) == "halted"
+    demand(not halted, f"gate-kept: {name} is halted and was quoted: {event}")
     demand(
         int(event["quote_version"]) == int(state["quote_version"]) + 1,
         f"one-quote: {event['quote_id']} follows version {state['quote_version']}",

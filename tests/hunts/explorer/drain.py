@@ -10,7 +10,7 @@ from mm.market import LIVE_MS, Prices, Symbol, quote_prices
 from mm.market import Position as Holding
 from tests.hunts.explorer.canon import digest, unprocessed
 from tests.hunts.explorer.db import Db
-from tests.hunts.explorer.invariants import SIDES, demand, ledger, records, unit
+from tests.hunts.explorer.invariants import SIDES, demand, ledger, mode_of, records, unit
 from tests.hunts.explorer.moves import Moves
 from tests.hunts.explorer.parts import Position, Spec, Violation
 from tests.hunts.explorer.system import System
@@ -135,7 +135,7 @@ class Drain:
         """The sides that have not had all that they could have; the others go to ``served``."""
         left = set()
         for symbol in self.spec.config.symbols:
-            if "halted" in db.get(self.spec.key("symbol:*", symbol.name), {}):
+            if _is_halted(self.spec, db, symbol.name):
                 continue
             quote = db.get(self.spec.key("quote:*", symbol.name), {})
             for side, full in wanted(self.spec, db, symbol).items():
@@ -160,14 +160,23 @@ def wanted(spec: Spec, db: Db, symbol: Symbol) -> dict[str, int]:
     net = int(db.get(spec.key("position:*", symbol.name), {})["net_lots"])
     prices = asked(spec, db, symbol)
     limit, units = symbol.position_limit_lots, spec.config.limit_units
+    room = {"bid": limit - net, "ask": limit + net}
+    if mode_of(spec, db, symbol.name) != "active":
+        room = {"bid": max(0, -net), "ask": max(0, net)}
     return {
         "bid": min(
-            prices.bid_lots, limit - net, units // unit(spec, symbol.name, prices.bid_ticks)
+            prices.bid_lots, room["bid"], units // unit(spec, symbol.name, prices.bid_ticks)
         ),
         "ask": min(
-            prices.ask_lots, limit + net, units // unit(spec, symbol.name, prices.ask_ticks)
+            prices.ask_lots, room["ask"], units // unit(spec, symbol.name, prices.ask_ticks)
         ),
     }
+
+
+def _is_halted(spec: Spec, db: Db, name: str) -> bool:
+    """Whether an integrity error or an operator has halted the symbol."""
+    halted = "halted" in db.get(spec.key("symbol:*", name), {})
+    return halted or mode_of(spec, db, name) == "halted"
 
 
 def check_rest(system: System, db: Db) -> None:
@@ -226,17 +235,21 @@ def _check_queue(spec: Spec, db: Db, side: str, free: int) -> None:
 
 def _check_symbol(spec: Spec, db: Db, symbol: Symbol) -> None:
     name = symbol.name
-    state = db.get(spec.key("symbol:*", name), {})
     position = db.get(spec.key("position:*", name), {})
     quote = db.get(spec.key("quote:*", name), {})
     held = db.get(spec.key("reservation:*", name), {})
     waits = {side: name in db.get(spec.key(f"waiting:{side}"), {}) for side in SIDES}
-    if "halted" in state:
+    if _is_halted(spec, db, name):
         demand(
             not quote and held["bid_units"] == held["ask_units"] == "0" and not any(waits.values()),
             f"halted {name} is still quoted, reserved or waiting",
         )
         return
+    own_mode = db.get(spec.key("symbol:*", name), {}).get("mode")
+    demand(
+        own_mode != "flattening" or position["net_lots"] != "0",
+        f"at rest {name} is flat, was to be flattened, and is not halted",
+    )
     fills = [fill for fill in ledger(spec, db) if fill.symbol == name]
     version = int(position["position_version"])
     demand(version == len(fills), f"drained: {name} at {version} of {len(fills)} fills")

@@ -82,6 +82,7 @@ def check_state(system: System, db: Db) -> None:
         own = by_symbol.pop(symbol.name, [])
         _check_position(spec, db, symbol.name, own)
         _check_room(spec, db, symbol.name, symbol.position_limit_lots, own)
+        _check_mode(spec, db, symbol.name, own)
     demand(not by_symbol, f"ledger-dense: fills of unknown symbols {sorted(by_symbol)}")
     _check_orders(spec, db, fills)
 
@@ -168,6 +169,29 @@ def _check_room(spec: Spec, db: Db, name: str, limit: int, fills: list[Filled]) 
         demand(
             int(quote[f"{side}_lots"]) + used == int(quote[f"{side}_size_lots"]),
             f"fills-within-quote: {quote['quote_id']} {side} {quote}, filled {used}",
+        )
+
+
+def mode_of(spec: Spec, db: Db, name: str) -> str:
+    """The stricter one of a symbol's own mode and that of all symbols."""
+    own = str(db.get(spec.key("symbol:*", name), {}).get("mode", "active"))
+    of_all = str(db.get(spec.key("control"), {}).get("mode", "active"))
+    order = ("active", "reducing", "flattening", "halted")
+    return max(own, of_all, key=order.index)
+
+
+def _check_mode(spec: Spec, db: Db, name: str, fills: list[Filled]) -> None:
+    """Halted, a symbol has no quote; reducing, no fill of its quote can grow the position."""
+    mode, quote = mode_of(spec, db, name), db.get(spec.key("quote:*", name), {})
+    if mode == "active" or not quote or int(quote["expires_ms"]) <= db.now:
+        return
+    demand(mode != "halted", f"mode-kept: {name} is halted and shows {quote}")
+    net = sum(fill.signed for fill in fills)
+    most = {"bid": max(0, -net), "ask": max(0, net)}
+    for side in SIDES:
+        demand(
+            int(quote[f"{side}_lots"]) <= most[side],
+            f"mode-kept: {name} is {mode} at net {net} and shows {quote}",
         )
 
 

@@ -42,6 +42,8 @@ class Moves:
             yield "restart"
         if at.withdrawals < self.spec.withdrawals:
             yield "withdraw"
+        if at.controls < len(self.spec.controls):
+            yield f"control {at.controls}"
         if self.spec.ticks and (instant := self.next_instant(at.db)):
             yield f"wait {instant - at.db.now}"
 
@@ -62,6 +64,8 @@ class Moves:
             return self._restart(at)
         if verb == "withdraw":
             return self._withdraw(at)
+        if verb == "control":
+            return self._control(at, int(rest))
         if verb == "wait":
             return self.waited(at, at.db.now + int(rest))
         return self._moved(at, self._index[rest], verb)
@@ -146,6 +150,16 @@ class Moves:
             db = at.db.knowing(at.db.loaded | {str(words[0])})
             _, at.db.memo[key] = self.system.run(db, ("EVALSHA", *words))
         return at._replace(db=at.db.memo[key], withdrawals=at.withdrawals + 1)
+
+    def _control(self, at: Position, number: int) -> Position:
+        key = ("control", number)
+        if key not in at.db.memo:
+            mode, *symbols = self.spec.controls[number]
+            args = [SYSTEM_ID, mode, "ann", "operator", "a test", *symbols]
+            words = self.system.scripts._words("control", args)
+            db = at.db.knowing(at.db.loaded | {str(words[0])})
+            _, at.db.memo[key] = self.system.run(db, ("EVALSHA", *words))
+        return at._replace(db=at.db.memo[key], controls=number + 1)
 
     # time
 

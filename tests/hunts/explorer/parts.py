@@ -31,7 +31,8 @@ class Spec:
     ``presence``: processes connect, beat and share the symbols as they do in earnest; without it
     each maker quotes every symbol. ``zombie``: a dead maker's proposal may still arrive.
     ``restarts``: how often the server may restart. ``withdrawals``: how often somebody may end the
-    quotes, as after a stop of the makers. ``ticks``: time passes.
+    quotes, as after a stop of the makers. ``controls`` are the trading modes that an operator sets,
+    in this order, each with its symbols, none for all. ``ticks``: time passes.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Spec:
     crashes: bool = True
     restarts: int = 0
     withdrawals: int = 0
+    controls: tuple[tuple[str, ...], ...] = ()
     ticks: bool = True
     warm: bool = True
     grain_ms: int = 1
@@ -100,6 +102,7 @@ class Position(NamedTuple):
     rogue: bool = False
     restarts: int = 0
     withdrawals: int = 0
+    controls: int = 0
 
 
 class Host(Protocol):

@@ -183,6 +183,9 @@ def _meaning(system: System, at: Position, name: str) -> str:
         return f"a foreign hand appends {system.spec.rogue} to the ledger"
     if verb == "withdraw":
         return "somebody ends the quotes, as after a stop of the makers"
+    if verb == "control":
+        mode, *symbols = system.spec.controls[int(rest)]
+        return f"an operator sets {' '.join(symbols) or 'all symbols'} to {mode}"
     if verb == "restart":
         return "the server restarts: connections and scripts are gone"
     if verb == "arrive":

@@ -72,6 +72,24 @@ WORLDS = {
         Spec("restart", tiny(), orders=(BUY,), again=0, makers=1, exchanges=2, restarts=1),
         # Somebody ends the quotes while makers work and their proposals are on the way.
         Spec("withdraw", tiny(), orders=(BUY,), again=0, makers=1, withdrawals=2),
+        # An operator halts, reduces and resumes while orders and proposals are on the way.
+        Spec(
+            "modes",
+            tiny(),
+            orders=(BUY,),
+            again=0,
+            makers=1,
+            controls=(("reducing", "AAA"), ("halted",), ("active",), ("flattening", "AAA")),
+        ),
+        # A symbol is flattened while orders come on both of its sides.
+        Spec(
+            "flatten",
+            tiny(),
+            orders=(BUY, order(2, "AAA", "sell", 1)),
+            again=0,
+            makers=1,
+            controls=(("flattening", "AAA"),),
+        ),
         # Processes connect, beat and share the symbols; the quotes outlive a silence.
         Spec(
             "presence",
@@ -105,6 +123,8 @@ QUICK = {
     "window": 1_200,
     "restart": 1_000,
     "withdraw": 1_000,
+    "modes": 1_500,
+    "flatten": 1_200,
     "presence": 1_000,
     "still": 800,
 }
@@ -120,6 +140,8 @@ FULL = {
     "window": 50_000,
     "restart": 50_000,
     "withdraw": 50_000,
+    "modes": 60_000,
+    "flatten": 50_000,
     "presence": 50_000,
     "still": 40_000,
 }

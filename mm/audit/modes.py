@@ -1,0 +1,41 @@
+"""The check of trading modes: what is quoted at the instant is what the modes allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mm.audit.tally import Tally, integer_or_none
+from mm.market import MODES
+from mm.store import Keys, Raw
+
+
+def check_modes(keys: Keys, raw: Raw, tally: Tally) -> None:
+    """Judge the modes, and the unexpired quotes of symbols that may not trade freely."""
+    of_all = _mode(keys.named("control"), raw.control, tally)
+    for name, stored in raw.symbols.items():
+        own = _mode(keys.member("symbol:*", name), stored.state, tally)
+        mode = max(of_all, own, key=MODES.index)
+        tally.count("symbols")
+        if mode == "active":
+            continue
+        tally.count("symbols with a mode")
+        expires_ms = integer_or_none(stored.quote, "expires_ms")
+        if expires_ms is None or expires_ms <= raw.now_ms:
+            continue
+        key = keys.member("quote:*", name)
+        if not tally.expect(mode != "halted", f"{key} is there although {name} is halted"):
+            continue
+        net = integer_or_none(stored.position, "net_lots")
+        for side, most in (("bid", -(net or 0)), ("ask", net or 0)):
+            lots = integer_or_none(stored.quote, f"{side}_lots")
+            tally.expect(
+                lots is not None and lots <= max(0, most),
+                f"{key} {side}_lots {lots}: {name} is {mode} and has net {net}",
+            )
+
+
+def _mode(key: str, fields: Mapping[str, str], tally: Tally) -> str:
+    """The mode in the fields; for a word that is no mode a violation, and the strictest one."""
+    mode = fields.get("mode", "active")
+    known = tally.expect(mode in MODES, f"{key} mode {mode!r}: it must be one of {' '.join(MODES)}")
+    return mode if known else MODES[-1]

@@ -1,0 +1,91 @@
+#!lua flags=allow-oom
+-- Set the trading mode of symbols or of all, and withdraw the quotes that it does not allow.
+--
+-- A symbol that its own mode or that of all symbols halts loses its quote in the same step, and so does
+-- one that may only shrink its position from now on: a maker quotes it anew within the new mode. Setting
+-- a mode that is set already changes nothing. A flattening symbol that is flat is halted at once.
+--
+-- KEYS   control operations exposure expiry quotes config waiting:bid waiting:ask symbol:* position:* quote:* reservation:*
+-- ARGV   1 system_id: the system that the caller means  2 mode: active, reducing, flattening or halted
+--        3 who  4 role  5 why: words for people  6 ... symbols; none: the mode of all symbols
+-- REPLY  {{symbol or *, mode before, mode, mode that holds, halted (why, after an integrity error, or
+--        empty)}, ...}, {quote_id, ...} of the withdrawn quotes
+-- ERRORS FOREIGN_SYSTEM (the system_id that the keys hold, or nothing), UNKNOWN_SYMBOL,
+--        BAD_MODE (why), DAMAGED (a required key is missing)
+-- EMITS  operations (one for each changed mode), quotes (withdrawn; expired for a quote whose expiry has
+--        passed)
+
+-- INCLUDE base
+-- INCLUDE damage
+-- INCLUDE expiry
+-- INCLUDE waiting
+-- INCLUDE mode
+-- INCLUDE operations
+local control_key, operations_key, expiry_key, config_key = KEYS[1], KEYS[2], KEYS[4], KEYS[6]
+local waiting = { bid = KEYS[7], ask = KEYS[8] }
+local symbol_prefix, position_prefix, reservation_prefix = KEYS[9], KEYS[10], KEYS[12]
+local keys = { exposure = KEYS[3], expiry = expiry_key, quotes = KEYS[5], quote = KEYS[11],
+  reservation = reservation_prefix }
+local mode, who, role, why = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+
+local now = now_ms()
+local system_id, keep_quotes = unpack(redis.call('HMGET', config_key, 'system_id', 'keep_quotes'))
+local mode_of_all = redis.call('HGET', control_key, 'mode')
+if system_id ~= ARGV[1] then
+  return redis.error_reply('FOREIGN_SYSTEM ' .. (system_id or 'nothing'))
+elseif not keep_quotes then
+  return damaged(config_key)
+elseif not STRICTNESS[mode] then
+  return redis.error_reply('BAD_MODE ' .. mode .. ': it must be active, reducing, flattening or halted')
+elseif mode == 'flattening' and #ARGV == 5 then
+  return redis.error_reply('BAD_MODE flattening: it needs symbols')
+end
+local found = {}
+for index = 6, #ARGV do
+  local symbol = ARGV[index]
+  local fill_seq, halted, before = unpack(redis.call('HMGET', symbol_prefix .. symbol,
+    'fill_seq', 'halted', 'mode'))
+  local version, net = unpack(redis.call('HMGET', position_prefix .. symbol,
+    'position_version', 'net_lots'))
+  if not fill_seq then
+    return redis.error_reply('UNKNOWN_SYMBOL ' .. symbol)
+  end
+  local is_flat = net == '0' and version == fill_seq
+  found[#found + 1] = { symbol = symbol, key = symbol_prefix .. symbol, before = before or 'active',
+    mode = mode == 'flattening' and is_flat and 'halted' or mode, halted = halted or '' }
+end
+if #found == 0 then
+  found[1] = { symbol = '*', key = control_key, before = mode_of_all or 'active', mode = mode,
+    halted = '' }
+  mode_of_all = mode
+end
+
+-- Writes start here.
+local changes, ended, is_touched = {}, {}, {}
+for _, one in ipairs(found) do
+  changes[#changes + 1] = { one.symbol, one.before, one.mode, stricter(mode_of_all, one.mode), one.halted }
+  if one.before ~= one.mode then
+    redis.call('HSET', one.key, 'mode', one.mode, 'mode_why', why, 'mode_who', who, 'mode_ms', text(now))
+    tell_operation(operations_key, { op = 'mode', symbol = one.symbol, who = who, role = role,
+      why = why, before = one.before, after = one.mode }, now)
+    is_touched[one.symbol] = strictness(one.mode) > strictness(one.before)
+  end
+end
+local standing = redis.call('ZRANGE', expiry_key, 0, -1, 'WITHSCORES')
+for index = 1, #standing, 2 do
+  local symbol, expired = standing[index], tonumber(standing[index + 1]) <= now
+  if is_touched['*'] or is_touched[symbol] then
+    local cause = not expired and (is_halted(mode_of_all, redis.call('HGET', symbol_prefix .. symbol,
+      'mode')) and 'operator_halt' or 'reducing') or nil
+    ended[#ended + 1] = end_quote(keys, symbol, expired and 'expired' or 'withdrawn', now, keep_quotes,
+      cause)
+  end
+end
+for _, queue in pairs(waiting) do
+  for _, symbol in ipairs(redis.call('ZRANGE', queue, 0, -1)) do
+    if is_touched['*'] or is_touched[symbol] then
+      leave_queues(waiting, reservation_prefix, symbol)
+    end
+  end
+end
+return { changes, ended }

@@ -1,0 +1,36 @@
+"""Who sets a trading mode, and what that changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Who changes something: a name, and the role in which it acts."""
+
+    who: str
+    role: str = "operator"
+
+
+@dataclass(frozen=True)
+class ModeChange:
+    """What a control step did to one symbol, or to all (``symbol`` is ``*``).
+
+    ``holds`` is the mode that holds now: the stricter one of the symbol's own and that of all.
+    ``halted`` is the reason of a halt after an integrity error, which no mode ends, or empty text.
+    """
+
+    symbol: str
+    before: str
+    after: str
+    holds: str
+    halted: str
+
+
+@dataclass(frozen=True)
+class Controlled:
+    """What a control step did: the modes that it was asked for, and the quotes that it ended."""
+
+    changes: list[ModeChange]
+    quote_ids: list[str]

@@ -1,0 +1,122 @@
+"""``mm halt``, ``reduce``, ``flatten`` and ``resume``: what they change, say and refuse."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mm.cli import main
+from mm.host import System
+from tests.kit import Fake, World, small_config
+
+
+@pytest.fixture
+def market(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Three quoted symbols, and commands that find them."""
+    world = World(fake, small_config(3, limit=100))
+    for name in world.names:
+        world.propose(name)
+    monkeypatch.setattr(System, "scripts", lambda _self: world.make_scripts())
+    return world
+
+
+def run(*words: str) -> Result:
+    """A command of the command line."""
+    return CliRunner().invoke(main, list(words))
+
+
+def facts(*words: str) -> Any:
+    """What a command prints with ``--json``."""
+    done = run(*words, "--json")
+    # Nothing runs here, which `mm status` says by its exit status.
+    assert done.exit_code == (words[0] == "status"), done.output
+    return json.loads(done.stdout)
+
+
+def test_halt_and_resume(market: World) -> None:
+    """A halt names the symbol, what it ended and who did it; resume lets it trade again."""
+    done = run("halt", "AAA", "--why", "news", "--who", "ann")
+    assert done.exit_code == 0
+    assert "AAA: active -> halted, neither quoted nor traded" in done.stdout
+    assert "withdrawn, exposure released: AAA-1" in done.stdout
+    assert "AAA is halted, by ann since " in done.stdout
+    stored = market.hash("symbol:*", "AAA")
+    assert (stored["mode"], stored["mode_why"], stored["mode_who"]) == ("halted", "news", "ann")
+    again = run("halt", "AAA", "--why", "news")
+    assert (again.exit_code, "AAA: halted already, nothing changed" in again.stdout) == (0, True)
+    back = run("resume", "AAA")
+    assert "AAA: halted -> active, quoted and traded" in back.stdout
+    assert market.propose(trigger="expired").outcome == "granted"
+
+
+def test_all_and_json(market: World) -> None:
+    """The mode of all symbols is one change, named ``*`` for programs."""
+    found = facts("halt", "--all", "--why", "news")
+    assert found["changes"] == [
+        {"symbol": "*", "before": "active", "after": "halted", "holds": "halted", "halted": ""}
+    ]
+    assert sorted(found["quotes_withdrawn"]) == ["AAA-1", "BBB-1", "CCC-1"]
+    (sentence,) = [words for words in found["trouble"] if "every symbol" in words]
+    assert sentence.endswith(": news")
+    assert facts("status")["modes"][0]["symbol"] == "*"
+    assert {row["mode"] for row in facts("quotes")} == {"halted"}
+    assert facts("resume", "--all")["changes"][0]["after"] == "active"
+
+
+def test_reduce_and_flatten(market: World) -> None:
+    """A flat symbol is halted by flatten at once; several symbols are changed in one step."""
+    found = facts("reduce", "AAA", "BBB", "AAA")
+    assert [one["symbol"] for one in found["changes"]] == ["AAA", "BBB"]
+    found = facts("flatten", "AAA", "--why", "end of day")
+    assert found["changes"][0]["after"] == "halted"
+    assert "quoted only to shrink its position" in run("status").stdout
+
+
+def test_the_mode_that_holds_is_said(market: World) -> None:
+    """A symbol that resumes while all are halted does not trade, and the command says so."""
+    run("halt", "AAA", "--why", "news")
+    run("halt", "--all", "--why", "closed")
+    said = " ".join(run("resume", "AAA").stdout.split())
+    assert "AAA: halted -> active; the mode of all symbols holds: halted, neither quoted" in said
+    run("halt", "AAA", "--why", "news")
+    said = " ".join(run("resume", "--all").stdout.split())
+    assert (
+        "all symbols: halted -> active, quoted and traded, unless a symbol has a stricter" in said
+    )
+
+
+def test_an_integrity_halt_stays(market: World) -> None:
+    """``resume`` says that no mode ends it, with exit status 1."""
+    market.client.hset(market.keys.member("symbol:*", "AAA"), "halted", "a gap")
+    done = run("resume", "AAA")
+    assert done.exit_code == 1
+    said = " ".join(done.stdout.split())
+    assert "an integrity error has halted it, which no mode ends: a gap" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["halt", "--why", "x"], "name the symbols, or give --all"),
+        (["halt", "AAA", "--all", "--why", "x"], "name the symbols, or give --all"),
+        (["halt", "AAA"], "--why"),
+        (["halt", "AAA", "--why", " "], "1 to 200 printable characters"),
+        (["halt", "AAA", "--why", "a\nb"], "1 to 200 printable characters"),
+        (["halt", "AAA", "--why", "x" * 201], "1 to 200 printable characters"),
+        (["halt", "AAA", "--why", "x", "--who", "a b"], "--who"),
+        (["halt", "aaa", "--why", "x"], "symbol 'aaa'"),
+        (["halt", "AAA", "ZZZ", "--why", "x"], "symbol 'ZZZ': it must be a configured one"),
+        (["flatten", "--why", "x"], "SYMBOL"),
+        (["reduce"], "name the symbols, or give --all"),
+    ],
+)
+def test_bad_input_changes_nothing(market: World, words: list[str], named: str) -> None:
+    """It is refused with the value and the rule, with exit status 2."""
+    before = market.dump()
+    done = run(*words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert named in done.stderr
+    assert market.dump() == before
