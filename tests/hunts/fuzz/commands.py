@@ -45,6 +45,8 @@ STARTERS = ("mm bench", "mm chaos")
 RUNNING = ("mm exchange", "mm state", "mm maker", "mm publisher", "mm up", "mm watch")
 #: Commands that take --data-dir for their logs beside --redis-url; the others refuse both.
 LOGGING = tuple(name for name in RUNNING if name != "mm watch")
+#: Commands whose arguments and options are right or wrong only together: symbols or --all.
+CONTROLLING = ("mm halt", "mm reduce", "mm flatten", "mm resume", "mm repair")
 #: A case that hangs this long ends the run, saying where it hangs.
 HANG_S = 60
 
@@ -278,6 +280,7 @@ class Stage:
             "journal": lambda: f"journal-{rng.randrange(9)}",
             "path": lambda: f"new-{rng.randrange(10**9)}.toml" if "init" in path else "good.toml",
             "symbol": lambda: rng.choice(("AAA", "BBB")),
+            "symbols": lambda: rng.choice(("AAA", "BBB")),
             "quantity": lambda: str(rng.randint(1, 3)),
             "limit_price": lambda: f"{rng.uniform(0.9, 1.1):.2f}",
         }
@@ -352,4 +355,6 @@ def command_case(rng: random.Random, stage: Stage) -> tuple[list[str], tuple[int
         option.partition("=")[0] for option in options
     }:
         return words, (2,)
+    if path in CONTROLLING:
+        return words, None
     return words, (2,) if verdict is False else (0, 1) if worth else None
