@@ -37,6 +37,7 @@ COMMANDS = {
     "publisher": ("publisher", "Send orders through the order API."),
     "quotes": ("reading", "Show the active quotes."),
     "reduce": ("control", "Let symbols only shrink their positions."),
+    "repair": ("control", "Rebuild the position of a halted symbol from its ledger."),
     "resume": ("control", "Let symbols trade again."),
     "state": ("processes", "Run a trading state service: apply fills to positions."),
     "status": ("reading", "Show the system's state in one line, and its processes."),

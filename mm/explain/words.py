@@ -202,7 +202,13 @@ def operation_step(operation: Operation) -> Step:
     who = operation.who if operation.who != "-" else f"the {operation.role} service"
     change = f"{operation.before} to {operation.after}"
     text = f"{who} set the mode of {subject} from {change}: {operation.why}"
+    if operation.op == "repair":
+        text = f"{who} repaired {subject} from its ledger, {change}: {operation.why}"
+    elif operation.op == "end_halt":
+        text = f"{who} ended the halt of {subject} after a repair ({operation.before}):"
+        text += f" {operation.why}"
     facts = {
+        "op": operation.op,
         "symbol": operation.symbol,
         "who": operation.who,
         "role": operation.role,

@@ -3,15 +3,17 @@
 --
 -- A symbol that its own mode or that of all symbols halts loses its quote in the same step, and so does
 -- one that may only shrink its position from now on: a maker quotes it anew within the new mode. Setting
--- a mode that is set already changes nothing. A flattening symbol that is flat is halted at once.
+-- a mode that is set already changes nothing. A flattening symbol that is flat is halted at once. A halt
+-- after an integrity error ends only after a repair, when every fill is committed.
 --
 -- KEYS   control operations exposure expiry quotes config waiting:bid waiting:ask symbol:* position:* quote:* reservation:*
 -- ARGV   1 system_id: the system that the caller means  2 mode: active, reducing, flattening or halted
---        3 who  4 role  5 why: words for people  6 ... symbols; none: the mode of all symbols
+--        3 who  4 role  5 why: words for people  6 after_repair(0/1): end halts after an integrity
+--        error too  7 ... symbols; none: the mode of all symbols
 -- REPLY  {{symbol or *, mode before, mode, mode that holds, halted (why, after an integrity error, or
 --        empty)}, ...}, {quote_id, ...} of the withdrawn quotes
 -- ERRORS FOREIGN_SYSTEM (the system_id that the keys hold, or nothing), UNKNOWN_SYMBOL,
---        BAD_MODE (why), DAMAGED (a required key is missing)
+--        BAD_MODE (why), NOT_REPAIRED (symbol), DAMAGED (a required key is missing)
 -- EMITS  operations (one for each changed mode), quotes (withdrawn; expired for a quote whose expiry has
 --        passed)
 
@@ -26,7 +28,7 @@ local waiting = { bid = KEYS[7], ask = KEYS[8] }
 local symbol_prefix, position_prefix, reservation_prefix = KEYS[9], KEYS[10], KEYS[12]
 local keys = { exposure = KEYS[3], expiry = expiry_key, quotes = KEYS[5], quote = KEYS[11],
   reservation = reservation_prefix }
-local mode, who, role, why = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local mode, who, role, why, after_repair = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6] == '1'
 
 local now = now_ms()
 local system_id, keep_quotes = unpack(redis.call('HMGET', config_key, 'system_id', 'keep_quotes'))
@@ -37,11 +39,11 @@ elseif not keep_quotes then
   return damaged(config_key)
 elseif not STRICTNESS[mode] then
   return redis.error_reply('BAD_MODE ' .. mode .. ': it must be active, reducing, flattening or halted')
-elseif mode == 'flattening' and #ARGV == 5 then
+elseif mode == 'flattening' and #ARGV == 6 then
   return redis.error_reply('BAD_MODE flattening: it needs symbols')
 end
 local found = {}
-for index = 6, #ARGV do
+for index = 7, #ARGV do
   local symbol = ARGV[index]
   local fill_seq, halted, before = unpack(redis.call('HMGET', symbol_prefix .. symbol,
     'fill_seq', 'halted', 'mode'))
@@ -49,10 +51,13 @@ for index = 6, #ARGV do
     'position_version', 'net_lots'))
   if not fill_seq then
     return redis.error_reply('UNKNOWN_SYMBOL ' .. symbol)
+  elseif halted and after_repair and version ~= fill_seq then
+    return redis.error_reply('NOT_REPAIRED ' .. symbol)
   end
   local is_flat = net == '0' and version == fill_seq
   found[#found + 1] = { symbol = symbol, key = symbol_prefix .. symbol, before = before or 'active',
-    mode = mode == 'flattening' and is_flat and 'halted' or mode, halted = halted or '' }
+    mode = mode == 'flattening' and is_flat and 'halted' or mode,
+    halted = not after_repair and halted or '', ends_halt = after_repair and halted }
 end
 if #found == 0 then
   found[1] = { symbol = '*', key = control_key, before = mode_of_all or 'active', mode = mode,
@@ -63,6 +68,11 @@ end
 -- Writes start here.
 local changes, ended, is_touched = {}, {}, {}
 for _, one in ipairs(found) do
+  if one.ends_halt then
+    redis.call('HDEL', one.key, 'halted')
+    tell_operation(operations_key, { op = 'end_halt', symbol = one.symbol, who = who, role = role,
+      why = why, before = one.ends_halt, after = '-' }, now)
+  end
   changes[#changes + 1] = { one.symbol, one.before, one.mode, stricter(mode_of_all, one.mode), one.halted }
   if one.before ~= one.mode then
     redis.call('HSET', one.key, 'mode', one.mode, 'mode_why', why, 'mode_who', who, 'mode_ms', text(now))

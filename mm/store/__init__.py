@@ -12,7 +12,7 @@ from mm.store.connection import (
     server_info,
     server_url,
 )
-from mm.store.control import Controlled, ModeChange, Operator
+from mm.store.control import REPAIRED_FIELDS, Controlled, ModeChange, Operator
 from mm.store.events import EventSide, LifecycleEvent, Operation, QuoteEvent
 from mm.store.identity import Identity, read_identity
 from mm.store.keys import DEFAULT_PREFIX, Keys
@@ -48,6 +48,7 @@ from mm.store.urls import safe_url, socket_url
 
 __all__ = [
     "DEFAULT_PREFIX",
+    "REPAIRED_FIELDS",
     "SOCKET_NAME",
     "Beat",
     "Committed",

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: What a repair may put in place, in this order: the symbol's number of fills, then its position.
+REPAIRED_FIELDS = (
+    "fill_seq",
+    "net_lots",
+    "cash_ticks",
+    "cost_ticks",
+    "position_version",
+    "last_fill_id",
+    "last_price_ticks",
+)
+
 
 @dataclass(frozen=True)
 class Operator:

@@ -131,7 +131,7 @@ class LifecycleEvent:
 class Operation:
     """An entry of the operations stream: who changed what, and why.
 
-    ``op`` is mode; ``symbol`` is ``*`` for all symbols.
+    ``op`` is mode, repair or end_halt; ``symbol`` is ``*`` for all symbols.
     """
 
     entry_id: str

@@ -68,12 +68,20 @@ def setup_refusal(keys: Keys, error: ResponseError) -> Exception:
 
 
 def control_refusal(keys: Keys, system_id: str, error: ResponseError) -> Exception:
-    """The error that an error reply of ``control.lua`` means; the reply itself when it is none."""
+    """The error that a reply of ``control.lua`` or ``repair.lua`` means; else the reply itself."""
     code, _, detail = str(error).partition(" ")
     if code == "UNKNOWN_SYMBOL":
         return ValueRefused(f"symbol {detail!r}: it must be a configured one")
     if code == "BAD_MODE":
         return ValueRefused(f"mode {detail}")
+    if code == "NOT_REPAIRED":
+        return SystemRefused(
+            f"{detail} has fills that are not in its position: see `mm repair {detail}`"
+        )
+    if code == "NOT_HALTED":
+        return SystemRefused(f"{detail} trades, so it is not repaired: halt it with `mm halt`")
+    if code == "CHANGED":
+        return SystemRefused(f"the symbol changed meanwhile, nothing was written: {detail}")
     return membership_refusal(keys, system_id, error)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from mm.store.calls import text
 
 
 @dataclass(frozen=True)
@@ -79,3 +82,24 @@ class Survey:
     servable: list[str]
     cursor: str
     more: bool
+
+
+def surveyed(reply: Any) -> Survey:
+    """The reply of ``survey.lua``."""
+    now, rows, servable, cursor, more = reply
+    found: dict[str, SurveyRow] = {}
+    for row in rows:
+        symbol, seq, version, halted, committed, net, price, waits, based, expires = row
+        found[text(symbol)] = SurveyRow(
+            text(symbol),
+            int(seq),
+            int(version),
+            halted == 1,
+            int(committed or -1),
+            int(net or 0),
+            int(price or 0),
+            waits == 1,
+            int(based),
+            int(expires),
+        )
+    return Survey(now, found, [text(one) for one in servable], text(cursor), more == 1)

@@ -26,8 +26,8 @@ from mm.store.replies import (
     Expired,
     Matched,
     Survey,
-    SurveyRow,
     Withdrawn,
+    surveyed,
 )
 
 #: The most position updates that one survey reads, apart from an entry that has more.
@@ -188,15 +188,23 @@ class Scripts:
         return Withdrawn([text(one) for one in quote_ids], more == 1, [text(one) for one in live])
 
     def control(
-        self, system_id: str, mode: str, by: Operator, why: str, symbols: Sequence[str]
+        self,
+        system_id: str,
+        mode: str,
+        by: Operator,
+        why: str,
+        symbols: Sequence[str],
+        after_repair: bool = False,
     ) -> Controlled:
         """Set the mode of these symbols, or with none that of all; end what it does not allow.
 
-        ForeignSystem when the keys do not hold the system of this id, ValueRefused for an unknown
-        symbol or mode.
+        ``after_repair`` also ends their halts after an integrity error; the caller has audited
+        them. ForeignSystem when the keys do not hold the system of this id, ValueRefused for an
+        unknown symbol or mode, SystemRefused for a symbol that is not repaired.
         """
+        words: list[str | int] = [by.who, by.role, why, int(after_repair), *symbols]
         try:
-            reply = self.call("control", system_id, mode, by.who, by.role, why, *symbols)
+            reply = self.call("control", system_id, mode, *words)
         except ResponseError as error:
             raise control_refusal(self.keys, system_id, error) from error
         changes, quote_ids = reply
@@ -204,9 +212,30 @@ class Scripts:
             [ModeChange(*map(text, one)) for one in changes], [text(one) for one in quote_ids]
         )
 
+    def repair(
+        self,
+        system_id: str,
+        symbol: str,
+        by: Operator,
+        why: str,
+        found: Sequence[str],
+        wanted: Sequence[str],
+    ) -> bool:
+        """Put ``wanted`` in place of what was ``found``; whether anything differed.
+
+        Both are the texts of :data:`mm.store.REPAIRED_FIELDS`, empty for a missing one.
+        ForeignSystem as for :meth:`control`; SystemRefused, and nothing is written, when the symbol
+        is not halted or a field is no longer as it was found.
+        """
+        try:
+            words = (by.who, by.role, why, *found, *wanted)
+            return text(self.call("repair", system_id, symbol, *words)) == "repaired"
+        except ResponseError as error:
+            raise control_refusal(self.keys, system_id, error) from error
+
     def survey(self, symbols: Sequence[str]) -> Survey:
         """What a maker needs to know of these symbols, and which waiting symbols can be served."""
-        return self._surveyed(self.call("survey", "-", SURVEY_UPDATES, *symbols))
+        return surveyed(self.call("survey", "-", SURVEY_UPDATES, *symbols))
 
     def survey_updated(self, cursor: str, wait_ms: int, symbols: Sequence[str]) -> Survey:
         """A survey of those symbols that position updates after ``cursor`` name.
@@ -217,33 +246,13 @@ class Scripts:
         """
         args: list[str | int] = [cursor, SURVEY_UPDATES, *symbols]
         if wait_ms <= 0:
-            return self._surveyed(self.call("survey", *args))
+            return surveyed(self.call("survey", *args))
         where = ("BLOCK", wait_ms, "STREAMS", self.keys.named("positions"), cursor)
         script = ("EVALSHA", *self._words("survey", args))
         silent = ("CLIENT", "REPLY", "SKIP")
         commands = [silent, ("XREAD", "COUNT", 1, *where), script]
         (reply,) = send_pipeline(self.client, commands, replies=1)
-        return self._surveyed(self._done("survey", reply, *args))
-
-    @staticmethod
-    def _surveyed(reply: Any) -> Survey:
-        now, rows, servable, cursor, more = reply
-        result: dict[str, SurveyRow] = {}
-        for row in rows:
-            symbol, seq, version, halted, committed, net, price, waits, based, expires = row
-            result[text(symbol)] = SurveyRow(
-                text(symbol),
-                int(seq),
-                int(version),
-                halted == 1,
-                int(committed or -1),
-                int(net or 0),
-                int(price or 0),
-                waits == 1,
-                int(based),
-                int(expires),
-            )
-        return Survey(now, result, [text(one) for one in servable], text(cursor), more == 1)
+        return surveyed(self._done("survey", reply, *args))
 
     def heartbeat(self, beat: Beat, live_ms: int = LIVE_MS) -> tuple[int, list[str]]:
         """Record that a process lives.

@@ -89,12 +89,40 @@ def test_the_mode_that_holds_is_said(market: World) -> None:
 
 
 def test_an_integrity_halt_stays(market: World) -> None:
-    """``resume`` says that no mode ends it, with exit status 1."""
+    """``resume`` alone does not end it, says so, and has exit status 1."""
     market.client.hset(market.keys.member("symbol:*", "AAA"), "halted", "a gap")
     done = run("resume", "AAA")
     assert done.exit_code == 1
     said = " ".join(done.stdout.split())
-    assert "an integrity error has halted it, which no mode ends: a gap" in said
+    assert "an integrity error has halted it, which only --after-repair ends: a gap" in said
+
+
+def test_repair_and_resume(market: World) -> None:
+    """It shows before and after, changes nothing without --apply, and then the symbol resumes."""
+    market.trade(market.order("sell", 4))
+    market.drain()
+    key = market.keys.member("position:*", "AAA")
+    market.client.hset(key, mapping={"net_lots": "9", "cost_ticks": "1"})
+    market.client.hset(market.keys.member("symbol:*", "AAA"), "halted", "a gap")
+    before = market.dump()
+    looked = run("repair", "AAA")
+    assert (looked.exit_code, market.dump()) == (1, before)
+    for line in ("the ledger has 1 fills", "net_lots: 9 -> 4", "cost_ticks: 1 -> 396", "--apply"):
+        assert line in looked.stdout
+    refused = run("resume", "AAA", "--after-repair")
+    assert refused.exit_code == 1
+    assert "AAA does not resume, since the audit finds position-exact violated" in refused.stderr
+    assert market.dump() == before
+    found = facts("repair", "AAA", "--apply", "--why", "a foreign hand", "--who", "ann")
+    assert found["differing"]["net_lots"] == {"found": "9", "ledger": "4"}
+    assert (found["repaired"], found["fills"]) == (True, 1)
+    assert run("repair", "AAA").exit_code == 0
+    back = run("resume", "AAA", "--after-repair", "--who", "ann")
+    assert back.exit_code == 0, back.output
+    assert "halted" not in market.hash("symbol:*", "AAA")
+    story = " ".join(run("explain", "AAA").stdout.split())
+    assert "ann repaired AAA from its ledger, net_lots=9 cost_ticks=1 to net_lots=4" in story
+    assert "ann ended the halt of AAA after a repair (a gap)" in story
 
 
 @pytest.mark.parametrize(
@@ -111,6 +139,10 @@ def test_an_integrity_halt_stays(market: World) -> None:
         (["halt", "AAA", "ZZZ", "--why", "x"], "symbol 'ZZZ': it must be a configured one"),
         (["flatten", "--why", "x"], "SYMBOL"),
         (["reduce"], "name the symbols, or give --all"),
+        (["resume", "--all", "--after-repair"], "--after-repair: name the symbols"),
+        (["resume", "ZZZ", "--after-repair"], "symbol 'ZZZ'"),
+        (["repair", "ZZZ"], "symbol 'ZZZ'"),
+        (["repair", "AAA", "--apply", "--why", ""], "1 to 200 printable characters"),
     ],
 )
 def test_bad_input_changes_nothing(market: World, words: list[str], named: str) -> None:

@@ -18,7 +18,7 @@ BANDS = [
     {"consumer"},
     {"exchange", "state", "maker", "publisher", "audit", "host"},
     {"terminal"},
-    {"account", "drain", "lab.bench", "lab.chaos", "lab.demo"},
+    {"account", "drain", "repair", "lab.bench", "lab.chaos", "lab.demo"},
     {"up"},
     {"cli"},
     {"__main__"},

@@ -39,7 +39,7 @@ LUA_GLOBALS = {"KEYS", "ARGV", "redis", "math", "string", "table"} | {
     "pairs",
     "unpack",
 }
-WRITING = {"DEL", "HINCRBY", "HSET", "PEXPIRE", "PEXPIREAT", "XADD", "XTRIM"} | {
+WRITING = {"DEL", "HDEL", "HINCRBY", "HSET", "PEXPIRE", "PEXPIREAT", "XADD", "XTRIM"} | {
     "ZADD",
     "ZREM",
     "ZREMRANGEBYSCORE",
@@ -190,7 +190,7 @@ def test_error_codes_are_known_to_python() -> None:
     assert placing - {"DAMAGED"} == set(REFUSALS)
     source = (ROOT / "mm" / "store" / "refusals.py").read_text(encoding="utf-8")
     handled = set(re.findall(r'code == "([A-Z_]+)"', source))
-    refusing = ("setup", "heartbeat", "withdraw", "control")
+    refusing = ("setup", "heartbeat", "withdraw", "control", "repair")
     texts = "".join(map(script_text, refusing))
     assert handled == set(re.findall(r"error_reply\('([A-Z_]+) ", texts))
     others = [name for name in SCRIPTS if name not in ("place", *refusing)]

@@ -155,7 +155,7 @@ class Moves:
         key = ("control", number)
         if key not in at.db.memo:
             mode, *symbols = self.spec.controls[number]
-            args = [SYSTEM_ID, mode, "ann", "operator", "a test", *symbols]
+            args = [SYSTEM_ID, mode, "ann", "operator", "a test", "0", *symbols]
             words = self.system.scripts._words("control", args)
             db = at.db.knowing(at.db.loaded | {str(words[0])})
             _, at.db.memo[key] = self.system.run(db, ("EVALSHA", *words))
