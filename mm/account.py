@@ -9,7 +9,7 @@ from rich.text import Text
 
 from mm.audit import audit
 from mm.errors import SystemRefused, Unavailable
-from mm.facts import halts
+from mm.facts import halts, mode_sentences
 from mm.host import DataDir, Supervisor
 from mm.store import Scripts
 from mm.terminal import SnapshotSource, audit_table, positions_table, print_line, progress
@@ -19,8 +19,8 @@ from mm.terminal import SnapshotSource, audit_table, positions_table, print_line
 class Account:
     """How a run has ended.
 
-    ``sound``: the audit found no violation. ``good``: besides, no symbol is halted, and every child
-    came up.
+    ``sound``: the audit found no violation. ``good``: besides, no integrity error has halted
+    a symbol, and every child came up.
     """
 
     sound: bool
@@ -57,6 +57,8 @@ def give_account(
     halted = halts(found)
     for name, why in halted.items():
         print_line(console, f"{name} is halted and not quoted: {why}")
+    for words in mode_sentences(found).values():
+        print_line(console, words)
     return Account(result.ok, result.ok and not halted and not dead)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mm.audit import audit
 from mm.errors import SystemRefused
-from mm.market import MODES, Fill, Position
+from mm.market import Fill, Position, strictest
 from mm.store import (
     REPAIRED_FIELDS,
     Operator,
@@ -78,8 +79,8 @@ def examine(scripts: Scripts, symbol: str) -> Finding:
 
 
 def _mode(raw: Raw, symbol: str) -> str:
-    words = [raw.control.get("mode", "active"), raw.symbols[symbol].state.get("mode", "active")]
-    return max(words, key=lambda word: MODES.index(word) if word in MODES else len(MODES))
+    own = raw.symbols[symbol].state.get("mode", "active")
+    return strictest(raw.control.get("mode", "active"), own)
 
 
 def _replayed(scripts: Scripts, raw: Raw, symbol: str) -> tuple[Position, str]:
@@ -132,14 +133,20 @@ def repair(scripts: Scripts, finding: Finding, by: Operator, why: str) -> bool:
 def check_repaired(scripts: Scripts, symbols: Sequence[str]) -> None:
     """SystemRefused when the audit finds anything that names one of the symbols.
 
-    It is also raised when there are more violations than the audit lists.
+    It is also raised when there are more violations than the audit lists: one of these may.
     """
+    names = "|".join(re.escape(symbol) for symbol in symbols)
+    # The names of fills and quotes begin with the symbol's.
+    named = re.compile(rf"(?<![A-Z0-9._-])({names})(?![A-Z0-9._])")
     for check in audit(scripts).checks:
         for line in check.violations:
-            wrong = [symbol for symbol in symbols if symbol in line]
-            if wrong or check.total > len(check.violations):
-                named = wrong[0] if wrong else "some symbol"
+            if found := named.search(line):
                 raise SystemRefused(
-                    f"{named} does not resume, since the audit finds {check.name} violated: {line}."
-                    f" See `mm repair {named if wrong else 'SYMBOL'}`"
+                    f"{found[1]} does not resume, since the audit finds {check.name} violated:"
+                    f" {line}. See `mm repair {found[1]}`"
                 )
+        if check.total > len(check.violations):
+            raise SystemRefused(
+                f"{' '.join(symbols)}: not resumed, since the audit finds {check.name} violated"
+                f" {check.total} times, more than it lists, so these symbols may be among them"
+            )

@@ -106,7 +106,9 @@ def value_of(parameter: click.Parameter) -> str:
 
 
 def default_of(option: click.Option) -> str:
-    """The default of an option whose help shows it, else nothing."""
+    """The default of an option whose help shows it, or that it must be given, else nothing."""
+    if option.required:
+        return "must be given"
     return f"`{option.default}`" if option.show_default else ""
 
 
@@ -129,7 +131,7 @@ def argument_word(argument: click.Argument) -> str:
     """An argument as the command's first line shows it."""
     if isinstance(argument.type, click.Choice):
         return "{" + "|".join(str(choice) for choice in argument.type.choices) + "}"
-    word = str(argument.name).upper()
+    word = argument.metavar or str(argument.name).upper()
     return word if argument.required else f"[{word}]"
 
 

@@ -56,6 +56,17 @@ class TestMakers:
             after = owner(symbol, makers[:2])
             assert after == before[symbol] or before[symbol] == "maker-3"
 
+    def test_own_symbols_follow_the_live_makers(self, fake_world: World) -> None:
+        """When makers come and go, what each of them quotes is as if it had always been so."""
+        maker = fake_world.maker()
+        symbols = [f"S{number}" for number in range(60)]
+        for live in (["maker-1", "maker-2", "maker-3"], ["maker-1", "maker-3"], ["maker-2"], []):
+            maker.peers = live
+            makers = sorted({*live, "maker-1"})
+            assert maker._mine(symbols) == [
+                symbol for symbol in symbols if owner(symbol, makers) == "maker-1"
+            ]
+
     def test_triggers(self, make_world: MakeWorld) -> None:
         """Bootstrap, position, expired and refresh, each from its own cause."""
         world = make_world(quote_ttl_ms=400, refresh_ms=150)

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mm.audit.tally import Tally, integer_or_none
-from mm.market import MODES
+from mm.market import MODES, strictest
 from mm.store import Keys, Raw
 
 
 def check_modes(keys: Keys, raw: Raw, tally: Tally) -> None:
-    """Judge the modes, and the unexpired quotes of symbols that may not trade freely."""
+    """Judge the modes, and the quotes of symbols that may not trade freely."""
     of_all = _mode(keys.named("control"), raw.control, tally)
     for name, stored in raw.symbols.items():
         own = _mode(keys.member("symbol:*", name), stored.state, tally)
-        mode = max(of_all, own, key=MODES.index)
+        mode = strictest(of_all, own)
         tally.count("symbols")
         if mode == "active":
             continue
         tally.count("symbols with a mode")
-        expires_ms = integer_or_none(stored.quote, "expires_ms")
-        if expires_ms is None or expires_ms <= raw.now_ms:
+        if not stored.quote:
             continue
         key = keys.member("quote:*", name)
         if not tally.expect(mode != "halted", f"{key} is there although {name} is halted"):
@@ -35,7 +34,7 @@ def check_modes(keys: Keys, raw: Raw, tally: Tally) -> None:
 
 
 def _mode(key: str, fields: Mapping[str, str], tally: Tally) -> str:
-    """The mode in the fields; for a word that is no mode a violation, and the strictest one."""
+    """The word for a mode in the fields; a violation when it is none."""
     mode = fields.get("mode", "active")
-    known = tally.expect(mode in MODES, f"{key} mode {mode!r}: it must be one of {' '.join(MODES)}")
-    return mode if known else MODES[-1]
+    tally.expect(mode in MODES, f"{key} mode {mode!r}: it must be one of {' '.join(MODES)}")
+    return mode

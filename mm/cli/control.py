@@ -1,8 +1,9 @@
-"""``mm halt``, ``mm reduce``, ``mm flatten`` and ``mm resume``: the trading modes (R22)."""
+"""``mm halt``, ``reduce``, ``flatten``, ``resume`` and ``repair``: an operator's commands (R22)."""
 
 from __future__ import annotations
 
 import getpass
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,7 +22,7 @@ from mm.store import Controlled, ModeChange, Operator, Scripts, read_identity, r
 
 #: The most characters of a reason.
 MAX_WHY = 200
-WHY_HELP = "The reason, for those who ask later."
+NO_REASON = "no reason given"
 #: Mode -> what it means.
 _MEANING = {
     "active": "quoted and traded",
@@ -31,20 +32,37 @@ _MEANING = {
 }
 
 
-def _options(default_why: str | None, of_all: bool = True) -> Decorator[Any]:
-    """The arguments of a command that sets a mode; without a default a reason must be given."""
+def _user() -> str:
+    """The user of this process, as far as an id can have the name."""
+    try:
+        found = getpass.getuser()
+    except (OSError, KeyError):
+        found = ""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", found)[:64] or "unknown"
+
+
+who_option = click.option(
+    "--who", default=_user, help="Who does it.  [default: the user of this process]"
+)
+why_option = click.option(
+    "--why", default=NO_REASON, show_default=True, help="The reason, for those who ask later."
+)
+needed_why_option = click.option(
+    "--why", required=True, help="The reason, for those who ask later."
+)
+all_option = click.option(
+    "--all", "of_all", is_flag=True, help="All symbols, in place of named ones."
+)
+
+
+def _sets_a_mode(why: Decorator[Any], of_all: bool = True) -> Decorator[Any]:
+    """The arguments and options of a command that sets a mode of symbols or, if so, of all."""
 
     def decorate(command: Command) -> Command:
-        command = system_options(json_option(command))
-        command = click.option(
-            "--who", default=_user, help="Who does it.  [default: the user of this process]"
-        )(command)
-        needed = {"required": True} if default_why is None else {"default": default_why}
-        command = click.option("--why", show_default=True, help=WHY_HELP, **needed)(command)
+        for option in (system_options, json_option, who_option, why):
+            command = option(command)
         if of_all:
-            command = click.option(
-                "--all", "of_all", is_flag=True, help="All symbols, in place of named ones."
-            )(command)
+            command = all_option(command)
         return click.argument("symbols", nargs=-1, required=not of_all, metavar="SYMBOL...")(
             command
         )
@@ -52,15 +70,8 @@ def _options(default_why: str | None, of_all: bool = True) -> Decorator[Any]:
     return decorate
 
 
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"
-
-
 @click.command("halt")
-@_options(None)
+@_sets_a_mode(needed_why_option)
 def halt_command(system: System, as_json: bool, **given: Any) -> None:
     """Halt symbols: their quotes are withdrawn at once, and no order trades.
 
@@ -71,7 +82,7 @@ def halt_command(system: System, as_json: bool, **given: Any) -> None:
 
 
 @click.command("reduce")
-@_options("no reason given")
+@_sets_a_mode(why_option)
 def reduce_command(system: System, as_json: bool, **given: Any) -> None:
     """Let symbols only shrink their positions.
 
@@ -82,7 +93,7 @@ def reduce_command(system: System, as_json: bool, **given: Any) -> None:
 
 
 @click.command("flatten")
-@_options("no reason given", of_all=False)
+@_sets_a_mode(why_option, of_all=False)
 def flatten_command(system: System, as_json: bool, **given: Any) -> None:
     """Reduce symbols until they are flat, then halt them.
 
@@ -92,7 +103,7 @@ def flatten_command(system: System, as_json: bool, **given: Any) -> None:
 
 
 @click.command("resume")
-@_options("no reason given")
+@_sets_a_mode(why_option)
 @click.option(
     "--after-repair",
     is_flag=True,
@@ -126,18 +137,15 @@ def _set_mode(
     names = [check_symbol(name) for name in dict.fromkeys(symbols)]
     by = _operator(who, why)
     scripts = system.scripts()
-    system_id = _system_id(scripts)
+    system_id = _joined(scripts, names)
     if after_repair:
-        config = require_config(scripts)
-        for name in names:
-            config.symbol(name)
         check_repaired(scripts, names)
     done = scripts.control(system_id, mode, by, why, names, after_repair)
     facts = {
         "changes": [asdict(change) for change in done.changes],
         "quotes_withdrawn": done.quote_ids,
     }
-    lines = [_line(change) for change in done.changes]
+    lines = [change_text(change) for change in done.changes]
     if done.quote_ids:
         lines.append(f"withdrawn, exposure released: {' '.join(done.quote_ids)}")
     show(as_json, facts, Text("\n".join(lines)), scripts)
@@ -151,16 +159,38 @@ def _operator(who: str, why: str) -> Operator:
     return Operator(check_id("--who", who))
 
 
+def _joined(scripts: Scripts, symbols: Sequence[str]) -> str:
+    """The id of the system; SystemRefused when there is none, ValueRefused for other symbols."""
+    config = require_config(scripts)
+    for name in symbols:
+        config.symbol(name)
+    identity = read_identity(scripts)
+    return identity.system_id if identity else ""
+
+
+def change_text(change: ModeChange) -> str:
+    """What became of one symbol, or of all: the change, and then what holds."""
+    name = "all symbols" if change.symbol == "*" else change.symbol
+    changed = change.before != change.after
+    what = f"{change.before} -> {change.after}" if changed else f"{change.after} already"
+    if change.ended:
+        what += f", its halt after an integrity error is ended ({change.ended})"
+    if change.halted:
+        holds = f"{_MEANING['halted']}: an integrity error has halted it, which only"
+        return f"{name}: {what}; {holds} --after-repair ends ({change.halted})"
+    if change.holds != change.after:
+        holds = f"{change.holds}, {_MEANING[change.holds]}"
+        return f"{name}: {what}; the mode of all symbols holds: {holds}"
+    if change.symbol == "*" and change.after != "halted":
+        return f"{name}: {what}, {_MEANING[change.after]} unless a symbol has a mode of its own"
+    return f"{name}: {what}, {_MEANING[change.after]}"
+
+
 @click.command("repair")
 @click.argument("symbol")
 @click.option("--apply", "applies", is_flag=True, help="Put right what differs.")
-@click.option(
-    "--why",
-    default="no reason given",
-    show_default=True,
-    help="The reason, for those who ask later.",
-)
-@click.option("--who", default=_user, help="Who does it.  [default: the user of this process]")
+@why_option
+@who_option
 @json_option
 @system_options
 def repair_command(
@@ -175,7 +205,7 @@ def repair_command(
     check_symbol(symbol)
     by = _operator(who, why)
     scripts = system.scripts()
-    require_config(scripts).symbol(symbol)
+    _joined(scripts, [symbol])
     finding = examine(scripts, symbol)
     differing = finding.differing
     done = applies and repair(scripts, finding, by, why)
@@ -188,7 +218,8 @@ def repair_command(
         },
         "repaired": done,
     }
-    lines = [f"{symbol}: the ledger has {finding.fills} fills, numbered without a gap"]
+    fills = "fill" if finding.fills == 1 else "fills, numbered without a gap"
+    lines = [f"{symbol}: the ledger has {finding.fills} {fills}"]
     for name, (found, wanted) in differing.items():
         lines.append(f"{name}: {found or 'missing'} -> {wanted}")
     if done:
@@ -198,26 +229,3 @@ def repair_command(
     show(as_json, facts, Text("\n".join(lines)), scripts)
     if differing and not done:
         sys.exit(1)
-
-
-def _system_id(scripts: Scripts) -> str:
-    """The id of the system; SystemRefused when the keys hold none."""
-    require_config(scripts)
-    identity = read_identity(scripts)
-    return identity.system_id if identity else ""
-
-
-def _line(change: ModeChange) -> str:
-    name = "all symbols" if change.symbol == "*" else change.symbol
-    what = f"{name}: {change.after} already, nothing changed"
-    if change.before != change.after:
-        what = f"{name}: {change.before} -> {change.after}, {_MEANING[change.after]}"
-    if change.holds != change.after:
-        holds = f"{change.holds}, {_MEANING[change.holds]}"
-        what = f"{name}: {change.before} -> {change.after}; the mode of all symbols holds: {holds}"
-    if change.symbol == "*" and change.after != "halted":
-        what += ", unless a symbol has a stricter mode of its own"
-    if change.halted:
-        what += "; but an integrity error has halted it, which only --after-repair ends: "
-        what += change.halted
-    return what

@@ -64,8 +64,8 @@ class Past:
 
     ``quotes`` are oldest first, ``commits`` newest first, ``fills`` by sequence number, ``orders``
     by (client_id, order_id). ``lifecycle`` has all there is, oldest first, and ``operations`` all
-    that concern the symbol. ``all_commits`` is
-    whether all commits since the first placement are there. ``notes`` say what could not be read.
+    that concern the symbol. ``all_commits`` is whether all commits since the first placement are
+    there. ``notes`` say what could not be read.
     """
 
     reader: StreamReader

@@ -118,7 +118,7 @@ def explain(scripts: Scripts, symbol: str, last: int = 10) -> Story:
         for side, waiting in (("bid", snapshot.waiting_bid), ("ask", snapshot.waiting_ask))
         if symbol in waiting
     ]
-    now = now_step(past.state, snapshot.now_ms, waits_for)
+    now = now_step(past.state, snapshot.mode_of(symbol), snapshot.now_ms, waits_for)
     return Story(past.symbol, snapshot.now_ms, steps, now, tuple(past.notes))
 
 

@@ -219,8 +219,11 @@ def operation_step(operation: Operation) -> Step:
     return Step("operation", operation.ts_ms, text, facts)
 
 
-def now_step(state: SymbolState, now_ms: int, waits_for: list[str]) -> Step:
-    """The state of the symbol at ``now_ms``; ``waits_for`` are the sides that wait for exposure."""
+def now_step(state: SymbolState, mode: str, now_ms: int, waits_for: list[str]) -> Step:
+    """The state of the symbol at ``now_ms``.
+
+    ``mode`` is the trading mode that holds, ``waits_for`` are the sides that wait for exposure.
+    """
     symbol, position, quote = state.symbol, state.position, state.quote
     uncommitted = state.fill_seq - position.position_version
     facts: dict[str, Any] = {
@@ -228,6 +231,7 @@ def now_step(state: SymbolState, now_ms: int, waits_for: list[str]) -> Step:
         "position_version": position.position_version,
         "net": symbol.quantity(position.net_lots),
         "uncommitted_fills": uncommitted,
+        "mode": mode,
         "halted": state.halted or None,
         "waits_for": waits_for,
     }
@@ -248,6 +252,8 @@ def now_step(state: SymbolState, now_ms: int, waits_for: list[str]) -> Step:
         text += f"; it waits for exposure to quote more of its {' and '.join(waits_for)}"
     if uncommitted:
         text += f"; {uncommitted} fill{' is' if uncommitted == 1 else 's are'} not committed yet"
+    if mode != "active":
+        text += f"; its mode is {mode}"
     if state.halted:
         text += f"; the symbol is HALTED: {state.halted}"
     return Step("now", now_ms, text + ".", facts)

@@ -22,12 +22,21 @@ from mm.facts.quotes import (
     active_quotes,
     halts,
     modes_facts,
+    operator_halts,
     placement_of,
     quotes_facts,
     symbol_count,
 )
 from mm.facts.status import status_facts
-from mm.facts.trouble import HALT, Stoppage, TroubleLog, stoppages, stoppages_now, unreachable
+from mm.facts.trouble import (
+    HALT,
+    Stoppage,
+    TroubleLog,
+    mode_sentences,
+    stoppages,
+    stoppages_now,
+    unreachable,
+)
 
 __all__ = [
     "HALT",
@@ -47,7 +56,9 @@ __all__ = [
     "halts",
     "mark_of",
     "mark_price",
+    "mode_sentences",
     "modes_facts",
+    "operator_halts",
     "placement_of",
     "positions_facts",
     "process_rows",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mm.market import Symbol
-from mm.store import QuoteSide, SideName, Snapshot, SymbolState
+from mm.store import Control, QuoteSide, SideName, Snapshot, SymbolState
 
 
 def _side_facts(symbol: Symbol, name: SideName, side: QuoteSide) -> dict[str, object]:
@@ -64,13 +64,18 @@ def active_quotes(snapshot: Snapshot) -> int:
     return sum(1 for expires_ms in snapshot.expiry.values() if expires_ms > snapshot.now_ms)
 
 
-def modes_facts(snapshot: Snapshot) -> list[dict[str, object]]:
-    """The trading modes that operators have set and that are not active.
+def modes_set(snapshot: Snapshot) -> dict[str, Control]:
+    """The trading modes that operators have set and that are not active, by symbol.
 
-    That of all symbols comes first; its ``symbol`` is ``*``.
+    That of all symbols comes first, under ``*``.
     """
     modes = {"*": snapshot.control}
     modes |= {name: state.control for name, state in snapshot.symbols.items()}
+    return {name: control for name, control in modes.items() if control.mode != "active"}
+
+
+def modes_facts(snapshot: Snapshot) -> list[dict[str, object]]:
+    """The same as plain values."""
     return [
         {
             "symbol": name,
@@ -79,9 +84,15 @@ def modes_facts(snapshot: Snapshot) -> list[dict[str, object]]:
             "who": control.who,
             "since_ms": control.since_ms,
         }
-        for name, control in modes.items()
-        if control.mode != "active"
+        for name, control in modes_set(snapshot).items()
     ]
+
+
+def operator_halts(snapshot: Snapshot) -> int:
+    """How many symbols an operator has halted, each of them or all at once."""
+    if snapshot.control.mode == "halted":
+        return symbol_count(snapshot)
+    return sum(one.control.mode == "halted" for one in snapshot.symbols.values())
 
 
 def halts(snapshot: Snapshot) -> dict[str, str]:

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from mm.errors import MMError
 from mm.facts.processes import ProcessRow, process_rows, wanted_since
-from mm.facts.quotes import halts, modes_facts
+from mm.facts.quotes import halts, modes_set
 from mm.instant import timestamp
 from mm.store import Scripts, ServerInfo, Snapshot, server_info, take_snapshot, trouble_of
 
@@ -96,19 +96,25 @@ def _halts(snapshot: Snapshot) -> Iterator[Stoppage]:
         yield Stoppage(f"{HALT}s", f"{more} more {symbols} halted")
 
 
-def _modes(snapshot: Snapshot) -> Iterator[Stoppage]:
-    """The trading modes that operators have set: that of all, and those of the first symbols."""
-    found = modes_facts(snapshot)
-    for one in found[: MAX_NAMES + 1]:
-        name, mode = one["symbol"], str(one["mode"])
+def mode_sentences(snapshot: Snapshot) -> dict[str, str]:
+    """A sentence for each trading mode that an operator has set, by symbol; ``*`` is all."""
+    found = {}
+    for name, control in modes_set(snapshot).items():
         subject = "every symbol is" if name == "*" else f"{name} is"
-        since = timestamp(int(str(one["since_ms"])))
-        words = f"{subject} {_MODES[mode]}, by {one['who']} since {since}: {one['why']}"
+        by = f"by {control.who} since {timestamp(control.since_ms)}: {control.why}"
+        found[name] = f"{subject} {_MODES[control.mode]}, {by}"
+    return found
+
+
+def _modes(snapshot: Snapshot) -> Iterator[Stoppage]:
+    """The mode of all symbols, those of the first symbols, and how many more have one."""
+    found = list(mode_sentences(snapshot).items())
+    for name, words in found[: MAX_NAMES + 1]:
         yield Stoppage(f"mode {name}", words, expected=True)
-    if len(found) > MAX_NAMES + 1:
-        yield Stoppage(
-            "modes", f"{len(found) - MAX_NAMES - 1} more symbols have a mode", expected=True
-        )
+    more = len(found) - MAX_NAMES - 1
+    if more > 0:
+        symbols = "symbol has" if more == 1 else "symbols have"
+        yield Stoppage("modes", f"{more} more {symbols} a mode", expected=True)
 
 
 def unreachable(words: str) -> Stoppage:

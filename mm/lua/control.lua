@@ -10,8 +10,9 @@
 -- ARGV   1 system_id: the system that the caller means  2 mode: active, reducing, flattening or halted
 --        3 who  4 role  5 why: words for people  6 after_repair(0/1): end halts after an integrity
 --        error too  7 ... symbols; none: the mode of all symbols
--- REPLY  {{symbol or *, mode before, mode, mode that holds, halted (why, after an integrity error, or
---        empty)}, ...}, {quote_id, ...} of the withdrawn quotes
+-- REPLY  {{symbol or *, mode before, mode, mode that holds, halted, ended}, ...}, {quote_id, ...} of the
+--        withdrawn quotes; of a halt after an integrity error `halted` is why it goes on and `ended` why
+--        it was, which is over now, or empty
 -- ERRORS FOREIGN_SYSTEM (the system_id that the keys hold, or nothing), UNKNOWN_SYMBOL,
 --        BAD_MODE (why), NOT_REPAIRED (symbol), DAMAGED (a required key is missing)
 -- EMITS  operations (one for each changed mode), quotes (withdrawn; expired for a quote whose expiry has
@@ -57,23 +58,24 @@ for index = 7, #ARGV do
   local is_flat = net == '0' and version == fill_seq
   found[#found + 1] = { symbol = symbol, key = symbol_prefix .. symbol, before = before or 'active',
     mode = mode == 'flattening' and is_flat and 'halted' or mode,
-    halted = not after_repair and halted or '', ends_halt = after_repair and halted }
+    halted = not after_repair and halted or '', ended = after_repair and halted or '' }
 end
 if #found == 0 then
   found[1] = { symbol = '*', key = control_key, before = mode_of_all or 'active', mode = mode,
-    halted = '' }
+    halted = '', ended = '' }
   mode_of_all = mode
 end
 
 -- Writes start here.
 local changes, ended, is_touched = {}, {}, {}
 for _, one in ipairs(found) do
-  if one.ends_halt then
+  if one.ended ~= '' then
     redis.call('HDEL', one.key, 'halted')
     tell_operation(operations_key, { op = 'end_halt', symbol = one.symbol, who = who, role = role,
-      why = why, before = one.ends_halt, after = '-' }, now)
+      why = why, before = one.ended, after = '-' }, now)
   end
-  changes[#changes + 1] = { one.symbol, one.before, one.mode, stricter(mode_of_all, one.mode), one.halted }
+  changes[#changes + 1] = { one.symbol, one.before, one.mode, stricter(mode_of_all, one.mode),
+    one.halted, one.ended }
   if one.before ~= one.mode then
     redis.call('HSET', one.key, 'mode', one.mode, 'mode_why', why, 'mode_who', who, 'mode_ms', text(now))
     tell_operation(operations_key, { op = 'mode', symbol = one.symbol, who = who, role = role,

@@ -2,10 +2,9 @@
 -- Read everything that a reader needs, at one instant.
 --
 -- KEYS   config exposure cursors expiry waiting:bid waiting:ask processes orders fills positions quotes deadletter symbol:* position:* quote:* reservation:* process:* lifecycle server control operations
--- ARGV   1 recent: how many of the newest fill entries and quote events to include
---        2 max_symbols: symbols to include, 0 for all. Of more symbols, those that are halted come
---        first, then those with an active quote, then the others. The symbols of the newest fills
---        are included beside them
+-- ARGV   1 recent: how many of the newest fill entries and quote events to include  2 max_symbols:
+--        symbols to include, 0 for all. Of more symbols, those that are halted or have another mode come
+--        first, then those with an active quote, then the others, and beside them those of the fills
 -- REPLY  flat {name, value, ...}: now_ms; config, exposure, cursors, server, control as flat hashes; expiry,
 --        waiting_bid, waiting_ask, processes as {member, score, ...}; symbols {{name, symbol hash,
 --        position hash, quote hash, reservation hash}, ...}; process {{name, hash}, ...};
@@ -52,7 +51,8 @@ local function included(names)
     known[symbol] = true
   end
   for _, symbol in ipairs(names) do
-    if redis.call('HGET', symbol_prefix .. symbol, 'halted') then
+    local halted, mode = unpack(redis.call('HMGET', symbol_prefix .. symbol, 'halted', 'mode'))
+    if halted or mode and mode ~= 'active' then
       include(symbol)
     end
   end
@@ -112,7 +112,8 @@ for _, name in ipairs(redis.call('ZRANGE', processes_key, 0, -1)) do
   processes[#processes + 1] = { name, hash(process_prefix .. name) }
 end
 return { 'now_ms', now, 'config', hash(config_key), 'exposure', hash(exposure_key),
-  'cursors', hash(cursors_key), 'server', hash(server_key), 'control', hash(KEYS[20]), 'expiry', ranked(expiry_key),
+  'cursors', hash(cursors_key), 'server', hash(server_key), 'control', hash(KEYS[20]),
+  'expiry', ranked(expiry_key),
   'waiting_bid', ranked(waiting_bid), 'waiting_ask', ranked(waiting_ask),
   'processes', ranked(processes_key), 'symbols', symbols, 'process', processes,
   'streams', lengths, 'pending', pending, 'fills', fills,

@@ -76,7 +76,8 @@ local function add_row(symbol)
     'position_version', 'expires_ms'))
   local live = expires_ms and tonumber(expires_ms) > now
   local waits = redis.call('ZSCORE', waiting_bid, symbol) or redis.call('ZSCORE', waiting_ask, symbol)
-  rows[#rows + 1] = { symbol, fill_seq, quote_version, (halted or is_halted(mode_of_all, mode)) and 1 or 0, position_version, net_lots,
+  local stands_still = halted or is_halted(mode_of_all, mode)
+  rows[#rows + 1] = { symbol, fill_seq, quote_version, stands_still and 1 or 0, position_version, net_lots,
     last_ticks, waits and 1 or 0, live and quoted_version or '-1', live and expires_ms or '0' }
 end
 local cursor, asked, more = ARGV[1], { unpack(ARGV, 3) }, false

@@ -34,7 +34,7 @@ from mm.market.numbers import (
     parse_decimal,
     to_steps,
 )
-from mm.market.reasons import CONFLICT, MODES, REASONS, REFUSALS
+from mm.market.reasons import CONFLICT, MODES, REASONS, REFUSALS, strictest
 from mm.market.strategy import quote_prices
 from mm.market.units import Mode, money_text
 
@@ -76,6 +76,7 @@ __all__ = [
     "money_text",
     "parse_decimal",
     "quote_prices",
+    "strictest",
     "symbol_fields",
     "symbol_from_store",
     "to_steps",

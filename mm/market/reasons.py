@@ -8,6 +8,13 @@ CONFLICT = "order_id_conflict"
 #: The trading modes, from the loosest to the strictest (R22).
 MODES = ("active", "reducing", "flattening", "halted")
 
+
+def strictest(*modes: str) -> str:
+    """The mode that holds where several are set; a word that is no mode is as strict as can be."""
+    known = [mode if mode in MODES else MODES[-1] for mode in modes]
+    return max(known, key=MODES.index)
+
+
 #: Why an order did not fill in full: reason in its report -> what it means.
 REASONS = {
     "no_quote": "the symbol has no quote on the side the order needs",

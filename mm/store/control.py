@@ -29,7 +29,8 @@ class ModeChange:
     """What a control step did to one symbol, or to all (``symbol`` is ``*``).
 
     ``holds`` is the mode that holds now: the stricter one of the symbol's own and that of all.
-    ``halted`` is the reason of a halt after an integrity error, which no mode ends, or empty text.
+    Of a halt after an integrity error ``halted`` is the reason while it goes on, and ``ended`` the
+    reason when this step has ended it; both are empty text without one.
     """
 
     symbol: str
@@ -37,6 +38,7 @@ class ModeChange:
     after: str
     holds: str
     halted: str
+    ended: str
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def control_refusal(keys: Keys, system_id: str, error: ResponseError) -> Excepti
 def membership_refusal(keys: Keys, system_id: str, error: ResponseError) -> Exception:
     """The error that a reply to a member of system ``system_id`` means; the reply itself when none.
 
-    ``heartbeat.lua``, ``withdraw.lua`` and ``control.lua`` refuse members of another system.
+    The scripts that a member calls by its system's id refuse those of another one.
     """
     code, _, found = str(error).partition(" ")
     if code == "FOREIGN_SYSTEM":

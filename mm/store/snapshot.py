@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mm.market import MODES, Config, Fill, Position, Symbol, symbol_from_store
+from mm.market import Config, Fill, Position, Symbol, strictest, symbol_from_store
 from mm.store.events import QuoteEvent, parse_events, parse_fills
 from mm.store.keys import Keys
 from mm.store.raw import Raw, RawSymbol, Stream, read_raw
@@ -80,7 +80,7 @@ class Snapshot:
 
     def mode_of(self, name: str) -> str:
         """The trading mode that holds for a symbol: the stricter of its own and that of all."""
-        return max(self.control.mode, self.symbols[name].control.mode, key=MODES.index)
+        return strictest(self.control.mode, self.symbols[name].control.mode)
 
 
 def _symbol_state(keys: Keys, name: str, stored: RawSymbol, now_ms: int) -> SymbolState:
@@ -117,8 +117,8 @@ def take_snapshot(scripts: Scripts, recent: int = 0, max_symbols: int = 0) -> Sn
     """Take a snapshot in one call.
 
     ``recent`` is how many of the newest fill entries and quote events to include. ``max_symbols``
-    is how many symbols (0 for all): the halted ones first, then those with an active quote, then
-    others, and beside them the symbols of the newest fills.
+    is how many symbols (0 for all): those that are halted or have another mode first, then those
+    with an active quote, then others, and beside them the symbols of the newest fills.
 
     SystemRefused when the keys hold no system, or naming the key and field whose content is not
     what this system writes.

@@ -8,9 +8,9 @@ from mm.store import Snapshot, SymbolState
 class Rows:
     """The symbols on the lines of a screen. A symbol keeps its line while it is quoted.
 
-    Where all symbols fit they stand in the order of the configuration. Otherwise halted symbols and
-    those with an active quote come first, and a symbol that is neither gives its line to one that
-    waits for a line.
+    Where all symbols fit they stand in the order of the configuration. Otherwise halted symbols,
+    those with a mode of their own and those with an active quote come first. Any
+    other one gives its line to one of these that waits for a line.
     """
 
     def __init__(self) -> None:
@@ -22,12 +22,12 @@ class Rows:
         if count >= len(symbols):
             self._shown = list(symbols)
             return list(symbols.values())
-        urgent = [name for name, one in symbols.items() if one.halted or one.quote is not None]
+        urgent = [name for name in symbols if _is_urgent(snapshot, name)]
         kept = [name if name in symbols else "" for name in self._shown[:count]]
         kept += [""] * (count - len(kept))
         spare = iter([name for name in urgent if name not in kept])
         lines = [
-            name if name in symbols and _is_urgent(symbols[name]) else next(spare, name)
+            name if name in symbols and _is_urgent(snapshot, name) else next(spare, name)
             for name in kept
         ]
         rest = iter([name for name in symbols if name not in lines])
@@ -35,5 +35,7 @@ class Rows:
         return [symbols[name] for name in self._shown]
 
 
-def _is_urgent(state: SymbolState) -> bool:
-    return bool(state.halted) or state.quote is not None
+def _is_urgent(snapshot: Snapshot, name: str) -> bool:
+    """Whether it is quoted, or somebody or something has changed whether it is."""
+    state = snapshot.symbols[name]
+    return bool(state.halted) or state.control.mode != "active" or state.quote is not None

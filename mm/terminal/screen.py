@@ -23,6 +23,7 @@ from mm.facts import (
     budgets,
     found_durability,
     halts,
+    operator_halts,
     process_rows,
     symbol_count,
     total_profit,
@@ -166,8 +167,10 @@ def status_line(snapshot: Snapshot, history: History, status: RunStatus | None =
     ]
     if silent := [row.name for row in rows if row.state == "silent"]:
         parts.append(f"silent {names(silent, 4)}")
-    halted = list(halts(snapshot))
-    parts.append(f"HALTED {names(halted, 4)}" if halted else "halted 0")
+    if halted := list(halts(snapshot)):
+        parts.append(f"HALTED {names(halted, 4)}")
+    if (by_operators := operator_halts(snapshot)) or not halted:
+        parts.append(f"halted {by_operators}")
     parts.append(f"restarts {sum(row.restarts for row in rows)}")
     if status and (warning := status.durability(snapshot).warning):
         parts.append(warning)

@@ -406,6 +406,19 @@ def test_no_system_is_an_error_of_its_own(fake: Fake) -> None:
         audit(world.scripts)
 
 
+@pytest.mark.parametrize(("side", "sound"), [("bid", False), ("ask", True)])
+def test_a_reducing_symbol_has_one_side(fake: Fake, side: str, sound: bool) -> None:
+    """With net +4 a quote of up to 4 lots to sell is what the mode allows, one to buy is not."""
+    world = World(fake, small_config(1))
+    world.propose("AAA")
+    world.trade(world.order("sell", 4))
+    world.drain()
+    lots = {"bid_lots": 0, "ask_lots": 0} | {f"{side}_lots": 3}
+    world.propose("AAA", trigger="position", **lots)
+    world.client.hset(world.keys.member("symbol:*", "AAA"), "mode", "reducing")
+    assert ("mode-kept" in failed(world)) is not sound
+
+
 def test_facts_and_table_say_the_same(busy: World) -> None:
     """The JSON facts survive a round trip. The table names every check and its violations."""
     total_off(busy)

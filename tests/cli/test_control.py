@@ -46,7 +46,7 @@ def test_halt_and_resume(market: World) -> None:
     stored = market.hash("symbol:*", "AAA")
     assert (stored["mode"], stored["mode_why"], stored["mode_who"]) == ("halted", "news", "ann")
     again = run("halt", "AAA", "--why", "news")
-    assert (again.exit_code, "AAA: halted already, nothing changed" in again.stdout) == (0, True)
+    assert (again.exit_code, "AAA: halted already, neither" in again.stdout) == (0, True)
     back = run("resume", "AAA")
     assert "AAA: halted -> active, quoted and traded" in back.stdout
     assert market.propose(trigger="expired").outcome == "granted"
@@ -56,7 +56,14 @@ def test_all_and_json(market: World) -> None:
     """The mode of all symbols is one change, named ``*`` for programs."""
     found = facts("halt", "--all", "--why", "news")
     assert found["changes"] == [
-        {"symbol": "*", "before": "active", "after": "halted", "holds": "halted", "halted": ""}
+        {
+            "symbol": "*",
+            "before": "active",
+            "after": "halted",
+            "holds": "halted",
+            "halted": "",
+            "ended": "",
+        }
     ]
     assert sorted(found["quotes_withdrawn"]) == ["AAA-1", "BBB-1", "CCC-1"]
     (sentence,) = [words for words in found["trouble"] if "every symbol" in words]
@@ -83,9 +90,7 @@ def test_the_mode_that_holds_is_said(market: World) -> None:
     assert "AAA: halted -> active; the mode of all symbols holds: halted, neither quoted" in said
     run("halt", "AAA", "--why", "news")
     said = " ".join(run("resume", "--all").stdout.split())
-    assert (
-        "all symbols: halted -> active, quoted and traded, unless a symbol has a stricter" in said
-    )
+    assert "halted -> active, quoted and traded unless a symbol has a mode of its own" in said
 
 
 def test_an_integrity_halt_stays(market: World) -> None:
@@ -94,7 +99,23 @@ def test_an_integrity_halt_stays(market: World) -> None:
     done = run("resume", "AAA")
     assert done.exit_code == 1
     said = " ".join(done.stdout.split())
-    assert "an integrity error has halted it, which only --after-repair ends: a gap" in said
+    assert "AAA: active already; neither quoted nor traded: an integrity error has halted" in said
+    assert "which only --after-repair ends (a gap)" in said
+    halted = run("halt", "AAA", "--why", "x").stdout + run("resume", "AAA").stdout
+    assert "quoted and traded" not in halted
+
+
+def test_the_user_is_the_operator(market: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that no id can have is kept as far as it can; without a name it is unknown."""
+
+    def nobody() -> str:
+        raise KeyError("uid not found")
+
+    for user, who in ((lambda: "ann b@c", "ann_b_c"), (lambda: "x" * 70, "x" * 64), (nobody, None)):
+        monkeypatch.setattr("getpass.getuser", user)
+        assert run("reduce", "AAA").exit_code == 0
+        assert market.hash("symbol:*", "AAA")["mode_who"] == (who or "unknown")
+        run("resume", "AAA")
 
 
 def test_repair_and_resume(market: World) -> None:
@@ -107,7 +128,7 @@ def test_repair_and_resume(market: World) -> None:
     before = market.dump()
     looked = run("repair", "AAA")
     assert (looked.exit_code, market.dump()) == (1, before)
-    for line in ("the ledger has 1 fills", "net_lots: 9 -> 4", "cost_ticks: 1 -> 396", "--apply"):
+    for line in ("the ledger has 1 fill\n", "net_lots: 9 -> 4", "cost_ticks: 1 -> 396", "--apply"):
         assert line in looked.stdout
     refused = run("resume", "AAA", "--after-repair")
     assert refused.exit_code == 1
@@ -119,6 +140,8 @@ def test_repair_and_resume(market: World) -> None:
     assert run("repair", "AAA").exit_code == 0
     back = run("resume", "AAA", "--after-repair", "--who", "ann")
     assert back.exit_code == 0, back.output
+    said = " ".join(back.stdout.split())
+    assert "AAA: active already, its halt after an integrity error is ended (a gap), quoted" in said
     assert "halted" not in market.hash("symbol:*", "AAA")
     story = " ".join(run("explain", "AAA").stdout.split())
     assert "ann repaired AAA from its ledger, net_lots=9 cost_ticks=1 to net_lots=4" in story

@@ -101,6 +101,18 @@ def test_nobody_is_missing_who_cannot_be_heard(fake_world: World, cause: str, he
         assert bool(said[1:]) is heard
 
 
+@pytest.mark.parametrize(("cause", "named"), [("memory", 2), ("disk", 0)])
+def test_nor_who_was_never_heard(fake_world: World, cause: str, named: int) -> None:
+    """A maker that could not report yet, and one that a live `mm up` wants, are not missed then."""
+    beat(fake_world, "exchange", "state")
+    fake_world.beat("up-1", fields={"wants": "exchange-1 exchange-9", "place": "here"})
+    server = ServerInfo("redis", "7", GOOD.settings, "", {cause: "a reason"})
+    said = words(fake_world, server)
+    assert len(said) == 1 + named
+    assert any("exchange-9" in one for one in said) is bool(named)
+    assert any("no maker is live" in one for one in said) is bool(named)
+
+
 def test_weak_settings_are_the_reason_of_absence_only(fake_world: World) -> None:
     """Weak settings stop trading when processes refuse them, and not when they accept them."""
     weak = ServerInfo("redis", "7", GOOD.settings | {"appendonly": "no"})

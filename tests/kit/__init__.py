@@ -19,6 +19,7 @@ from tests.kit.backends import (
 )
 from tests.kit.checks import (
     Dump,
+    assert_only_for_its_system,
     assert_sound,
     dump,
     effects,
@@ -48,6 +49,7 @@ __all__ = [
     "Real",
     "Server",
     "World",
+    "assert_only_for_its_system",
     "assert_sound",
     "binary_or_skip",
     "dump",

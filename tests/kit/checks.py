@@ -6,12 +6,14 @@ Nothing here goes through the code under test.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import pytest
 import redis
 
 from mm.audit import audit
+from mm.errors import ForeignSystem
 from mm.market import MAX_INT, Fill, Report
 from mm.store import Keys, execute, text
 from tests.kit.units import lot_units
@@ -64,6 +66,22 @@ def dump(client: redis.Redis, keys: Keys) -> Dump:
 def market_keys(world: World) -> Dump:
     """Every key except those of the processes themselves."""
     return {key: value for key, value in world.dump().items() if ":process" not in key}
+
+
+def assert_only_for_its_system(world: World, gone: bool, call: Callable[[], object]) -> None:
+    """Where the keys hold no system or another one, the call is refused and changes nothing."""
+    key = world.keys.named("config")
+    if gone:
+        world.client.delete(key)
+    else:
+        world.client.hset(key, "system_id", "00000000000000bb")
+    before = world.dump()
+    with pytest.raises(ForeignSystem) as caught:
+        call()
+    assert world.dump() == before
+    said = str(caught.value)
+    assert "belongs to system 5151515151515151" in said
+    assert ("holds no system" if gone else "holds system 00000000000000bb") in said
 
 
 def effects(world: World) -> tuple[object, ...]:

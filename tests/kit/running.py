@@ -61,17 +61,18 @@ class RunningSystem:
 
     def audit(self) -> Audit:
         """The audit of the running system."""
-        return audit(self._scripts())
+        return audit(self.scripts())
 
     def status(self) -> dict[str, Any]:
         """The facts of `mm status --json`, read directly; empty while no server answers."""
         try:
-            facts: dict[str, Any] = status_facts(take_snapshot(self._scripts()))
+            facts: dict[str, Any] = status_facts(take_snapshot(self.scripts()))
         except (redis.exceptions.ConnectionError, SystemRefused):
             return {}
         return facts
 
-    def _scripts(self) -> Scripts:
+    def scripts(self) -> Scripts:
+        """The scripts on a new client of the system's server."""
         return Scripts(open_client(DataDir(self.data_dir).url), Keys())
 
     def pids(self) -> dict[str, int]:

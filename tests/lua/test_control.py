@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 import redis
 
-from mm.errors import ForeignSystem, ProposalRefused, ValueRefused
+from mm.errors import ProposalRefused, ValueRefused
 from mm.maker import decide
 from mm.market import MODES
-from mm.store import Operator
-from tests.kit import SYSTEM_ID, Fake, MakeWorld, World, assert_sound, small_config
+from tests.kit import Fake, MakeWorld, World, assert_only_for_its_system, assert_sound, small_config
 
 
 @pytest.fixture
@@ -209,6 +208,7 @@ class TestFlattening:
         world.propose(trigger="position")
         world.trade(world.order("buy", 9))
         assert world.hash("symbol:*", "AAA")["mode"] == "flattening"
+        world.advance(5)
         world.drain()
         stored = world.hash("symbol:*", "AAA")
         assert (stored["mode"], stored["mode_why"]) == ("halted", "end of day")
@@ -304,15 +304,7 @@ class TestRefusals:
     def test_foreign_system(self, frozen: World, gone: bool) -> None:
         """Where its system is gone, or another has its place, nothing is changed."""
         frozen.propose()
-        key = frozen.keys.named("config")
-        if gone:
-            frozen.client.delete(key)
-        else:
-            frozen.client.hset(key, "system_id", "00000000000000bb")
-        before = frozen.dump()
-        with pytest.raises(ForeignSystem):
-            frozen.scripts.control(SYSTEM_ID, "halted", Operator("ann"), "why", [])
-        assert frozen.dump() == before
+        assert_only_for_its_system(frozen, gone, lambda: frozen.control("halted"))
 
     def test_damaged(self, frozen: World) -> None:
         """Without its bounds the configuration is damaged: nothing is written."""

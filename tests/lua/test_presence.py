@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mm.errors import ForeignSystem
 from mm.store import Beat, execute
-from tests.kit import SYSTEM_ID, Fake, MakeWorld, World, small_config
+from tests.kit import SYSTEM_ID, Fake, MakeWorld, World, assert_only_for_its_system, small_config
 
 
 def lives(world: World) -> list[tuple[str, ...]]:
@@ -89,18 +88,9 @@ class TestHeartbeat:
     @pytest.mark.parametrize("gone", [True, False])
     def test_foreign_system(self, world: World, gone: bool) -> None:
         """Where its system is gone, or another has its place, a process records nothing."""
-        key = world.keys.named("config")
-        if gone:
-            world.client.delete(key)
-        else:
-            world.client.hset(key, "system_id", "00000000000000bb")
-        before = world.dump()
-        with pytest.raises(ForeignSystem) as caught:
-            world.beat("maker-1", first=True, server_run="r1")
-        assert world.dump() == before
-        said = str(caught.value)
-        assert f"belongs to system {SYSTEM_ID}" in said
-        assert ("holds no system" if gone else "holds system 00000000000000bb") in said
+        assert_only_for_its_system(
+            world, gone, lambda: world.beat("maker-1", first=True, server_run="r1")
+        )
 
 
 class TestLifecycle:

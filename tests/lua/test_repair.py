@@ -7,10 +7,18 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from mm.errors import ForeignSystem, ProposalRefused, SystemRefused
+from mm.errors import ProposalRefused, SystemRefused
 from mm.repair import check_repaired, examine, repair
 from mm.store import REPAIRED_FIELDS, Operator, execute
-from tests.kit import SYSTEM_ID, Fake, MakeWorld, World, assert_sound, small_config
+from tests.kit import (
+    SYSTEM_ID,
+    Fake,
+    MakeWorld,
+    World,
+    assert_only_for_its_system,
+    assert_sound,
+    small_config,
+)
 
 ANN = Operator("ann")
 
@@ -58,6 +66,7 @@ def test_a_damaged_position_comes_back(make_world: MakeWorld) -> None:
     world.trade(world.order("buy", 1))
     world.drain()
     assert world.hash("symbol:*", "AAA")["halted"] == "sequence: expected 2 got 4"
+    world.advance(5)
     finding = examine(world.scripts, "AAA")
     assert finding.fills == 4
     assert finding.differing["net_lots"] == ("77", str(right["net_lots"] - 1))
@@ -68,7 +77,9 @@ def test_a_damaged_position_comes_back(make_world: MakeWorld) -> None:
     position = world.position()
     assert (position["net_lots"], position["position_version"]) == (right["net_lots"] - 1, 4)
     found = dict(world.stream("operations")[-1][1])
-    assert (found["op"], found["symbol"], found["who"]) == ("repair", "AAA", "ann")
+    assert (found["op"], found["symbol"]) == ("repair", "AAA")
+    assert (found["who"], found["role"]) == ("ann", "operator")
+    assert found["ts_ms"] == str(position["updated_ms"])
     assert "position_version=1" in found["before"] and "position_version=4" in found["after"]
     assert found["why"] == "a foreign hand"
     update = world.records("positions")[-1]
@@ -217,15 +228,22 @@ class TestResume:
         (change,) = frozen.scripts.control(
             SYSTEM_ID, "active", ANN, "w", ["AAA"], after_repair=True
         ).changes
-        assert change.halted == ""
+        assert (change.halted, change.ended) == ("", "a gap")
         assert "halted" not in frozen.hash("symbol:*", "AAA")
 
     def test_a_wrong_symbol_does_not_keep_another_one(self, frozen: World) -> None:
         """The audit is asked about the symbols that are to resume."""
         damage(frozen, halted="a gap", net_lots=9)
-        check_repaired(frozen.scripts, ["BBB"])
+        check_repaired(frozen.scripts, ["BBB", "AA", "A", "AAA.B"])
         with pytest.raises(SystemRefused, match="AAA does not resume"):
             check_repaired(frozen.scripts, ["BBB", "AAA"])
+
+    def test_more_violations_than_are_listed(self, frozen: World) -> None:
+        """Then nobody knows whether the symbol is among them, and it does not resume."""
+        for number in range(100):
+            execute(frozen.client, "XADD", frozen.keys.named("quotes"), "*", "event", str(number))
+        with pytest.raises(SystemRefused, match=r"BBB: not resumed.* one-quote violated \d+ times"):
+            check_repaired(frozen.scripts, ["BBB"])
 
 
 class TestRefusals:
@@ -235,15 +253,9 @@ class TestRefusals:
         frozen.control("halted", "AAA")
         damage(frozen, net_lots=9)
         finding = examine(frozen.scripts, "AAA")
-        key = frozen.keys.named("config")
-        if gone:
-            frozen.client.delete(key)
-        else:
-            frozen.client.hset(key, "system_id", "00000000000000bb")
-        before = frozen.dump()
-        with pytest.raises(ForeignSystem):
-            repair(frozen.scripts, finding, ANN, "why")
-        assert frozen.dump() == before
+        assert_only_for_its_system(
+            frozen, gone, lambda: repair(frozen.scripts, finding, ANN, "why")
+        )
 
     def test_unknown_symbol(self, frozen: World) -> None:
         """It is named; the script refuses it too."""

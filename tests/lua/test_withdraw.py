@@ -5,9 +5,16 @@ from __future__ import annotations
 import pytest
 import redis
 
-from mm.errors import ForeignSystem
 from mm.market import LIVE_MS
-from tests.kit import SYSTEM_ID, Fake, MakeWorld, World, assert_sound, small_config
+from tests.kit import (
+    SYSTEM_ID,
+    Fake,
+    MakeWorld,
+    World,
+    assert_only_for_its_system,
+    assert_sound,
+    small_config,
+)
 
 
 @pytest.fixture
@@ -129,16 +136,7 @@ def test_uncommitted_fills_are_committed_later(frozen: World) -> None:
 def test_foreign_system(frozen: World, gone: bool) -> None:
     """Where its system is gone, or another has its place, the caller ends nothing."""
     frozen.propose()
-    key = frozen.keys.named("config")
-    if gone:
-        frozen.client.delete(key)
-    else:
-        frozen.client.hset(key, "system_id", "00000000000000bb")
-    before = frozen.dump()
-    with pytest.raises(ForeignSystem) as caught:
-        frozen.scripts.withdraw(SYSTEM_ID)
-    assert frozen.dump() == before
-    assert ("holds no system" if gone else "holds system 00000000000000bb") in str(caught.value)
+    assert_only_for_its_system(frozen, gone, lambda: frozen.scripts.withdraw(SYSTEM_ID))
 
 
 def test_damaged(frozen: World) -> None:

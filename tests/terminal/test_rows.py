@@ -51,6 +51,16 @@ def test_a_halted_symbol_has_a_line(world: World) -> None:
     assert lines(Rows(), world, 2) == "HA"
 
 
+def test_a_symbol_with_a_mode_has_a_line(world: World) -> None:
+    """A symbol that an operator has halted has a line, also where the snapshot lacks others."""
+    world.control("halted", "HHH")
+    assert lines(Rows(), world, 2) == "HA"
+    world.control("reducing", "GGG")
+    assert list(take_snapshot(world.scripts, max_symbols=2).symbols) == ["GGG", "HHH"]
+    world.control("active", "GGG", "HHH")
+    assert list(take_snapshot(world.scripts, max_symbols=2).symbols) == ["AAA", "BBB"]
+
+
 def test_another_number_of_lines(world: World) -> None:
     """When the screen becomes lower or higher, the first lines stay."""
     rows = Rows()

@@ -19,6 +19,7 @@ from mm.terminal import (
     positions_table,
     quotes_table,
     report_table,
+    status_line,
 )
 from tests.kit import Fake, World, make_symbol, small_config
 from tests.terminal.drawing import RELAXED, STATUS, beat, drawn, row, shown, take
@@ -61,6 +62,41 @@ def test_a_report_for_people_has_a_time_with_its_zone(fake: Fake) -> None:
     assert "duplicate          yes" in said
     assert "no_quote: " in said
     assert "123" not in said
+
+
+def test_a_mode_stands_in_place_of_the_placement(fake: Fake) -> None:
+    """A symbol that an operator has halted is not called omitted or granted, on any screen."""
+    world = World(fake, small_config(3))
+    beat(world)
+    for name in world.names:
+        world.propose(name, bid_lots=1, ask_lots=1)
+    world.control("halted", "AAA")
+    world.control("reducing", "BBB")
+    found = take(world)
+    lines = [line.split()[:2] for line in drawn(quotes_table(found), 100)]
+    for name, word in (("AAA", "halted"), ("BBB", "reducing"), ("CCC", "granted")):
+        assert [name, word] in lines
+        assert word in row(shown(world), name)
+    world.control("halted")
+    assert ["CCC", "halted"] in [line.split()[:2] for line in drawn(quotes_table(take(world)), 100)]
+
+
+def test_the_status_line_counts_what_operators_have_halted(fake: Fake) -> None:
+    """Halts by operators and after integrity errors are both in the line, and not amber."""
+    world = World(fake, small_config(4))
+    beat(world)
+
+    def said() -> str:
+        return status_line(take(world), History(), STATUS)
+
+    assert "  halted 0  " in said()
+    world.control("halted", "AAA", "BBB")
+    assert "  halted 2  " in said()
+    assert not any("halted" in text for text in amber(take(world)))
+    world.client.hset(world.keys.member("symbol:*", "CCC"), "halted", "a gap")
+    assert "  HALTED CCC  halted 2  " in said()
+    world.control("halted")
+    assert "  halted 4  " in said()
 
 
 def test_amber_is_for_what_needs_a_person(fake: Fake) -> None:

@@ -20,6 +20,7 @@ _SCRIPTS = [
 ]
 _REST = [
     *["test_rubbish.py", "test_fairness.py", "test_audit.py", "test_client.py", "test_explain.py"],
+    "test_lives.py",
     *["test_peers.py", "test_stateful.py", "test_explorer.py", "test_fuzz.py", "test_screen.py"],
 ]
 _SERVER = [
