@@ -6,10 +6,12 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from redis.exceptions import RedisError
 
 from mm.lab.chaos.plan import PROXY_KINDS, FaultEvent
+from mm.lab.chaos.proxy import message_end
 from mm.lab.chaos.system import ChaosSystem
 from mm.store import Keys, execute, text
 
@@ -109,6 +111,18 @@ def _torn_write(keys: Keys, entry_id: str) -> bytes:
     return f"{whole}*4\r\n$4\r\nHSET\r\n$20\r\n{keys.prefix}".encode()
 
 
+def end_with(log: Path, torn: bytes) -> None:
+    """End a log of commands with the first bytes of one more.
+
+    The kill of its server may have torn a write already. That torn end goes: a log has only one,
+    and with bytes behind it no server would load it.
+    """
+    data, whole = log.read_bytes(), 0
+    while (end := message_end(data, whole)) > 0:
+        whole = end
+    log.write_bytes(data[:whole] + torn)
+
+
 def _torn(system: ChaosSystem, fault: FaultEvent) -> Effect:
     """Kill the server, append a torn write to its log, let it trade on, and kill it again.
 
@@ -124,8 +138,8 @@ def _torn(system: ChaosSystem, fault: FaultEvent) -> Effect:
         newest = text(found[0][0]).partition("-")[0] if found else newest
     system.kill_server()
     logs = system.data_dir.path.glob("appendonlydir/*.incr.aof")
-    with max(logs, key=lambda path: int(path.name.split(".")[-3])).open("ab") as log:
-        log.write(_torn_write(system.keys, f"{int(newest) + 50}-0"))
+    log = max(logs, key=lambda path: int(path.name.split(".")[-3]))
+    end_with(log, _torn_write(system.keys, f"{int(newest) + 50}-0"))
 
     def over() -> bool:
         nonlocal trading

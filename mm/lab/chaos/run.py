@@ -140,7 +140,10 @@ class Chaos:
                     under_way.remove(effect)
                 return not under_way
 
-            system.until("the fault is over", over, CONVERGE_S)
+            try:
+                system.until("the fault is over", over, CONVERGE_S)
+            except TimedOut as error:
+                raise Violation(str(error), *system.notes) from error
             done.applied = [effect.applied() for effect in effects]
             done.converged_ms, done.last = self._converge(system)
             system.wait(SETTLE_S)
