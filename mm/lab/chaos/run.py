@@ -81,12 +81,9 @@ class Chaos:
         It is 1 on any violation, and 128 + its number when a signal has ended the first round.
         """
         options = self.options
-        self.console.print(
+        self._say(
             f"mm chaos --rounds {options.rounds} --seed {options.seed}"
-            f" --server {shown_path(options.server)}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
+            f" --server {shown_path(options.server)}"
         )
         plan = plan_rounds(options.seed)
         with contextlib.suppress(Interrupted), self._screen():
@@ -266,7 +263,10 @@ class Chaos:
 
     def _print(self, text: str) -> None:
         if self._live is None:
-            self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self._say(text)
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _print_summary(self) -> int:
         """Print the table, the totals and the violations; the exit status."""
@@ -274,13 +274,10 @@ class Chaos:
         console.print(table(record))
         console.print(totals(record), highlight=False, soft_wrap=True)
         for violation in self.violations:
-            console.print(f"VIOLATION: {violation}", highlight=False, markup=False, soft_wrap=True)
+            self._say(f"VIOLATION: {violation}")
         if self.violations:
-            console.print(
-                f"data and logs kept in {shown_path(self.kept)}; again with --seed {record.seed}",
-                highlight=False,
-                markup=False,
-                soft_wrap=True,
+            self._say(
+                f"data and logs kept in {shown_path(self.kept)}; again with --seed {record.seed}"
             )
             return 1
         by = self._stop.signal
