@@ -87,6 +87,7 @@ class TestHalt:
         with pytest.raises(ProposalRefused):
             world.propose("BBB")
         assert world.trade(world.order("buy", 1))[0].reason == "halted"
+        assert all(row.halted for row in world.scripts.survey(world.names).rows.values())
         world.control("active")
         world.propose("BBB")
         assert_sound(world)

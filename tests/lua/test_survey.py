@@ -163,7 +163,9 @@ class TestUpdates:
 
     def test_goes_on_at_the_cursor(self, traded: World) -> None:
         """What was surveyed is not surveyed again, and nothing is left out."""
-        cursor = traded.scripts.survey(["AAA"]).cursor
+        first = traded.scripts.survey(["AAA"])
+        cursor = first.cursor
+        assert not first.more
         assert cursor == traded.stream("positions")[-1][0]
         after = traded.scripts.survey_updated(cursor, 0, traded.names)
         assert (after.rows, after.cursor) == ({}, cursor)
@@ -177,6 +179,16 @@ class TestUpdates:
         assert ([row[0] for row in rows], more) == ([b"BBB"], 1)
         _, rows, _, _, more = traded.scripts.call("survey", cursor, 1, *traded.names)
         assert ([row[0] for row in rows], more) == ([b"CCC"], 0)
+
+    def test_an_entry_of_many_symbols(self, make_world: MakeWorld) -> None:
+        """Each symbol of one committing step has a row, however many there are."""
+        world = make_world(12, 120)
+        for name in world.names:
+            world.propose(name)
+            world.trade(world.order("sell", 1, symbol=name))
+        world.scripts.commit(100)
+        assert len(world.stream("positions")) == 1
+        assert list(world.scripts.survey_updated("0-0", 0, []).rows) == world.names
 
     def test_without_updates(self, world: World) -> None:
         """Before the first update the cursor is that of an empty stream."""
