@@ -82,10 +82,16 @@ class Maker(Process):
 
     @property
     def config(self) -> Config:
-        """The system's configuration; it cannot change, so each connection reads it once."""
+        """The system's configuration, as of the version that this maker has last seen."""
         if self._known is None:
             self._known = self.stored_config()
         return self._known
+
+    def _follow(self, version: int) -> None:
+        """Read the configuration anew when the survey shows another version than the known one."""
+        if self.config.version != version:
+            self._known = self.stored_config()
+            self.log.info("configuration version=%d", self.config.version)
 
     def step(self, wait_ms: int = 0) -> bool:
         """Survey the symbols that have new positions, and place the quotes that follow.
@@ -120,6 +126,7 @@ class Maker(Process):
 
     def act(self, survey: Survey) -> list[Placement | ProposalRefused]:
         """Propose a quote for each surveyed own symbol that should have one now."""
+        self._follow(survey.config_version)
         proposals = self.proposals(survey)
         results = self.scripts.place_many(proposals)
         for proposal, result in zip(proposals, results, strict=True):
@@ -145,7 +152,13 @@ class Maker(Process):
         position = Position(net_lots=row.net_lots, last_price_ticks=row.last_price_ticks)
         prices = quote_prices(position, self.config.symbol(row.symbol))
         return Proposal(
-            row.symbol, self.name, trigger, row.position_version, row.quote_version, prices
+            row.symbol,
+            self.name,
+            trigger,
+            row.position_version,
+            row.quote_version,
+            prices,
+            self.config.version,
         )
 
     def _log(self, proposal: Proposal, result: Placement | ProposalRefused) -> None:

@@ -58,8 +58,9 @@ class Process(ABC):
     """One process of the system; a subclass defines :meth:`step`.
 
     ``connect`` returns a new client at each call. ``config`` is the configuration that the system
-    must have; None accepts what the keys hold. ``system_id`` is the system that it belongs to; with
-    None it belongs to the first one that it joins. It never makes a system (R21).
+    must have when the process joins it; None accepts what the keys hold. ``system_id`` is the
+    system that it belongs to; with None it belongs to the first one that it joins. It never makes a
+    system (R21).
     ``count`` is the number of things done, in the unit of the subclass. ``done`` counts what was
     done since the last summary in the log, by name. ``peers`` are the live processes of the same
     kind, by name. ``say`` gets a line for people when the process begins to wait for the server,
@@ -112,7 +113,9 @@ class Process(ABC):
         that which this process belongs to.
         """
         scripts = Scripts(self._connect(), self.keys)
-        joined = self._presence.join(scripts, self._config, self._durability)
+        # Once it has joined, the system's configuration may change.
+        config = None if self._joined else self._config
+        joined = self._presence.join(scripts, config, self._durability)
         self.attach(scripts)
         server = joined.server
         facts = (joined.identity.system_id, server.name, server.version, server.weak)

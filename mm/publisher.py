@@ -197,7 +197,10 @@ class Publisher(Process):
     def _begin(self) -> OrderClient:
         if self._client is None:
             options = self.options
-            config = self._config or self.stored_config()
+            config = self.stored_config()
+            if options.tape is None and config.version > 1:
+                # The flow follows from the configuration: with another one it is another run.
+                self.run_id = f"{self.run_id}-v{config.version}"
             connection = self.scripts.client
             answered = 0
             if options.run_id is not None:
@@ -284,4 +287,4 @@ class Publisher(Process):
 def _intents(config: Config, options: PublisherOptions) -> Iterator[Intent]:
     if options.tape is not None:
         return iter(tape_orders(options.tape, config, options.speed))
-    return synthetic_orders(config.symbols, options.flow)
+    return synthetic_orders(config.traded, options.flow)

@@ -267,7 +267,8 @@ def words() -> list[str]:
 
 def stored_fields() -> list[str]:
     """The fields of the configuration that the config hash has, in their order."""
-    return [field.name for field in fields(Config) if field.name != "symbols"]
+    left_out = ("symbols", "version")
+    return ["config_version", *(one.name for one in fields(Config) if one.name not in left_out)]
 
 
 def config_fields() -> list[str]:

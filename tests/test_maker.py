@@ -113,7 +113,7 @@ class TestMakers:
         rows = {name: replace(self.ROW, symbol=name) for name in ("AAA", "BBB")}
         rows["AAA"] = replace(rows["AAA"], quote_position_version=2)
         rows["BBB"] = replace(rows["BBB"], waiting=True)
-        found = world.maker().proposals(Survey(0, rows, ["BBB"], "0-0", False))
+        found = world.maker().proposals(Survey(0, rows, ["BBB"], "0-0", False, 1))
         assert [(one.symbol, one.trigger) for one in found] == [
             ("BBB", "capacity"),
             ("AAA", "position"),

@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 
 from mm.audit.cursors import check_drained
 from mm.audit.ledger import LedgerCheck
-from mm.audit.modes import check_modes
+from mm.audit.modes import check_limits, check_modes
 from mm.audit.orders import OrderOnce
 from mm.audit.outcomes import Executions
 from mm.audit.quotes import QuoteCheck
@@ -134,4 +134,5 @@ def _check_all(reader: StreamReader, raw: Raw, tallies: dict[str, Tally], quiesc
         broken = set(raw.symbols) - set(executed)
         OrderOnce(reader, raw, order_once, executions, broken).judge()
     check_modes(keys, raw, tallies["mode-kept"])
+    check_limits(keys, raw, tallies["position-limited"])
     check_drained(keys, raw, tallies["drained"], quiescent)

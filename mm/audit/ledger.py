@@ -73,6 +73,10 @@ class LedgerCheck:
         for name, stored in raw.symbols.items():
             key = reader.keys.member("symbol:*", name)
             limit = self._limited.integer(key, stored.state, "position_limit_lots")
+            # A limit that was lowered while the system ran bounds later quotes only.
+            self._limited.optional_integers(key, stored.state, "widest_limit_lots")
+            if limit is not None:
+                limit = max(limit, integer_or_none(stored.state, "widest_limit_lots") or 0)
             version = integer_or_none(stored.position, "position_version")
             track = _Track(name, books[name], version, limit)
             if version == 0:

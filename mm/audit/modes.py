@@ -1,4 +1,4 @@
-"""The check of trading modes: what is quoted at the instant is what the modes allow."""
+"""The check of what is quoted at the instant against trading modes and position limits."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ def check_modes(keys: Keys, raw: Raw, tally: Tally) -> None:
         own = _mode(keys.member("symbol:*", name), stored.state, tally)
         mode = strictest(of_all, own)
         tally.count("symbols")
+        key = keys.member("symbol:*", name)
+        tally.optional_integers(key, stored.state, "retired_ms")
+        tally.expect(
+            "retired_ms" not in stored.state or own in ("flattening", "halted"),
+            f"{key} mode {own!r}: a retired symbol is flattened or halted",
+        )
         if mode == "active":
             continue
         tally.count("symbols with a mode")
@@ -30,6 +36,28 @@ def check_modes(keys: Keys, raw: Raw, tally: Tally) -> None:
             tally.expect(
                 lots is not None and lots <= max(0, most),
                 f"{key} {side}_lots {lots}: {name} is {mode} and has net {net}",
+            )
+
+
+def check_limits(keys: Keys, raw: Raw, tally: Tally) -> None:
+    """position-limited: no complete fill of a quote would take the position past its limit.
+
+    A quote is judged as it was placed, as long as no fill of it is committed.
+    """
+    for name, stored in raw.symbols.items():
+        quote, key = stored.quote, keys.member("quote:*", name)
+        limit = integer_or_none(stored.state, "position_limit_lots")
+        net = integer_or_none(stored.position, "net_lots")
+        if limit is None or net is None or not quote:
+            continue
+        if quote.get("position_version") != stored.position.get("position_version"):
+            continue
+        tally.count("quotes")
+        for side, position in (("bid", net), ("ask", -net)):
+            size = integer_or_none(quote, f"{side}_size_lots")
+            tally.expect(
+                size is None or size <= max(0, limit - position),
+                f"{key} {side}_size_lots {size}: {name} has net {net} and the limit {limit}",
             )
 
 

@@ -204,6 +204,7 @@ class QuoteCheck:
         tally, config = self._tally, self._raw.config
         numbers = (name for name in INT_FIELDS if name not in _CHECKED_ELSEWHERE)
         tally.integers(key, config, "created_ms", *numbers)
+        tally.optional_integers(key, config, "config_version")
         system_id = config.get("system_id", "")
         tally.expect(
             _SYSTEM_ID.fullmatch(system_id) is not None,

@@ -27,7 +27,11 @@ _CLAIMS = tuple(f"{side}_{suffix}" for side in SIDES for suffix in ("wanted_lots
 
 
 def check_bounded(keys: Keys, raw: Raw, tally: Tally) -> None:
-    """exposure-bounded: on each side 0 <= reserved total <= limit."""
+    """exposure-bounded: on each side 0 <= reserved total <= limit.
+
+    After the limit was lowered, the total is at most what it was then, until the last quote of that
+    time must have ended. From then on what unexpired quotes reserve is within the limit (R23).
+    """
     key = keys.named("exposure")
     limit = tally.integer(key, raw.exposure, "limit_units")
     configured = tally.integer(keys.named("config"), raw.config, "limit_units")
@@ -35,14 +39,34 @@ def check_bounded(keys: Keys, raw: Raw, tally: Tally) -> None:
         tally.expect(
             limit == configured, f"{key} limit_units {limit}: the configuration says {configured}"
         )
-    tally.optional_integers(key, raw.exposure, "wait_seq")
+    over_fields = [f"over_{side}_units" for side in SIDES]
+    tally.optional_integers(key, raw.exposure, "wait_seq", "over_until_ms", *over_fields)
+    over_until_ms = integer_or_none(raw.exposure, "over_until_ms") or 0
     for side in SIDES:
         total = tally.integer(key, raw.exposure, f"{side}_units")
         tally.count("budgets")
-        if total is not None and limit is not None:
-            tally.expect(
-                0 <= total <= limit, f"{key} {side}_units {total}: it must be from 0 to {limit}"
-            )
+        if total is None or limit is None:
+            continue
+        most, counted = limit, total
+        if raw.now_ms <= over_until_ms:
+            most = max(limit, integer_or_none(raw.exposure, f"over_{side}_units") or 0)
+            if total > limit:
+                tally.count("budgets above a lowered limit")
+        elif over_until_ms:
+            counted -= _expired_units(raw, side)
+        tally.expect(
+            0 <= counted <= most, f"{key} {side}_units {counted}: it must be from 0 to {most}"
+        )
+
+
+def _expired_units(raw: Raw, side: str) -> int:
+    """What is still reserved for quotes whose expiry has passed."""
+    found = 0
+    for stored in raw.symbols.values():
+        expires_ms = integer_or_none(stored.reservation, "expires_ms") or 0
+        if expires_ms <= raw.now_ms:
+            found += integer_or_none(stored.reservation, f"{side}_units") or 0
+    return found
 
 
 def check_exact(

@@ -1,7 +1,8 @@
-"""``mm config``: write or check a configuration file."""
+"""``mm config``: configuration files, and the configuration of a running system (R23)."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -9,10 +10,28 @@ import click
 from mm.errors import UsageError
 from mm.market import TEMPLATE, headroom_text, load_config
 
+#: The commands for a running system. Their module is imported only when one of them runs.
+_LIVE = ("apply", "diff", "show")
 
-@click.group("config")
+
+class ConfigGroup(click.Group):
+    """The commands for files, and those for a running system."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return sorted([*self.commands, *_LIVE])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name not in _LIVE:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(import_module("mm.cli.live_config"), f"{cmd_name}_command")
+        return command
+
+
+@click.group("config", cls=ConfigGroup)
 def config_command() -> None:
-    """Write or check a configuration file."""
+    """Configuration files, and the configuration of a running system."""
 
 
 @config_command.command("init")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,17 +10,21 @@ from typing import Any
 import click
 from rich.text import Text
 
+from mm.cli.operating import (
+    needed_why_option,
+    operator_of,
+    system_id_of,
+    who_option,
+    why_option,
+)
 from mm.cli.options import Command, Decorator, json_option, system_options
 from mm.cli.showing import show
-from mm.errors import UsageError, shown
+from mm.errors import UsageError
 from mm.host import System
-from mm.market import check_id, check_symbol
+from mm.market import check_symbol
 from mm.repair import check_repaired, examine, repair
-from mm.store import Controlled, ModeChange, Operator, Scripts, read_identity, require_config
+from mm.store import Controlled, ModeChange
 
-#: The most characters of a reason.
-MAX_WHY = 200
-NO_REASON = "no reason given"
 #: Mode -> what it means.
 _MEANING = {
     "active": "quoted and traded",
@@ -32,24 +34,6 @@ _MEANING = {
 }
 
 
-def _user() -> str:
-    """The user of this process, as far as an id can have the name."""
-    try:
-        found = getpass.getuser()
-    except (OSError, KeyError):
-        found = ""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", found)[:64] or "unknown"
-
-
-who_option = click.option(
-    "--who", default=_user, help="Who does it.  [default: the user of this process]"
-)
-why_option = click.option(
-    "--why", default=NO_REASON, show_default=True, help="The reason, for those who ask later."
-)
-needed_why_option = click.option(
-    "--why", required=True, help="The reason, for those who ask later."
-)
 all_option = click.option(
     "--all", "of_all", is_flag=True, help="All symbols, in place of named ones."
 )
@@ -135,9 +119,9 @@ def _set_mode(
     if bool(symbols) == of_all:
         raise UsageError("name the symbols, or give --all")
     names = [check_symbol(name) for name in dict.fromkeys(symbols)]
-    by = _operator(who, why)
+    by = operator_of(who, why)
     scripts = system.scripts()
-    system_id = _joined(scripts, names)
+    system_id = system_id_of(scripts, names)
     if after_repair:
         check_repaired(scripts, names)
     done = scripts.control(system_id, mode, by, why, names, after_repair)
@@ -150,22 +134,6 @@ def _set_mode(
         lines.append(f"withdrawn, exposure released: {' '.join(done.quote_ids)}")
     show(as_json, facts, Text("\n".join(lines)), scripts)
     return done
-
-
-def _operator(who: str, why: str) -> Operator:
-    """Who does it; UsageError for a name or a reason that cannot be kept."""
-    if not why.strip() or len(why) > MAX_WHY or not why.isprintable():
-        raise UsageError(f"--why {shown(why)}: it must be 1 to {MAX_WHY} printable characters")
-    return Operator(check_id("--who", who))
-
-
-def _joined(scripts: Scripts, symbols: Sequence[str]) -> str:
-    """The id of the system; SystemRefused when there is none, ValueRefused for other symbols."""
-    config = require_config(scripts)
-    for name in symbols:
-        config.symbol(name)
-    identity = read_identity(scripts)
-    return identity.system_id if identity else ""
 
 
 def change_text(change: ModeChange) -> str:
@@ -203,9 +171,9 @@ def repair_command(
     `mm resume SYMBOL --after-repair` lets the symbol trade.
     """
     check_symbol(symbol)
-    by = _operator(who, why)
+    by = operator_of(who, why)
     scripts = system.scripts()
-    _joined(scripts, [symbol])
+    system_id_of(scripts, [symbol])
     finding = examine(scripts, symbol)
     differing = finding.differing
     done = applies and repair(scripts, finding, by, why)

@@ -22,7 +22,7 @@ COMMANDS = {
     "audit": ("reading", "Check every invariant at one instant; exit status 1 on any violation."),
     "bench": ("bench", "Measure throughput, latency and cost."),
     "chaos": ("chaos", "Crash a throwaway system under load in every way."),
-    "config": ("config", "Write or check a configuration file."),
+    "config": ("config", "Configuration files, and the configuration of a running system."),
     "exchange": ("processes", "Run an exchange: match orders against quotes, end expired quotes."),
     "explain": ("reading", "Show what happened to a symbol, and why."),
     "exposure": (

@@ -22,6 +22,7 @@ _TRIGGERS = {
 _WITHDRAWN = {
     "halted": "the symbol being halted after an integrity error",
     "operator_halt": "as an operator had halted the symbol",
+    "config": "as the symbol's configuration changed",
     "reducing": "as it might have grown the position, which must only shrink",
     "stopped": "as its makers had stopped in order",
     "": "the symbol being halted",
@@ -196,17 +197,27 @@ def _why_withdrawn(end: QuoteEvent) -> str:
     return _WITHDRAWN.get(end.cause, f"for the unknown cause {end.cause!r}")
 
 
+#: What was done, by its word in the operations stream.
+_OPERATIONS = {
+    "mode": "set the mode of {subject} from {change}",
+    "repair": "repaired {subject} from its ledger, {change}",
+    "end_halt": "ended the halt of {subject} after a repair ({before})",
+    "config": "changed the configuration, {change}",
+    "alter": "changed the configuration of {subject}, {change}",
+    "add": "added {subject} ({after})",
+    "retire": "retired {subject}, {change}",
+    "return": "let the retired {subject} trade again, {change}",
+}
+
+
 def operation_step(operation: Operation) -> Step:
     """What an operator has changed."""
     subject = "every symbol" if operation.symbol == "*" else operation.symbol
     who = operation.who if operation.who != "-" else f"the {operation.role} service"
-    change = f"{operation.before} to {operation.after}"
-    text = f"{who} set the mode of {subject} from {change}: {operation.why}"
-    if operation.op == "repair":
-        text = f"{who} repaired {subject} from its ledger, {change}: {operation.why}"
-    elif operation.op == "end_halt":
-        text = f"{who} ended the halt of {subject} after a repair ({operation.before}):"
-        text += f" {operation.why}"
+    done = _OPERATIONS.get(operation.op, f"did {operation.op!r} to {{subject}}, {{change}}")
+    before, after = operation.before, operation.after
+    what = done.format(subject=subject, before=before, after=after, change=f"{before} to {after}")
+    text = f"{who} {what}: {operation.why}"
     facts = {
         "op": operation.op,
         "symbol": operation.symbol,
@@ -233,6 +244,7 @@ def now_step(state: SymbolState, mode: str, now_ms: int, waits_for: list[str]) -
         "uncommitted_fills": uncommitted,
         "mode": mode,
         "halted": state.halted or None,
+        "retired": symbol.retired,
         "waits_for": waits_for,
     }
     text = f"Now: position version {position.position_version}, net "
@@ -254,6 +266,8 @@ def now_step(state: SymbolState, mode: str, now_ms: int, waits_for: list[str]) -
         text += f"; {uncommitted} fill{' is' if uncommitted == 1 else 's are'} not committed yet"
     if mode != "active":
         text += f"; its mode is {mode}"
+    if symbol.retired:
+        text += "; it is retired"
     if state.halted:
         text += f"; the symbol is HALTED: {state.halted}"
     return Step("now", now_ms, text + ".", facts)

@@ -42,6 +42,7 @@ def _quote_facts(snapshot: Snapshot, name: str, state: SymbolState) -> dict[str,
         "outcome": placement_of(state) or None,
         "mode": snapshot.mode_of(name),
         "halted": state.halted or None,
+        "retired": state.symbol.retired,
     }
 
 
@@ -67,10 +68,10 @@ def active_quotes(snapshot: Snapshot) -> int:
 def modes_set(snapshot: Snapshot) -> dict[str, Control]:
     """The trading modes that operators have set and that are not active, by symbol.
 
-    That of all symbols comes first, under ``*``.
+    That of all symbols comes first, under ``*``. A closed symbol is left out: its mode is for good.
     """
     modes = {"*": snapshot.control}
-    modes |= {name: state.control for name, state in snapshot.symbols.items()}
+    modes |= {name: one.control for name, one in snapshot.symbols.items() if not one.closed}
     return {name: control for name, control in modes.items() if control.mode != "active"}
 
 
@@ -92,7 +93,7 @@ def operator_halts(snapshot: Snapshot) -> int:
     """How many symbols an operator has halted, each of them or all at once."""
     if snapshot.control.mode == "halted":
         return symbol_count(snapshot)
-    return sum(one.control.mode == "halted" for one in snapshot.symbols.values())
+    return sum(one.control.mode == "halted" and not one.closed for one in snapshot.symbols.values())
 
 
 def halts(snapshot: Snapshot) -> dict[str, str]:

@@ -101,6 +101,8 @@ def mode_sentences(snapshot: Snapshot) -> dict[str, str]:
     found = {}
     for name, control in modes_set(snapshot).items():
         subject = "every symbol is" if name == "*" else f"{name} is"
+        if name != "*" and snapshot.symbols[name].symbol.retired:
+            subject += " retired,"
         by = f"by {control.who} since {timestamp(control.since_ms)}: {control.why}"
         found[name] = f"{subject} {_MODES[control.mode]}, {by}"
     return found

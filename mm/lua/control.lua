@@ -3,8 +3,9 @@
 --
 -- A symbol that its own mode or that of all symbols halts loses its quote in the same step, and so does
 -- one that may only shrink its position from now on: a maker quotes it anew within the new mode. Setting
--- a mode that is set already changes nothing. A flattening symbol that is flat is halted at once. A halt
--- after an integrity error ends only after a repair, when every fill is committed.
+-- a mode that is set already changes nothing. A flattening symbol that is flat is halted at once. A
+-- retired symbol can only be flattened or halted: the other modes flatten it. A halt after an integrity
+-- error ends only after a repair, when every fill is committed.
 --
 -- KEYS   control operations exposure expiry quotes config waiting:bid waiting:ask symbol:* position:* quote:* reservation:*
 -- ARGV   1 system_id: the system that the caller means  2 mode: active, reducing, flattening or halted
@@ -46,8 +47,8 @@ end
 local found = {}
 for index = 7, #ARGV do
   local symbol = ARGV[index]
-  local fill_seq, halted, before = unpack(redis.call('HMGET', symbol_prefix .. symbol,
-    'fill_seq', 'halted', 'mode'))
+  local fill_seq, halted, before, retired_ms = unpack(redis.call('HMGET', symbol_prefix .. symbol,
+    'fill_seq', 'halted', 'mode', 'retired_ms'))
   local version, net = unpack(redis.call('HMGET', position_prefix .. symbol,
     'position_version', 'net_lots'))
   if not fill_seq then
@@ -55,9 +56,12 @@ for index = 7, #ARGV do
   elseif halted and after_repair and version ~= fill_seq then
     return redis.error_reply('NOT_REPAIRED ' .. symbol)
   end
-  local is_flat = net == '0' and version == fill_seq
+  local is_flat, wanted = net == '0' and version == fill_seq, mode
+  if retired_ms and mode ~= 'halted' then
+    wanted = 'flattening'
+  end
   found[#found + 1] = { symbol = symbol, key = symbol_prefix .. symbol, before = before or 'active',
-    mode = mode == 'flattening' and is_flat and 'halted' or mode,
+    mode = wanted == 'flattening' and is_flat and 'halted' or wanted,
     halted = not after_repair and halted or '', ended = after_repair and halted or '' }
 end
 if #found == 0 then

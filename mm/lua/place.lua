@@ -4,9 +4,9 @@
 -- A proposal is granted in full, reduced to what fits, or omitted, which withdraws the old quote.
 -- KEYS   exposure expiry quotes config waiting:bid waiting:ask symbol:* position:* quote:* reservation:* control
 -- ARGV   1 symbol  2 maker_id  3 trigger  4 position_version  5 quote_version (of the quote to
---        replace)  6 bid_ticks  7 bid_lots  8 ask_ticks  9 ask_lots: integers >= 0
+--        replace)  6 bid_ticks  7 bid_lots  8 ask_ticks  9 ask_lots  10 config_version: integers >= 0
 -- REPLY  {outcome, quote_id, bid_lots, ask_lots, expires_ms}
--- ERRORS UNKNOWN_SYMBOL, BAD_PROPOSAL, HALTED, STALE_POSITION, UNCOMMITTED_FILLS, STALE_QUOTE, DAMAGED
+-- ERRORS UNKNOWN_SYMBOL, BAD_PROPOSAL, HALTED, STALE_CONFIG, STALE_POSITION, UNCOMMITTED_FILLS, STALE_QUOTE, DAMAGED
 -- EMITS  quotes (active or withdrawn; expired for each ended quote)
 
 -- INCLUDE base
@@ -22,7 +22,7 @@ local keys = { exposure = KEYS[1], expiry = KEYS[2], quotes = KEYS[3], quote = K
   reservation = KEYS[10] }
 local config_key, waiting = KEYS[4], { bid = KEYS[5], ask = KEYS[6] }
 local symbol, maker_id, trigger = ARGV[1], ARGV[2], ARGV[3]
-local proposed = { position_version = ARGV[4], quote_version = ARGV[5] }
+local proposed = { position_version = ARGV[4], quote_version = ARGV[5], config_version = ARGV[10] }
 local bid_ticks, bid_lots, ask_ticks, ask_lots = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local symbol_key, position_key = KEYS[7] .. symbol, KEYS[8] .. symbol
 local reservation_key, quote_key = keys.reservation .. symbol, keys.quote .. symbol
@@ -43,15 +43,15 @@ end
 local position_version, net_lots, cash_ticks = unpack(redis.call('HMGET', position_key,
   'position_version', 'net_lots', 'cash_ticks'))
 local mode_of_all = redis.call('HGET', KEYS[11], 'mode')
+local config_version, exposure_mode, quote_ttl_ms, keep_quotes = unpack(redis.call('HMGET', config_key,
+  'config_version', 'exposure_mode', 'quote_ttl_ms', 'keep_quotes'))
 local refusal = gate_refusal(symbol, { halted = halted
   or is_halted(mode_of_all, own_mode) and 'by an operator', fill_seq = fill_seq,
-  position_version = position_version, quote_version = newest_version }, proposed)
+  position_version = position_version, quote_version = newest_version,
+  config_version = config_version or '1' }, proposed)
 if refusal then
   return refusal
 end
-
-local exposure_mode, quote_ttl_ms, keep_quotes = unpack(redis.call('HMGET', config_key,
-  'exposure_mode', 'quote_ttl_ms', 'keep_quotes'))
 local exposure, own = load_exposure(keys.exposure), load_reservation(reservation_key)
 local missing = not exposure_mode and config_key or not exposure and keys.exposure
   or not own.quote_id and reservation_key or not (net_lots and cash_ticks) and position_key
@@ -74,8 +74,8 @@ for _, name in ipairs({ 'bid', 'ask' }) do
   local free = walk_queue(waiting[name], keys.reservation, name,
     free_units(exposure, name, due_total[name] + own[name]), ended, is_own)
   local lots = math.min(wanted_lots, math.floor(free / lot_units))
-  if trigger == 'capacity' then
-    -- A top-up gives nothing back. Else waiting symbols would pass capacity round for ever.
+  if trigger == 'capacity' and free_units(exposure, name, due_total[name]) >= 0 then
+    -- A top-up gives nothing back within the limit. Else symbols would pass capacity round for ever.
     lots = math.max(lots, math.min(wanted_lots, math.floor(own[name] / lot_units)))
   end
   sides[name] = { lots = lots, wanted_lots = wanted_lots, lot_units = lot_units,

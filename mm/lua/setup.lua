@@ -13,17 +13,9 @@
 -- EMITS  nothing
 
 -- INCLUDE base
+-- INCLUDE symbol
 local config_key, exposure_key, cursors_key = KEYS[1], KEYS[2], KEYS[3]
 local symbol_prefix, position_prefix, reservation_prefix = KEYS[8], KEYS[9], KEYS[10]
-
--- pairs_at(first) -> {name, value, ...} from their count at ARGV[first], and the index after them
-local function pairs_at(first)
-  local list, last = {}, first + 2 * tonumber(ARGV[first])
-  for index = first + 1, last do
-    list[#list + 1] = ARGV[index]
-  end
-  return list, last + 1
-end
 
 local now = now_ms()
 local system_id = ARGV[1]
@@ -87,22 +79,18 @@ for index = 1, #config, 2 do
     limit = value
   end
 end
-redis.call('HSET', config_key, 'system_id', system_id, 'created_ms', text(now))
+redis.call('HSET', config_key, 'system_id', system_id, 'created_ms', text(now), 'config_version', '1')
 if old then
   for _, symbol in ipairs(symbols) do
-    redis.call('HSET', symbol_prefix .. symbol.name, unpack(symbol.parameters))
+    store_pairs(symbol_prefix .. symbol.name, symbol.parameters)
   end
   return 'upgraded'
 end
 redis.call('HSET', exposure_key, 'limit_units', limit, 'bid_units', '0', 'ask_units', '0')
 redis.call('HSET', cursors_key, 'exchange', '0-0', 'state', '0-0')
 for _, symbol in ipairs(symbols) do
-  redis.call('HSET', symbol_prefix .. symbol.name,
-    'fill_seq', '0', 'quote_version', '0', unpack(symbol.parameters))
-  redis.call('HSET', position_prefix .. symbol.name, 'net_lots', '0', 'cash_ticks', '0',
-    'cost_ticks', '0', 'position_version', '0', 'last_fill_id', '-', 'last_price_ticks', '0',
-    'updated_ms', '0')
-  redis.call('HSET', reservation_prefix .. symbol.name, 'quote_id', '-', 'bid_units', '0',
-    'ask_units', '0', 'expires_ms', '0', 'state', 'released')
+  local symbol_key = symbol_prefix .. symbol.name
+  new_symbol(symbol_key, position_prefix .. symbol.name, reservation_prefix .. symbol.name)
+  store_pairs(symbol_key, symbol.parameters)
 end
 return 'created'

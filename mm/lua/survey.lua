@@ -1,11 +1,11 @@
 #!lua flags=no-writes
 -- Read what a maker needs to decide whether to quote: its symbols, and whom exposure can serve.
 --
--- KEYS   exposure expiry waiting:bid waiting:ask positions symbol:* position:* quote:* reservation:* control
+-- KEYS   exposure expiry waiting:bid waiting:ask positions symbol:* position:* quote:* reservation:* control config
 -- ARGV   1 cursor: the id of a position update, or - for all symbols  2 max_updates: integer > 0
 --        3 ... symbols, at most 1,000. With a cursor only those are surveyed that updates after it
 --        name, up to max_updates (an entry is never split); if no symbol is given, all that they name
--- REPLY  {now_ms, {row, ...}, {symbol, ...}, cursor, more(0/1)}: a row is {symbol, fill_seq,
+-- REPLY  {now_ms, {row, ...}, {symbol, ...}, cursor, more(0/1), config_version}: a row is {symbol, fill_seq,
 --        quote_version, halted(0/1), position_version, net_lots, last_price_ticks, waiting(0/1),
 --        quote's position_version or -1, quote's expires_ms or 0}; the symbols are the waiting ones,
 --        asked for or not, for which at least one more lot is free now, in the order of the queues;
@@ -96,4 +96,5 @@ end
 for _, symbol in ipairs(servable) do
   add_row(symbol)
 end
-return { now, rows, servable, cursor, more and 1 or 0 }
+return { now, rows, servable, cursor, more and 1 or 0,
+  redis.call('HGET', KEYS[11], 'config_version') or '1' }

@@ -1,15 +1,7 @@
 """Pure rules: numbers, records, configuration, the quote rule. No Redis and no clock."""
 
-from mm.market.config import (
-    INT_FIELDS,
-    LIVE_MS,
-    OLD_SCHEMA,
-    SCHEMA,
-    Config,
-    Durability,
-    symbol_fields,
-    symbol_from_store,
-)
+from mm.market.changes import SymbolChange, check_changeable, config_changes
+from mm.market.config import INT_FIELDS, LIVE_MS, OLD_SCHEMA, SCHEMA, Config, Durability
 from mm.market.config_file import MARKET_FIELDS, TEMPLATE, default_config, load_config
 from mm.market.headroom import Headroom, headroom_of, headroom_text
 from mm.market.model import (
@@ -34,6 +26,7 @@ from mm.market.numbers import (
     parse_decimal,
     to_steps,
 )
+from mm.market.parameters import symbol_fields, symbol_from_store
 from mm.market.reasons import CONFLICT, MODES, REASONS, REFUSALS, strictest
 from mm.market.strategy import quote_prices
 from mm.market.units import Mode, money_text
@@ -63,11 +56,14 @@ __all__ = [
     "Report",
     "Side",
     "Symbol",
+    "SymbolChange",
     "Trigger",
+    "check_changeable",
     "check_id",
     "check_int",
     "check_side",
     "check_symbol",
+    "config_changes",
     "default_config",
     "from_steps",
     "headroom_of",

@@ -8,20 +8,28 @@ configuration refuses to start.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal
 
 from mm.errors import ConfigError, ValueRefused, shown
-from mm.market.model import Symbol
-from mm.market.numbers import MAX_INT, check_int, check_symbol, exact_product, exact_quotient
+from mm.market.model import SYMBOL_INTS, Symbol
+from mm.market.numbers import (
+    MAX_INT,
+    check_int,
+    check_symbol,
+    exact_product,
+    exact_quotient,
+    is_multiple,
+)
 from mm.market.units import (
     Mode,
     check_currency,
     money_text,
     notional_limit,
     tick_lot_value,
+    unit_of,
 )
 
 #: Version of the key layout. A program refuses keys of another version. `mm up` carries a system of
@@ -39,9 +47,6 @@ MAX_SYMBOLS = 20_000
 #: Whether the server must have every write on disk before it answers (R18).
 Durability = Literal["always", "relaxed"]
 
-#: The integer parameters of a symbol, under these names in files, in keys and in :class:`Symbol`.
-SYMBOL_INTS = ("spread_ticks", "size_lots", "skew_ticks", "position_limit_lots", "multiplier")
-
 
 @dataclass(frozen=True)
 class Config:
@@ -50,8 +55,9 @@ class Config:
     A unit of exposure is a lot, or in notional mode ``notional_unit`` money of ``currency``: the
     largest power of ten in which the limit and a tick x lot x multiplier of each symbol are whole.
     In lots mode ``notional_unit`` is 1 and ``currency`` empty. ``keep_orders`` counts records; the
-    other ``keep_`` fields count entries, which hold one record or more. ConfigError names the value
-    and the rule that it breaks.
+    other ``keep_`` fields count entries, which hold one record or more. ``version`` counts the
+    changes made while the system ran, from 1. Two configurations that differ in it alone are equal.
+    ConfigError names the value and the rule that it breaks.
     """
 
     symbols: tuple[Symbol, ...]
@@ -69,6 +75,7 @@ class Config:
     keep_quotes: int = 1_000_000
     keep_deadletters: int = 100_000
     durability: Durability = "always"
+    version: int = field(default=1, compare=False)
 
     def __post_init__(self) -> None:
         try:
@@ -91,6 +98,7 @@ class Config:
             raise ConfigError(
                 f"refresh_ms {self.refresh_ms}: it must be below quote_ttl_ms {self.quote_ttl_ms}"
             )
+        check_int("version", self.version)
         if not 1 <= len(self.symbols) <= MAX_SYMBOLS:
             raise ConfigError(f"{len(self.symbols)} symbols: there must be 1 to {MAX_SYMBOLS}")
         names = [symbol.name for symbol in self.symbols]
@@ -112,12 +120,18 @@ class Config:
             raise ConfigError(
                 f"notional_unit {self.notional_unit}: it must be above 0 and at most 1"
             )
-        limit = exact_product(Decimal(self.limit_units), self.notional_unit)
-        if (self.limit_units, self.notional_unit) != notional_limit(self.symbols, limit):
+        if unit_of([self.notional_unit]) != self.notional_unit:
             raise ConfigError(
-                f"notional_unit {self.notional_unit:f}: it must be the largest power of ten in"
-                " which the limit and a tick x lot x multiplier of each symbol are whole"
+                f"notional_unit {self.notional_unit:f}: it must be a power of ten, 1 at most"
             )
+        for symbol in self.symbols:
+            value = tick_lot_value(symbol)
+            if not is_multiple(value, self.notional_unit):
+                raise ConfigError(
+                    f"symbol {symbol.name}: a tick x lot x multiplier is {value:f}"
+                    f" {self.currency}: it must be whole units of {self.notional_unit:f}, in which"
+                    " this system counts exposure"
+                )
 
     def _check_symbol(self, symbol: Symbol) -> None:
         check_symbol(symbol.name)
@@ -162,6 +176,24 @@ class Config:
         units, unit = notional_limit(every, limit)
         return cls(every, units, "notional", currency, unit, **values)
 
+    def counted_as(self, other: Config) -> Config:
+        """The same configuration in the unit of exposure in which ``other`` counts.
+
+        ConfigError when the limit or a tick x lot x multiplier is not whole in it. One of another
+        mode or currency is returned as it is.
+        """
+        same = (self.exposure_mode, self.currency) == (other.exposure_mode, other.currency)
+        if not same or self.notional_unit == other.notional_unit:
+            return self
+        limit = exact_product(Decimal(self.limit_units), self.notional_unit)
+        if not is_multiple(limit, other.notional_unit):
+            raise ConfigError(
+                f"limit {limit:f}: it must be whole units of {other.notional_unit:f}"
+                f" {other.currency}, in which this system counts exposure"
+            )
+        units = exact_quotient(limit, other.notional_unit)
+        return replace(self, limit_units=units, notional_unit=other.notional_unit)
+
     def notional_units(self, symbol: Symbol) -> int:
         """The units of a tick x lot of the symbol; 1 in lots mode, where it is not used."""
         if self.exposure_mode == "lots":
@@ -175,6 +207,11 @@ class Config:
     def exposure_amount(self, units: int) -> str:
         """Exposure as exact text: a number of lots, or money without its currency."""
         return money_text(exact_product(Decimal(units), self.notional_unit))
+
+    @property
+    def traded(self) -> tuple[Symbol, ...]:
+        """The symbols that are not retired."""
+        return tuple(symbol for symbol in self.symbols if not symbol.retired)
 
     @property
     def exposure_name(self) -> str:
@@ -216,6 +253,7 @@ class Config:
             currency="" if currency == "-" else currency,
             notional_unit=Decimal(stored.get("notional_unit", "1")),
             durability=stored["durability"],  # type: ignore[arg-type]  # checked on creation
+            version=int(stored.get("config_version", "1")),
             **values,
         )
 
@@ -231,7 +269,7 @@ class Config:
                 value = getattr(self, name)
                 quoted = f'"{value}"' if isinstance(value, str) else value
                 lines.append(f"{name} = {quoted}")
-        for symbol in self.symbols:
+        for symbol in self.traded:
             lines += ["", "[[symbol]]", f'name = "{symbol.name}"']
             lines += [f'tick = "{symbol.tick:f}"', f'lot = "{symbol.lot:f}"']
             lines.append(f'reference = "{symbol.price(symbol.reference_ticks)}"')
@@ -240,31 +278,6 @@ class Config:
 
 
 #: The fields of the configuration other than its symbols, and those of them that are integers.
-_PLAIN_FIELDS = tuple(field.name for field in fields(Config) if field.name != "symbols")
+_PLAIN_FIELDS = tuple(one.name for one in fields(Config) if one.name not in ("symbols", "version"))
 _TEXT_FIELDS = ("exposure_mode", "currency", "notional_unit", "durability")
 INT_FIELDS = tuple(name for name in _PLAIN_FIELDS if name not in _TEXT_FIELDS)
-
-
-def symbol_fields(config: Config, symbol: Symbol) -> dict[str, str]:
-    """The parameter fields of the symbol's hash."""
-    return {
-        "tick": f"{symbol.tick:f}",
-        "lot": f"{symbol.lot:f}",
-        "reference_ticks": str(symbol.reference_ticks),
-        **{name: str(getattr(symbol, name)) for name in SYMBOL_INTS},
-        "notional_units": str(config.notional_units(symbol)),
-    }
-
-
-def symbol_from_store(name: str, stored: Mapping[str, str]) -> Symbol:
-    """The symbol whose parameters its hash holds.
-
-    KeyError, ValueError or ArithmeticError when a field is missing or not a number.
-    """
-    return Symbol(
-        name,
-        Decimal(stored["tick"]),
-        Decimal(stored["lot"]),
-        int(stored["reference_ticks"]),
-        **{field: int(stored[field]) for field in SYMBOL_INTS},
-    )

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mm.errors import ConfigError, ValueRefused, shown
-from mm.market.config import SYMBOL_INTS, Config
-from mm.market.model import Symbol
+from mm.market.config import Config
+from mm.market.model import SYMBOL_INTS, Symbol
 from mm.market.numbers import check_int, check_symbol, parse_decimal, to_steps
 from mm.market.units import check_currency
 
@@ -24,7 +24,7 @@ MARKET_FIELDS = (
     *(
         field.name
         for field in fields(Config)
-        if field.name not in (*_LIMIT, "symbols", "notional_unit")
+        if field.name not in (*_LIMIT, "symbols", "notional_unit", "version")
     ),
 )
 

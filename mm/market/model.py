@@ -19,12 +19,18 @@ Status = Literal["filled", "partially_filled", "canceled", "rejected"]
 Trigger = Literal["position", "refresh", "expired", "bootstrap", "capacity"]
 Outcome = Literal["granted", "reduced", "omitted"]
 
+#: The integer parameters of a symbol, under these names in files, in keys and in :class:`Symbol`.
+SYMBOL_INTS = ("spread_ticks", "size_lots", "skew_ticks", "position_limit_lots", "multiplier")
+
 _SIDES: Mapping[str, Side] = {"buy": "buy", "sell": "sell"}
 
 
 @dataclass(frozen=True)
 class Symbol:
-    """A symbol's fixed parameters. Prices in ticks, quantities in lots."""
+    """A symbol's parameters. Prices in ticks, quantities in lots.
+
+    A ``retired`` symbol is reduced until it is flat, and then closed. Files name none.
+    """
 
     name: str
     tick: Decimal
@@ -35,6 +41,7 @@ class Symbol:
     skew_ticks: int
     position_limit_lots: int
     multiplier: int = 1
+    retired: bool = False
 
     def price(self, ticks: int) -> str:
         """The price of ``ticks`` as exact decimal text."""
@@ -243,6 +250,7 @@ class Proposal:
     position_version: int
     quote_version: int
     prices: Prices
+    config_version: int
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,11 @@ def exact_quotient(value: Decimal, step: Decimal) -> int:
     return int(count)
 
 
+def is_multiple(value: Decimal, step: Decimal) -> bool:
+    """Whether ``value`` is a whole number of steps."""
+    return _EXACT.remainder(value, step) == 0
+
+
 def exact_product(first: Decimal, *others: Decimal) -> Decimal:
     """The product of decimals, without rounding."""
     return reduce(_EXACT.multiply, others, first)

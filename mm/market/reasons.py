@@ -42,6 +42,7 @@ REFUSALS = {
     "UNKNOWN_SYMBOL": "the symbol must be a configured one",
     "BAD_PROPOSAL": "exact integers, 0 < bid < ask, and a trigger of rule R4 (R1, R2, R4)",
     "HALTED": "no quote while the symbol is halted (R15, R22)",
+    "STALE_CONFIG": "the proposal names the current version of the configuration (R5, R23)",
     "STALE_POSITION": "the proposal names the current committed position version (R5)",
     "UNCOMMITTED_FILLS": "no emitted fill may be uncommitted (R5)",
     "STALE_QUOTE": "the proposal names the symbol's newest quote version (R5)",

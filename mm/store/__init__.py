@@ -33,6 +33,7 @@ from mm.store.records import (
 from mm.store.refusals import foreign_system
 from mm.store.replies import (
     Committed,
+    Configured,
     Expired,
     Matched,
     Survey,
@@ -52,6 +53,7 @@ __all__ = [
     "SOCKET_NAME",
     "Beat",
     "Committed",
+    "Configured",
     "Control",
     "Controlled",
     "Cursors",

@@ -1,8 +1,11 @@
-"""Who sets a trading mode, and what that changes."""
+"""Who changes something while the system runs, and what that changes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from mm.market import SymbolChange
 
 #: What a repair may put in place, in this order: the symbol's number of fills, then its position.
 REPAIRED_FIELDS = (
@@ -47,3 +50,18 @@ class Controlled:
 
     changes: list[ModeChange]
     quote_ids: list[str]
+
+
+def config_words(changes: Sequence[SymbolChange]) -> list[str]:
+    """Changes of the configuration as the arguments of ``configure.lua``."""
+    market = [change for change in changes if change.kind == "market"]
+    words = _field_words(market[0] if market else None)
+    for change in changes:
+        if change.kind != "market":
+            words += [change.symbol, change.kind, *_field_words(change)]
+    return words
+
+
+def _field_words(change: SymbolChange | None) -> list[str]:
+    fields = {} if change is None else {name: new for name, (_, new) in change.fields.items()}
+    return [str(len(fields)), *(word for field in fields.items() for word in field)]

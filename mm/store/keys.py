@@ -75,12 +75,13 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         " ask_size_lots position_version expires_ms maker_id",
         "reservation:*": "quote_id bid_units ask_units expires_ms state bid_wanted_lots"
         " ask_wanted_lots bid_lot_units ask_lot_units event_id",
-        "exposure": "limit_units bid_units ask_units wait_seq",
+        "exposure": "limit_units bid_units ask_units wait_seq over_bid_units over_ask_units"
+        " over_until_ms",
         "position:*": "net_lots cash_ticks cost_ticks position_version last_fill_id"
         " last_price_ticks updated_ms",
-        "symbol:*": "fill_seq quote_version outcome halted mode mode_why mode_who mode_ms tick lot"
-        " reference_ticks spread_ticks"
-        " size_lots skew_ticks position_limit_lots multiplier notional_units",
+        "symbol:*": "fill_seq quote_version outcome halted mode mode_why mode_who mode_ms"
+        " retired_ms tick lot reference_ticks spread_ticks size_lots skew_ticks position_limit_lots"
+        " widest_limit_lots multiplier notional_units",
         "cursors": "exchange exchange_records state state_records seen_bucket trim_to trim_next"
         " trim_records",
         "process:*": "kind heartbeat_ms count rate_per_s pid run steady_ms lost restarts"

@@ -12,8 +12,9 @@ from mm.store.keys import Keys
 def config_differs(keys: Keys, difference: str) -> ConfigDiffers:
     """The error for a configuration that is not the stored one; ``difference`` names the field."""
     return ConfigDiffers(
-        f"the keys under {keys.prefix} hold a system with another configuration: {difference}. Use"
-        " the configuration it was made with, another data directory, or another key prefix."
+        f"the keys under {keys.prefix} hold a system with another configuration: {difference}."
+        " `mm config diff FILE` shows all that differs, and `mm config apply FILE` changes it while"
+        " the system runs. Or leave --config out."
     )
 
 
@@ -68,7 +69,7 @@ def setup_refusal(keys: Keys, error: ResponseError) -> Exception:
 
 
 def control_refusal(keys: Keys, system_id: str, error: ResponseError) -> Exception:
-    """The error that a reply of ``control.lua`` or ``repair.lua`` means; else the reply itself."""
+    """The error that a reply to an operator's script means; the reply itself when it is none."""
     code, _, detail = str(error).partition(" ")
     if code == "UNKNOWN_SYMBOL":
         return ValueRefused(f"symbol {detail!r}: it must be a configured one")
@@ -80,6 +81,17 @@ def control_refusal(keys: Keys, system_id: str, error: ResponseError) -> Excepti
         )
     if code == "NOT_HALTED":
         return SystemRefused(f"{detail} trades, so it is not repaired: halt it with `mm halt`")
+    if code == "STALE_CONFIG":
+        return SystemRefused(
+            f"the configuration was changed meanwhile, to version {detail}; nothing was written."
+            " Look at the differences again"
+        )
+    if code == "FIXED":
+        return ValueRefused(f"{detail}: it never changes while a system exists")
+    if code == "NOT_INTEGER":
+        return ValueRefused(f"{detail}: it must be an integer from 0 to 2^53 - 1")
+    if code == "EXISTS":
+        return SystemRefused(f"symbol {detail} exists already, though no configuration names it")
     if code == "CHANGED":
         return SystemRefused(f"the symbol changed meanwhile, nothing was written: {detail}")
     return membership_refusal(keys, system_id, error)

@@ -54,6 +54,14 @@ class Withdrawn:
 
 
 @dataclass(frozen=True)
+class Configured:
+    """What a change of the configuration did: the new version, and the quotes that it ended."""
+
+    version: int
+    quote_ids: list[str]
+
+
+@dataclass(frozen=True)
 class SurveyRow:
     """One symbol as a maker sees it; ``quote_position_version`` is -1 without a live quote."""
 
@@ -74,7 +82,7 @@ class Survey:
     """The surveyed rows by symbol, and the waiting symbols that can be served, in order.
 
     ``cursor`` is the id of the newest position update that the rows take into account; ``more``
-    says that there are newer ones.
+    says that there are newer ones. ``config_version`` is that of the stored configuration.
     """
 
     now_ms: int
@@ -82,11 +90,12 @@ class Survey:
     servable: list[str]
     cursor: str
     more: bool
+    config_version: int
 
 
 def surveyed(reply: Any) -> Survey:
     """The reply of ``survey.lua``."""
-    now, rows, servable, cursor, more = reply
+    now, rows, servable, cursor, more, config_version = reply
     found: dict[str, SurveyRow] = {}
     for row in rows:
         symbol, seq, version, halted, committed, net, price, waits, based, expires = row
@@ -102,4 +111,5 @@ def surveyed(reply: Any) -> Survey:
             int(based),
             int(expires),
         )
-    return Survey(now, found, [text(one) for one in servable], text(cursor), more == 1)
+    names = [text(one) for one in servable]
+    return Survey(now, found, names, text(cursor), more == 1, int(config_version))

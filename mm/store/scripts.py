@@ -1,92 +1,46 @@
-"""Loads the Lua scripts and calls them, with one thin typed method for each script.
+"""One thin typed method for each Lua script.
 
-A script gets exactly the keys that its ``-- KEYS`` header line names. Nothing is decided here: the
-rules of a transition are in ``mm/lua/<method>.lua`` alone.
+Nothing is decided here: the rules of a transition are in ``mm/lua/<method>.lua`` alone.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import redis
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import ResponseError
 
 from mm.errors import ProposalRefused
-from mm.market import LIVE_MS, REFUSALS, Config, Placement, Proposal, symbol_fields
+from mm.market import (
+    LIVE_MS,
+    REFUSALS,
+    Config,
+    Placement,
+    Proposal,
+    SymbolChange,
+    symbol_fields,
+)
 from mm.store.beat import Beat
-from mm.store.calls import WaitingCalls, execute, pairs, send_pipeline, text
-from mm.store.control import Controlled, ModeChange, Operator
-from mm.store.keys import Keys
-from mm.store.lua import assembled, key_names
+from mm.store.calls import pairs, send_pipeline, text
+from mm.store.control import Controlled, ModeChange, Operator, config_words
 from mm.store.refusals import control_refusal, membership_refusal, setup_refusal
 from mm.store.replies import (
     Committed,
+    Configured,
     Expired,
     Matched,
     Survey,
     Withdrawn,
     surveyed,
 )
+from mm.store.script_calls import ScriptCalls
 
 #: The most position updates that one survey reads, apart from an entry that has more.
 SURVEY_UPDATES = 500
 
 
-class Scripts:
-    """The scripts, bound to one client and one set of keys.
-
-    ``client`` must not decode replies and must not retry by itself. A script whose reply is lost
-    may have run, and only the caller can tell whether it may run again. ``shebang=False`` sends the
-    scripts without their ``#!lua`` line, for servers that do not know it.
-    """
-
-    def __init__(self, client: redis.Redis, keys: Keys, shebang: bool = True) -> None:
-        self.client = client
-        self.keys = keys
-        self._shebang = shebang
-        self._sha: dict[str, str] = {}
-
-    def source(self, name: str) -> str:
-        """The text sent to the server for this script."""
-        source = assembled(name)
-        return source if self._shebang else source.partition("\n")[2]
-
-    def _words(self, name: str, args: Iterable[str | int]) -> list[str | int]:
-        if name not in self._sha:
-            digest = hashlib.sha1(self.source(name).encode(), usedforsecurity=False)
-            self._sha[name] = digest.hexdigest()
-        names = [self.keys.named(key) for key in key_names(name)]
-        return [self._sha[name], len(names), *names, *args]
-
-    def call(self, name: str, *args: str | int) -> Any:
-        """Run a script once; when the server does not know the script, load it first.
-
-        Raises the errors of redis-py. After a ConnectionError the script may have run.
-        """
-        words = self._words(name, args)
-        try:
-            return execute(self.client, "EVALSHA", *words)
-        except NoScriptError:
-            self.client.script_load(self.source(name))
-            return execute(self.client, "EVALSHA", *words)
-
-    def call_many(self, name: str, calls: Sequence[Sequence[str | int]]) -> list[Any]:
-        """Run a script once for each argument list, in one round trip.
-
-        An error is an exception object among the results. Raises ConnectionError and TimeoutError.
-        """
-        if not calls:
-            return []
-        commands = [("EVALSHA", *self._words(name, args)) for args in calls]
-        results = send_pipeline(self.client, commands)
-        if any(isinstance(result, NoScriptError) for result in results):
-            self.client.script_load(self.source(name))
-            redo = [i for i, result in enumerate(results) if isinstance(result, NoScriptError)]
-            for i, result in zip(redo, self.call_many(name, [calls[i] for i in redo]), strict=True):
-                results[i] = result
-        return results
+class Scripts(ScriptCalls):
+    """One method for each script. ``client`` and ``keys`` are as for :class:`ScriptCalls`."""
 
     def setup(self, config: Config, system_id: str) -> str:
         """Create the system's keys, or check that they hold this configuration.
@@ -106,19 +60,6 @@ class Scripts:
             return text(self.call("setup", *args))
         except ResponseError as error:
             raise setup_refusal(self.keys, error) from error
-
-    def waiting_calls(self, name: str, stream: str, wait_ms: int, max_records: int) -> WaitingCalls:
-        """Calls of a script that the server itself runs when ``stream`` gets entries."""
-        script = ("EVALSHA", *self._words(name, [max_records]))
-        return WaitingCalls(self.client, self.keys.named(stream), wait_ms, script)
-
-    def _done(self, name: str, reply: Any, *args: str | int) -> Any:
-        # This call was sent without loading the script first: the server may not know it.
-        if isinstance(reply, NoScriptError):
-            return self.call(name, *args)
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
 
     def match(self, max_orders: int, reply: Any = None) -> Matched:
         """Match up to ``max_orders`` orders, or read the ``reply`` of a waiting call that did."""
@@ -212,6 +153,27 @@ class Scripts:
             [ModeChange(*map(text, one)) for one in changes], [text(one) for one in quote_ids]
         )
 
+    def configure(
+        self,
+        system_id: str,
+        version: int,
+        by: Operator,
+        why: str,
+        changes: Sequence[SymbolChange],
+    ) -> Configured:
+        """Change the configuration; ``version`` is the one that the changes start from.
+
+        ForeignSystem as for :meth:`control`; SystemRefused, and nothing is written, when the
+        configuration has another version by now or a change is of a field that never changes.
+        """
+        words = [by.who, by.role, why, *config_words(changes)]
+        try:
+            reply = self.call("configure", system_id, version, *words)
+        except ResponseError as error:
+            raise control_refusal(self.keys, system_id, error) from error
+        now_version, quote_ids = reply
+        return Configured(int(now_version), [text(one) for one in quote_ids])
+
     def repair(
         self,
         system_id: str,
@@ -289,4 +251,5 @@ def _place_args(proposal: Proposal) -> list[str | int]:
         prices.bid_lots,
         prices.ask_ticks,
         prices.ask_lots,
+        proposal.config_version,
     ]

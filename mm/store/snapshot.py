@@ -49,6 +49,12 @@ class SymbolState:
     quote: LiveQuote | None
     reservation: Reservation | None
 
+    @property
+    def closed(self) -> bool:
+        """Whether the symbol is retired, and flat and halted for good."""
+        done = self.position.position_version == self.fill_seq and not self.position.net_lots
+        return self.symbol.retired and self.control.mode == "halted" and done
+
 
 @dataclass(frozen=True)
 class Snapshot:

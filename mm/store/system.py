@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from redis.exceptions import RedisError
 
 from mm.errors import MMError
-from mm.market import Config, Durability, default_config, symbol_fields
+from mm.market import Config, Durability, config_changes, default_config
 from mm.store.config import parse_config_hash
 from mm.store.connection import ServerInfo, check_durability, server_info
 from mm.store.identity import (
@@ -100,13 +100,9 @@ def durability_settings(scripts: Scripts) -> tuple[Durability, tuple[str, ...] |
 
 def _difference(stored: Config, given: Config) -> str:
     """The first field that differs and both values, in the words of ``setup.lua``; or ``""``."""
-    found = stored.store_fields()
-    for name, value in given.store_fields().items():
-        if found[name] != value:
-            return f"{name} stored {found[name]} given {value}"
-    for symbol, wanted in zip(stored.symbols, given.symbols, strict=True):
-        found = symbol_fields(stored, symbol)
-        for name, value in symbol_fields(given, wanted).items():
-            if found[name] != value:
-                return f"symbol {symbol.name} {name} stored {found[name]} given {value}"
+    for change in config_changes(stored, given):
+        for name, (before, after) in change.fields.items():
+            where = f"symbol {change.symbol} " if change.symbol else ""
+            return f"{where}{name} stored {before or 'nothing'} given {after}"
+        return f"symbol {change.symbol} stored {'yes' if change.kind == 'retire' else 'retired'}"
     return ""

@@ -38,4 +38,5 @@ class Rows:
 def _is_urgent(snapshot: Snapshot, name: str) -> bool:
     """Whether it is quoted, or somebody or something has changed whether it is."""
     state = snapshot.symbols[name]
-    return bool(state.halted) or state.control.mode != "active" or state.quote is not None
+    has_mode = state.control.mode != "active" and not state.closed
+    return bool(state.halted) or has_mode or state.quote is not None

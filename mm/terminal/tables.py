@@ -69,9 +69,11 @@ def signed_lots(lots: int) -> Text:
 
 
 def outcome_text(snapshot: Snapshot, state: SymbolState) -> Text:
-    """HALTED, a mode that an operator has set, or the outcome of the placement of the quote."""
+    """HALTED, what an operator has made of it, or the outcome of the placement of the quote."""
     if state.halted:
         return Text("HALTED", f"bold reverse {BAD}")
+    if state.symbol.retired:
+        return Text("closed" if state.closed else "retired")
     mode = snapshot.mode_of(state.symbol.name)
     if mode != "active":
         return Text(mode)

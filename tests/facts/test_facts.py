@@ -161,6 +161,7 @@ class TestQuotes:
             "outcome": "granted",
             "mode": "active",
             "halted": None,
+            "retired": False,
         }
         assert {name for name, fact in empty.items() if fact is None} == {
             *("quote_id", "position_version", "bid", "bid_ticks", "ask", "ask_ticks"),

@@ -19,7 +19,7 @@ from mm.store.keys import CATALOGUE, FIELDS, RECORDS
 from mm.store.lua import key_names
 from tests.house.imports import tree
 from tests.house.plan import HOUSE, ROOT
-from tests.kit import Fake, World, small_config
+from tests.kit import Fake, World, make_symbol, small_config
 
 MODULES = list(HOUSE.paths.values())
 SCRIPTS = script_names()
@@ -116,6 +116,9 @@ def sample_story(world: World) -> None:
     for mode in ("reducing", "active"):
         world.control(mode, "AAA")
         world.control(mode)
+    kept = [make_symbol("AAA", position_limit_lots=90), make_symbol("BBB")]
+    world.configure(symbols=(*kept, make_symbol("CCC")))
+    world.configure(symbols=tuple(kept), limit_units=18)
     world.propose("AAA", ask_lots=1)
     world.propose("BBB", bid_lots=0, ask_lots=20)
     world.trade(world.order(), world.order(symbol="NONE"))
@@ -147,8 +150,9 @@ def test_documented_fields_are_those_stored(fake: Fake) -> None:
                     else:
                         stored.setdefault(name, set()).add(field.decode())
     assert set(stored) - set(FIELDS) == {"config", "seen:*"}
-    market = {field.name for field in fields(Config)} - {"symbols"}
-    assert stored["config"] == {"schema", "system_id", "created_ms", "symbols"} | market
+    market = {field.name for field in fields(Config)} - {"symbols", "version"}
+    others = {"schema", "system_id", "created_ms", "config_version", "symbols"}
+    assert stored["config"] == others | market
     for name, line in FIELDS.items():
         assert stored[name] == set(line.split()), name
 

@@ -106,6 +106,18 @@ BREAKS = {
         *("place", "position.reducing and 0 or position.limit", "position.limit"),
         *("modes", "mode-kept"),
     ),
+    "a proposal of a past configuration": (
+        *("place", "current.config_version ~= proposed.config_version", "false"),
+        *("config", "at configuration version"),
+    ),
+    "a lower limit without an end": (
+        *("configure", "'over_until_ms', over and newest[2]", "'over_until_ms', nil"),
+        *("config", "exposure-bounded"),
+    ),
+    "a changed symbol that keeps its quote": (
+        *("configure", "if expires_ms then", "if false then"),
+        *("config", "position-limited"),
+    ),
     "flat and not halted": (
         *("commit", "position.net == 0 and", "position.net == 1 and"),
         *("flatten", "was to be flattened"),
@@ -119,6 +131,7 @@ BREAKS = {
 SEEN_ON_THE_WAY = {"gate-kept", "exposure-bounded", "exposure-exact", "order-once"} | {
     *("fills-within-quote", "out of turn"),
     *("withdrawn without a reason", "left after a withdrawal", "mode-kept"),
+    *("at configuration version", "position-limited"),
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -246,7 +247,9 @@ class Market(RuleBasedStateMachine):
         """Any proposal that names the present versions."""
         book = self.oracle.books[symbol]
         prices = Prices(bid, sizes[0], max(0, bid + spread), sizes[1])
-        self._place(Proposal(symbol, "maker-1", trigger, book.committed, book.version, prices))
+        version = self.oracle.config.version
+        versions = (book.committed, book.version)
+        self._place(Proposal(symbol, "maker-1", trigger, *versions, prices, version))
 
     @rule()
     def expire(self) -> None:
@@ -269,6 +272,30 @@ class Market(RuleBasedStateMachine):
         if symbols or mode != "flattening":
             ended = self.world.control(mode, *symbols).quote_ids
             assert sorted(ended) == self.oracle.control(mode, symbols)
+
+    @rule(
+        tenths=st.sampled_from([4, 10, 10, 15]),
+        symbol=names,
+        size=st.integers(1, 20),
+        position_limit=st.integers(5, 40),
+        gone=st.lists(names, max_size=2, unique=True),
+    )
+    def configure(
+        self, tenths: int, symbol: str, size: int, position_limit: int, gone: list[str]
+    ) -> None:
+        """An operator changes the limit, a symbol, and which symbols are traded."""
+        base = large_config(self.mode, not self.backend.is_fake)
+        changed = {"size_lots": size, "position_limit_lots": position_limit}
+        symbols = tuple(
+            replace(one, **changed) if one.name == symbol else one  # type: ignore[arg-type]  # both are integers
+            for one in base.symbols
+            if one.name not in gone
+        )
+        limit = base.limit_units * tenths // 10
+        before, now = self.world.config, self.world.now_ms()
+        ended = self.world.configure(symbols=symbols, limit_units=limit).quote_ids
+        assert self.world.config.version == before.version + 1
+        assert sorted(ended) == self.oracle.configure(now, self.world.config)
 
     def _place(self, proposal: Proposal) -> None:
         self._placed(proposal, self.world.scripts.place_many([proposal])[0])

@@ -130,7 +130,15 @@ def _assert_exposure(world: World, now: int) -> None:
             elif units:
                 assert symbol in scores, f"{symbol}: {units} units without a quote or a deadline"
         assert total == int(totals[f"{side}_units"]), f"{side} total"
-        assert 0 <= total <= limit, f"{side} total {total} off its bounds"
+        most = limit
+        if now <= int(totals.get("over_until_ms", "0")):
+            most = max(limit, int(totals[f"over_{side}_units"]))
+        expired = sum(
+            int(world.hash("reservation:*", symbol)[f"{side}_units"])
+            for symbol in world.names
+            if scores.get(symbol, now) <= now
+        )
+        assert 0 <= total - expired <= most, f"{side} total {total} off its bounds"
 
 
 def _assert_ledger(world: World) -> list[Fill]:
@@ -150,7 +158,8 @@ def _assert_ledger(world: World) -> list[Fill]:
         assert position["cash_ticks"] == cash, f"{symbol} cash"
         if applied:
             assert position["last_price_ticks"] == applied[-1].price_ticks
-        assert abs(position["net_lots"]) <= world.config.symbol(symbol).position_limit_lots
+        limits = (state["position_limit_lots"], state.get("widest_limit_lots", "0"))
+        assert abs(position["net_lots"]) <= max(map(int, limits))
     return fills
 
 

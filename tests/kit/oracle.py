@@ -82,6 +82,11 @@ class Book:
         """The price of the last committed fill, 0 before any."""
         return self.fills[self.committed - 1][1] if self.committed else 0
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether all is committed and nothing is left."""
+        return self.net == 0 and self.committed == len(self.fills)
+
     def held(self, side: str) -> int:
         """Units that the symbol holds on a side, released or not."""
         return self.quote.levels[side].units if self.quote else 0
@@ -248,8 +253,7 @@ class Oracle:
                 self._stop_quoting(book)
         self.uncommitted = []
         for book in touched:
-            flat = book.net == 0 and book.committed == len(book.fills)
-            if flat and book.mode == "flattening":
+            if book.is_flat and book.mode == "flattening":
                 book.mode = "halted"
                 self._stop_quoting(book)
 
@@ -275,8 +279,8 @@ class Oracle:
         stricter: list[Book] = []
         for name in symbols:
             book = self.books[name]
-            flat = book.net == 0 and book.committed == len(book.fills)
-            after = "halted" if mode == "flattening" and flat else mode
+            asked = "flattening" if book.symbol.retired and mode != "halted" else mode
+            after = "halted" if asked == "flattening" and book.is_flat else asked
             if STRICTNESS[after] > STRICTNESS[book.mode]:
                 stricter.append(book)
             book.mode = after
@@ -289,6 +293,24 @@ class Oracle:
             book.quote = None
             if any(book.symbol.name in queue for queue in self.queues.values()):
                 self._leave_queues(book)
+        return sorted(ended)
+
+    def configure(self, now: int, config: Config) -> list[str]:
+        """The configuration becomes this one; the ids of the quotes that it ends."""
+        ended = self.expire(now)
+        self.config = config
+        for symbol in config.symbols:
+            book = self.books[symbol.name]
+            if book.symbol == symbol:
+                continue
+            if symbol.retired:
+                book.mode = "halted" if book.is_flat or book.mode == "halted" else "flattening"
+            elif book.symbol.retired:
+                book.mode = "active"
+            book.symbol = symbol
+            if book.quote:
+                ended.append(book.quote.quote_id)
+            self._stop_quoting(book)
         return sorted(ended)
 
     # quotes
@@ -327,6 +349,8 @@ class Oracle:
             return "BAD_PROPOSAL"
         if book.halted or self.mode_of(book) == "halted":
             return "HALTED"
+        if asked.config_version != self.config.version:
+            return "STALE_CONFIG"
         if asked.position_version != book.committed:
             return "STALE_POSITION"
         if len(book.fills) != book.committed:
@@ -370,12 +394,14 @@ class Oracle:
         free = self.config.limit_units - sum(
             other.held(side) for other in self.books.values() if other is not book
         )
+        # Below 0 while more is reserved than a limit that was lowered.
+        free_of_all = free - own
         # Symbols that began to wait earlier come first.
         for earlier in queue[: queue.index(name)] if name in queue else queue:
             claim = self.books[earlier].claims[side]
             free -= max(0, claim.lots * claim.unit - self.books[earlier].held(side))
         given = min(full, max(0, free) // unit)
-        if trigger == "capacity":
+        if trigger == "capacity" and free_of_all >= 0:
             given = max(given, min(full, own // unit))
         if given == full:
             if name in queue:

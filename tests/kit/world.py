@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -24,10 +24,22 @@ from mm.market import (
     Side,
     Symbol,
     Trigger,
+    config_changes,
 )
 from mm.process import Process
 from mm.state import StateService
-from mm.store import Beat, Controlled, Keys, Operator, Scripts, execute, pairs, text
+from mm.store import (
+    Beat,
+    Configured,
+    Controlled,
+    Keys,
+    Operator,
+    Scripts,
+    execute,
+    pairs,
+    require_config,
+    text,
+)
 from tests.kit.backends import (
     Backend,
     server_ms,
@@ -183,6 +195,16 @@ class World:
         """Set the trading mode of these symbols, or of all."""
         return self.scripts.control(SYSTEM_ID, mode, Operator("ann"), why, symbols)
 
+    def configure(self, **changes: Any) -> Configured:
+        """Change these fields of the configuration, as an operator does."""
+        stored = require_config(self.scripts)
+        wanted = replace(stored, symbols=stored.traded)
+        changed = config_changes(stored, replace(wanted, **changes))
+        ann = Operator("ann")
+        done = self.scripts.configure(SYSTEM_ID, stored.version, ann, "a test", changed)
+        self.config = require_config(self.scripts)
+        return done
+
     # quotes
 
     def proposal(
@@ -196,6 +218,7 @@ class World:
         position_version: int | None = None,
         quote_version: int | None = None,
         maker: str = "maker-1",
+        config_version: int | None = None,
     ) -> Proposal:
         """A proposal from what is committed now, unless versions are given."""
         size = self.config.symbol(symbol).size_lots if symbol in self.names else 10
@@ -209,7 +232,10 @@ class World:
             ask,
             size if ask_lots is None else ask_lots,
         )
-        return Proposal(symbol, maker, trigger, position_version, quote_version, prices)
+        if config_version is None:
+            config_version = int(self.hash("config").get("config_version", "1"))
+        versions = (position_version, quote_version)
+        return Proposal(symbol, maker, trigger, *versions, prices, config_version)
 
     def propose(self, symbol: str = "AAA", **changes: Any) -> Placement:
         """Place a proposal; raises ProposalRefused."""

@@ -303,6 +303,7 @@ class TestSetup:
     def test_everything_that_is_stored(self, world: World) -> None:
         """The hashes of a new system hold exactly these fields."""
         identity = {"system_id": SYSTEM_ID, "created_ms": world.hash("config")["created_ms"]}
+        identity["config_version"] = "1"
         assert world.hash("config") == world.config.store_fields() | identity
         for symbol in world.config.symbols:
             stored = world.hash("symbol:*", symbol.name)

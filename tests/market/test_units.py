@@ -120,12 +120,14 @@ def test_one_lot_must_fit() -> None:
 
 
 def test_another_unit_is_refused() -> None:
-    """A configuration whose unit is not the largest, or no power of ten, is refused."""
+    """A unit that is no power of ten, or of which a lot has no whole number, is refused."""
     config = Config.notional([FUTURE], Decimal(250_000), "USD")
-    with pytest.raises(ConfigError, match="largest power of ten"):
-        replace(
-            config, limit_units=10 * config.limit_units, notional_unit=config.notional_unit / 10
-        )
+    finer = replace(
+        config, limit_units=10 * config.limit_units, notional_unit=config.notional_unit / 10
+    )
+    assert finer.notional_units(FUTURE) == 10 * config.notional_units(FUTURE)
+    with pytest.raises(ConfigError, match=r"symbol BTC: .* whole units of 0.1,"):
+        replace(config, symbols=(COIN,))
     for unit in ("0", "10", "0.3"):
         with pytest.raises(ConfigError, match="notional_unit"):
             replace(config, notional_unit=Decimal(unit))

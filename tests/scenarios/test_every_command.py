@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+import mm
 from mm.cli.main import COMMANDS
 from mm.host import DataDir, ManagedServer, ThrowawaySystem
 from mm.market import default_config
@@ -56,6 +57,16 @@ CONTROLLING = {
     "repair": ["AAPL"],
     "resume": ["AAPL", "MSFT"],
 }
+#: The default configuration as a file.
+DEFAULTS = Path(mm.__file__).parent / "market" / "default.toml"
+
+
+def changing(where: list[str]) -> list[Cell]:
+    """Every command that changes a running system, or compares with it."""
+    cells: list[Cell] = [([name, *words, *where], {}) for name, words in CONTROLLING.items()]
+    for words in (["show"], ["diff", str(DEFAULTS)], ["apply", str(DEFAULTS)]):
+        cells.append((["config", *words, *where], {}))
+    return cells
 
 
 def test_every_command_is_walked() -> None:
@@ -79,8 +90,7 @@ def test_a_server_in_a_bad_mood(mood: str) -> None:
     """A command that reads or controls ends with status 1 and words, whatever the server says."""
     with short_directory() as place, fake_server(place / "s", mood) as url:
         turn, where = list(MOODS).index(mood), ["--redis-url", url]
-        changing: list[Cell] = [([name, *words, *where], {}) for name, words in CONTROLLING.items()]
-        for answer in run_all(some(reading(where), turn, 4) + some(changing, turn, 3)):
+        for answer in run_all(some(reading(where), turn, 4) + some(changing(where), turn, 3)):
             assert_words(answer, 1)
 
 
@@ -155,8 +165,7 @@ def test_modes_of_a_system_that_cannot_be_changed(
         ["--data-dir", str(resting.data_dir.path), "--prefix", "{no}"],
         ["--redis-url", "redis://127.0.0.1:1/0"],
     ):
-        cells: list[Cell] = [([name, *words, *where], {}) for name, words in CONTROLLING.items()]
-        for answer in run_all(cells):
+        for answer in run_all(changing(where)):
             assert_words(answer, 1)
     assert not resting.scripts.client.keys("{no}*")
 
@@ -168,6 +177,10 @@ def test_modes_while_nothing_runs(resting: ThrowawaySystem[ManagedServer]) -> No
         answer = run(name, *words, "--json", *where)
         assert_words(answer, 0)
         assert "changes" in json.loads(answer.out) or name == "repair", answer
+    for words in (["show"], ["diff", str(DEFAULTS)], ["apply", str(DEFAULTS)]):
+        answer = run("config", *words, "--json", *where)
+        assert_words(answer, 0)
+        assert json.loads(answer.out)["config_version"] == 1
     answer = run("resume", "--all", *where, env={"COLUMNS": "40", "PYTHONIOENCODING": "ascii"})
     assert_words(answer, 0)
     assert "all symbols: reducing -> active" in answer.text

@@ -152,6 +152,7 @@ class World(ThrowawaySystem[ManagedServer]):
                         position_version=row.position_version,
                         quote_version=row.quote_version,
                         prices=prices,
+                        config_version=1,
                     )
                     for row in rows
                 ]

@@ -5,7 +5,8 @@
 -- About how many operations the stream keeps.
 local KEEP_OPERATIONS = '100000'
 
--- tell_operation(operations_key, change, now) appends an operation. `change` has op (mode, repair or end_halt), symbol (or *
+-- tell_operation(operations_key, change, now) appends an operation. `change` has op (mode, repair,
+-- end_halt, config, or what became of a symbol's configuration: alter, add, retire, return), symbol (or *
 -- for all), who, role, why, and the values before and after.
 local function tell_operation(operations_key, change, now)
   redis.call('XADD', operations_key, 'MAXLEN', '~', KEEP_OPERATIONS, '*', 'op', change.op,

@@ -83,6 +83,14 @@ def _rest(system: System, db: Db, instant: int) -> int:
     return max(0, -((db.now - instant) // system.spec.grain_ms))
 
 
+def _beyond(system: System, db: Db) -> tuple[Any, ...]:
+    """What is reserved beyond a limit that was lowered, and for how long it may be."""
+    exposure = db.get(system.spec.key("exposure"), {})
+    until = int(exposure.get("over_until_ms", "0"))
+    sides = [exposure.get(f"over_{side}_units", "") for side in ("bid", "ask")]
+    return (exposure["limit_units"], max(0, until - db.now + 1) if until else -1, *sides)
+
+
 def _ranked(db: Db, key: str) -> list[str]:
     return [member for _, member in sorted((n, member) for member, n in db.get(key, {}).items())]
 
@@ -98,7 +106,7 @@ def of_db(system: System, db: Db) -> bytes:
     fills = unprocessed(system, db, "fills", "state")
     form = (
         tuple(_symbol(system, db, symbol.name) for symbol in system.spec.config.symbols),
-        (exposure["bid_units"], exposure["ask_units"]),
+        (exposure["bid_units"], exposure["ask_units"], *_beyond(system, db)),
         db.get(key("control"), {}).get("mode", ""),
         sorted((_rest(system, db, instant), name) for name, instant in due.items()),
         (_ranked(db, key("waiting:bid")), _ranked(db, key("waiting:ask"))),
@@ -122,12 +130,15 @@ def call_form(system: System, db: Db, call: tuple[Any, ...]) -> tuple[Any, ...]:
     name, args = system.describe(call)
     if name == "place":
         symbol, _, trigger, position_version, quote_version = args[:5]
+        config_version = db.get(system.spec.key("config"), {}).get("config_version")
         state = db.get(system.spec.key("symbol:*", symbol), {})
         position = db.get(system.spec.key("position:*", symbol), {})
         # Versions only grow: what names an older one is refused whenever it comes.
         if quote_version != state["quote_version"]:
             return ("stale",)
         if position_version != position["position_version"]:
+            return ("stale",)
+        if args[9] != config_version:
             return ("stale",)
         return (name, symbol, trigger == "capacity", *args[5:])
     if name == "heartbeat":
@@ -144,7 +155,7 @@ def of_proc(system: System, db: Db, proc: Proc) -> bytes:
     *heard, peers = proc.now
     calls = tuple(call_form(system, db, call) for call in proc.calls)
     if heard and heard[0] is not None:
-        heard = list(system.listen(db, heard[0]))
+        heard = [*system.listen(db, heard[0]), *heard[1:]]
     db.memo[proc] = _digest((proc.up, peers, heard, calls))
     return bytes(db.memo[proc])
 
@@ -156,6 +167,6 @@ def digest(system: System, position: Position) -> bytes:
         whole.update(of_proc(system, position.db, proc))
     letters = tuple(call_form(system, position.db, call) for call in position.letters)
     done = (position.rogue, position.restarts, position.withdrawals, position.controls)
-    rest = (letters, position.sent, position.again, *done)
+    rest = (letters, position.sent, position.again, *done, position.applied)
     whole.update(marshal.dumps(rest, 0))
     return whole.digest()

@@ -25,11 +25,14 @@ def check_call(system: System, call: Call, before: Db, after: Db) -> None:
         check_gate(system.spec, args, before)
         for side in SIDES:
             check_turn(system.spec, side, args, before, after)
+            check_limit(system.spec, side, before, after)
 
 
 def check_gate(spec: Spec, args: list[str], before: Db) -> None:
     """A placed proposal names the committed position and the quote that it replaces (R5)."""
     symbol, _, _, position_version, quote_version = args[:5]
+    version = before.get(spec.key("config"), {}).get("config_version", "1")
+    demand(args[9] == version, f"gate-kept: placed {args} at configuration version {version}")
     position = before.get(spec.key("position:*", symbol), {})
     state = before.get(spec.key("symbol:*", symbol), {})
     demand(
@@ -60,6 +63,13 @@ def check_withdrawal(spec: Spec, before: Db, after: Db) -> None:
     demand(not any(left) and totals == ["0", "0"], f"left after a withdrawal: {left}, {totals}")
 
 
+def check_limit(spec: Spec, side: str, before: Db, after: Db) -> None:
+    """A placement grants no unit beyond the limit, also while more is reserved than that (R23)."""
+    limit = spec.current(after).limit_units
+    was, now = (int(db.get(spec.key("exposure"), {})[f"{side}_units"]) for db in (before, after))
+    demand(now <= max(limit, was), f"granted beyond the limit {limit}: {side} {was} -> {now}")
+
+
 def check_turn(spec: Spec, side: str, args: list[str], before: Db, after: Db) -> None:
     """A placement takes nothing that symbols which began to wait earlier could have (R11)."""
     symbol, trigger = args[0], args[2]
@@ -74,7 +84,9 @@ def check_turn(spec: Spec, side: str, args: list[str], before: Db, after: Db) ->
     units = int(after.get(spec.key("reservation:*", symbol), {})[f"{side}_units"])
     # A top-up may keep what the symbol has, even when others wait.
     kept = int(before.get(spec.key("reservation:*", symbol), {})[f"{side}_units"])
-    free = spec.config.limit_units - int(after.get(spec.key("exposure"), {})[f"{side}_units"])
+    free = spec.current(after).limit_units - int(
+        after.get(spec.key("exposure"), {})[f"{side}_units"]
+    )
     demand(
         free >= claims or units <= (kept if trigger == "capacity" else 0),
         f"out of turn: {symbol} {side} got {units} units, {free} are left for claims of {claims}",
@@ -136,6 +148,7 @@ def check_events(spec: Spec, before: Db, after: Db) -> None:
                 "none": omitted,
                 "operator_halt": mode == "halted",
                 "reducing": mode in ("reducing", "flattening"),
+                "config": spec.current(after).version > spec.current(before).version,
             }
             demand(reasons[event.get("cause", "none")], f"withdrawn without a reason: {event}")
 
@@ -158,6 +171,6 @@ def _check_placed(spec: Spec, before: Db, event: dict[str, Any]) -> None:
     demand(
         0 < int(event["bid_ticks"]) < int(event["ask_ticks"])
         and all(int(event[f"{s}_lots"]) <= int(event[f"requested_{s}_lots"]) for s in SIDES)
-        and int(event["expires_ms"]) == int(event["ts_ms"]) + spec.config.quote_ttl_ms,
+        and int(event["expires_ms"]) == int(event["ts_ms"]) + spec.current(before).quote_ttl_ms,
         f"one-quote: {event} is no quote",
     )

@@ -115,7 +115,8 @@ class Drain:
         self.fed.add(key)
         served: set[tuple[str, str]] = set()
         # Each waiter yields after at most one lifetime of the quotes before it.
-        until = at.db.now + self.spec.config.quote_ttl_ms * 2 * (len(self.spec.config.symbols) + 1)
+        config = self.spec.current(at.db)
+        until = at.db.now + config.quote_ttl_ms * 2 * (len(config.symbols) + 1)
         while left := self._unserved(at.db, served):
             instant = self.moves.next_instant(at.db)
             demand(0 < instant <= until, f"starved: {sorted(left)}")
@@ -134,7 +135,7 @@ class Drain:
     def _unserved(self, db: Db, served: set[tuple[str, str]]) -> set[tuple[str, str]]:
         """The sides that have not had all that they could have; the others go to ``served``."""
         left = set()
-        for symbol in self.spec.config.symbols:
+        for symbol in self.spec.current(db).symbols:
             if _is_halted(self.spec, db, symbol.name):
                 continue
             quote = db.get(self.spec.key("quote:*", symbol.name), {})
@@ -159,7 +160,7 @@ def wanted(spec: Spec, db: Db, symbol: Symbol) -> dict[str, int]:
     """Lots a side that the symbol would have if nobody else had a quote."""
     net = int(db.get(spec.key("position:*", symbol.name), {})["net_lots"])
     prices = asked(spec, db, symbol)
-    limit, units = symbol.position_limit_lots, spec.config.limit_units
+    limit, units = symbol.position_limit_lots, spec.current(db).limit_units
     room = {"bid": limit - net, "ask": limit + net}
     if mode_of(spec, db, symbol.name) != "active":
         room = {"bid": max(0, -net), "ask": max(0, net)}
@@ -188,12 +189,12 @@ def check_rest(system: System, db: Db) -> None:
     due = [name for name, at in db.get(spec.key("expiry"), {}).items() if at <= db.now]
     demand(not due, f"at rest {due} are reserved beyond their expiry")
     free = {
-        side: spec.config.limit_units - int(db.get(spec.key("exposure"), {})[f"{side}_units"])
+        side: spec.current(db).limit_units - int(db.get(spec.key("exposure"), {})[f"{side}_units"])
         for side in SIDES
     }
     for side in SIDES:
         _check_queue(spec, db, side, free[side])
-    for symbol in spec.config.symbols:
+    for symbol in spec.current(db).symbols:
         _check_symbol(spec, db, symbol)
 
 
@@ -254,10 +255,13 @@ def _check_symbol(spec: Spec, db: Db, symbol: Symbol) -> None:
     version = int(position["position_version"])
     demand(version == len(fills), f"drained: {name} at {version} of {len(fills)} fills")
     full, prices = wanted(spec, db, symbol), asked(spec, db, symbol)
+    totals, limit = db.get(spec.key("exposure"), {}), spec.current(db).limit_units
+    # What was reserved before the limit was lowered stands until it ends.
+    beyond = {side: int(totals[f"{side}_units"]) > limit for side in SIDES}
     for side in SIDES:
         lots = int(quote.get(f"{side}_lots", "0"))
         demand(
-            lots == full[side] or (lots < full[side] and waits[side]),
+            lots == full[side] or (lots < full[side] and waits[side]) or beyond[side],
             f"at rest {name} {side} has {lots} lots of {full[side]} and does not wait",
         )
     if quote:
@@ -265,6 +269,6 @@ def _check_symbol(spec: Spec, db: Db, symbol: Symbol) -> None:
         demand(
             shown == (prices.bid_ticks, prices.ask_ticks)
             and int(quote["position_version"]) == version
-            and int(quote["expires_ms"]) - db.now > spec.config.refresh_ms,
+            and int(quote["expires_ms"]) - db.now > spec.current(db).refresh_ms,
             f"at rest {name} shows an old quote {quote}, position {position}",
         )

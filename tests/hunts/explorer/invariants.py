@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import NamedTuple
 
+from mm.market import Symbol
 from tests.hunts.explorer.db import Db
 from tests.hunts.explorer.parts import Spec, Violation
 from tests.hunts.explorer.system import System
@@ -78,10 +79,10 @@ def check_state(system: System, db: Db) -> None:
     for fill in fills:
         by_symbol[fill.symbol].append(fill)
     _check_exposure(spec, db)
-    for symbol in spec.config.symbols:
+    for symbol in spec.current(db).symbols:
         own = by_symbol.pop(symbol.name, [])
         _check_position(spec, db, symbol.name, own)
-        _check_room(spec, db, symbol.name, symbol.position_limit_lots, own)
+        _check_room(spec, db, symbol, own)
         _check_mode(spec, db, symbol.name, own)
     demand(not by_symbol, f"ledger-dense: fills of unknown symbols {sorted(by_symbol)}")
     _check_orders(spec, db, fills)
@@ -97,7 +98,7 @@ def _check_exposure(spec: Spec, db: Db) -> None:
     due = db.get(spec.key("expiry"), {})
     for side in SIDES:
         total, reserved = int(totals[f"{side}_units"]), 0
-        for symbol in spec.config.symbols:
+        for symbol in spec.current(db).symbols:
             name = symbol.name
             held = db.get(spec.key("reservation:*", name), {})
             quote = db.get(spec.key("quote:*", name), {})
@@ -122,10 +123,19 @@ def _check_exposure(spec: Spec, db: Db) -> None:
                     f"exposure-exact: {name} {side} holds {units} units, no quote, no deadline",
                 )
         demand(total == reserved, f"exposure-exact: {side} total {total}, reservations {reserved}")
-        demand(
-            0 <= total <= spec.config.limit_units,
-            f"exposure-bounded: {side} {total} of {spec.config.limit_units}",
-        )
+        limit = spec.current(db).limit_units
+        demand(int(totals["limit_units"]) == limit, f"exposure-bounded: limit {totals}")
+        if db.now <= int(totals.get("over_until_ms", "0")):
+            limit = max(limit, int(totals[f"over_{side}_units"]))
+        elif spec.configs:
+            total -= sum(_expired(spec, db, name, side) for name in due)
+        demand(0 <= total <= limit, f"exposure-bounded: {side} {total} of {limit}")
+
+
+def _expired(spec: Spec, db: Db, name: str, side: str) -> int:
+    """The units of the side that are still reserved for a quote whose expiry has passed."""
+    held = db.get(spec.key("reservation:*", name), {})
+    return int(held[f"{side}_units"]) if int(held["expires_ms"]) <= db.now else 0
 
 
 def _check_position(spec: Spec, db: Db, name: str, fills: list[Filled]) -> None:
@@ -145,13 +155,15 @@ def _check_position(spec: Spec, db: Db, name: str, fills: list[Filled]) -> None:
     demand(int(position["last_price_ticks"]) == last, f"position-exact: {name} last price")
 
 
-def _check_room(spec: Spec, db: Db, name: str, limit: int, fills: list[Filled]) -> None:
+def _check_room(spec: Spec, db: Db, symbol: Symbol, fills: list[Filled]) -> None:
+    name, limit = symbol.name, symbol.position_limit_lots
     state = db.get(spec.key("symbol:*", name), {})
+    widest = max(limit, int(state.get("widest_limit_lots", "0")))
     quote = db.get(spec.key("quote:*", name), {})
     net = 0
     for fill in fills:
         net += fill.signed
-        demand(abs(net) <= limit, f"position-limited: {name} at {net} of {limit}")
+        demand(abs(net) <= widest, f"position-limited: {name} at {net} of {widest}")
     if not quote:
         return
     newest = state["quote_version"]
@@ -161,7 +173,7 @@ def _check_room(spec: Spec, db: Db, name: str, limit: int, fills: list[Filled]) 
     )
     bid, ask = int(quote["bid_lots"]), int(quote["ask_lots"])
     demand(
-        net + bid <= limit and net - ask >= -limit,
+        (not bid or net + bid <= limit) and (not ask or net - ask >= -limit),
         f"position-limited: {name} at {net} quotes {bid}x{ask}, limit {limit}",
     )
     for side, taker in (("bid", "sell"), ("ask", "buy")):

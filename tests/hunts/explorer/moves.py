@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mm.market import LIVE_MS
+from mm.market import LIVE_MS, config_changes
+from mm.store.control import config_words
 from tests.hunts.explorer.changes import check_call
 from tests.hunts.explorer.db import Db
 from tests.hunts.explorer.parts import Position, Proc
@@ -44,6 +45,8 @@ class Moves:
             yield "withdraw"
         if at.controls < len(self.spec.controls):
             yield f"control {at.controls}"
+        if at.applied < len(self.spec.configs):
+            yield "apply"
         if self.spec.ticks and (instant := self.next_instant(at.db)):
             yield f"wait {instant - at.db.now}"
 
@@ -66,6 +69,8 @@ class Moves:
             return self._withdraw(at)
         if verb == "control":
             return self._control(at, int(rest))
+        if verb == "apply":
+            return self._apply(at)
         if verb == "wait":
             return self.waited(at, at.db.now + int(rest))
         return self._moved(at, self._index[rest], verb)
@@ -161,11 +166,22 @@ class Moves:
             _, at.db.memo[key] = self.system.run(db, ("EVALSHA", *words))
         return at._replace(db=at.db.memo[key], controls=number + 1)
 
+    def _apply(self, at: Position) -> Position:
+        key = ("apply",)
+        if key not in at.db.memo:
+            current = self.spec.current(at.db)
+            changes = config_changes(current, self.spec.configs[at.applied])
+            who = (SYSTEM_ID, current.version, "ann", "operator", "a test")
+            words = self.system.scripts._words("configure", [*who, *config_words(changes)])
+            db = at.db.knowing(at.db.loaded | {str(words[0])})
+            _, at.db.memo[key] = self.system.run(db, ("EVALSHA", *words))
+        return at._replace(db=at.db.memo[key], applied=at.applied + 1)
+
     # time
 
     def next_instant(self, db: Db) -> int:
         """The next instant just before, at or just after a deadline; 0 when there is none."""
-        config = self.spec.config
+        config = self.spec.current(db)
         deadlines = []
         for instant in db.get(self.spec.key("expiry"), {}).values():
             deadlines += [int(instant), int(instant) - config.refresh_ms]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 from mm.market import Config
@@ -32,7 +33,8 @@ class Spec:
     each maker quotes every symbol. ``zombie``: a dead maker's proposal may still arrive.
     ``restarts``: how often the server may restart. ``withdrawals``: how often somebody may end the
     quotes, as after a stop of the makers. ``controls`` are the trading modes that an operator sets,
-    in this order, each with its symbols, none for all. ``ticks``: time passes.
+    in this order, each with its symbols, none for all. ``configs`` are the configurations that an
+    operator applies, in this order. ``ticks``: time passes.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Spec:
     restarts: int = 0
     withdrawals: int = 0
     controls: tuple[tuple[str, ...], ...] = ()
+    configs: tuple[Config, ...] = ()
     ticks: bool = True
     warm: bool = True
     grain_ms: int = 1
@@ -56,6 +59,24 @@ class Spec:
     def key(self, name: str, member: str = "") -> str:
         """The key of a catalogue name, or of a member of a family."""
         return _KEYS[name] + member
+
+    @cached_property
+    def versions(self) -> tuple[Config, ...]:
+        """The configurations by their versions. Symbols that one leaves out are retired in it."""
+        found = [self.config]
+        for number, given in enumerate(self.configs, 2):
+            kept = {symbol.name: symbol for symbol in given.symbols}
+            symbols = tuple(
+                kept.get(symbol.name, replace(symbol, retired=True)) for symbol in found[-1].symbols
+            )
+            found.append(replace(given, symbols=symbols, version=number))
+        return tuple(found)
+
+    def current(self, db: Db) -> Config:
+        """The configuration that the keys hold."""
+        if not self.configs:
+            return self.config
+        return self.versions[int(db.get(self.key("config"), {})["config_version"]) - 1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +124,7 @@ class Position(NamedTuple):
     restarts: int = 0
     withdrawals: int = 0
     controls: int = 0
+    applied: int = 0
 
 
 class Host(Protocol):

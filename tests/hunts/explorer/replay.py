@@ -186,6 +186,8 @@ def _meaning(system: System, at: Position, name: str) -> str:
     if verb == "control":
         mode, *symbols = system.spec.controls[int(rest)]
         return f"an operator sets {' '.join(symbols) or 'all symbols'} to {mode}"
+    if verb == "apply":
+        return "an operator applies the next configuration"
     if verb == "restart":
         return "the server restarts: connections and scripts are gone"
     if verb == "arrive":

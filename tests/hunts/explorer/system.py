@@ -53,7 +53,7 @@ class System:
         #: Judges each call that was not refused: the call, the keys before it and after it.
         self.judge: Callable[[System, Call, Db, Db], None] | None = None
         self._asked = Db(0)
-        self.wire = Wire(self._ask)
+        self.wire = Wire(self._ask, bool(spec.configs))
         self.scripts = spec.scripts(self.wire, Keys())  # type: ignore[arg-type]  # stands in for it
         self._processes = {process.name: process for process in self._make()}
         for process in self._processes.values():
@@ -98,7 +98,8 @@ class System:
     def fresh(self, name: str) -> Proc:
         """The process as it is when it has just started: it remembers nothing."""
         peers = (name,)
-        memory = (None, peers) if isinstance(self._processes[name], Maker) else (peers,)
+        known = (0,) if self.spec.configs else ()
+        memory = (None, *known, peers) if isinstance(self._processes[name], Maker) else (peers,)
         return Proc(name, not self.spec.presence, memory, memory)
 
     def modes(self, proc: Proc) -> tuple[str, ...]:
@@ -155,6 +156,9 @@ class System:
             heard = proc.begun[0]
             process.reconcile_s = math.inf
             process._known = None if self.spec.presence else self.spec.config
+            if self.spec.configs:
+                version = proc.begun[1]
+                process._known = self.spec.versions[version - 1] if version else None
             if heard is not None:
                 process._cursor = heard
                 process._next_reconcile = 0.0 if proc.mode == "reconcile" else math.inf
@@ -163,7 +167,9 @@ class System:
         peers = tuple(process.peers)
         if not isinstance(process, Maker):
             return (peers,)
-        return (process._cursor, peers)
+        if not self.spec.configs:
+            return (process._cursor, peers)
+        return (process._cursor, process._known.version if process._known else 0, peers)
 
     def listen(self, db: Db, last: str) -> tuple[Any, ...]:
         """Which symbols a maker that has heard up to ``last`` would look at now."""

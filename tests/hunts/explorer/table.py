@@ -92,6 +92,7 @@ class Table:
             "HGET": lambda key, name: self._read(key, {}).get(name, False),
             "HSET": self._hset,
             "HINCRBY": self._hincrby,
+            "HDEL": self._hdel,
             "EXISTS": lambda *keys: sum(self._read(key, None) is not None for key in keys),
             "DEL": self._delete,
             "PEXPIRE": lambda key, ms: self._pexpireat(key, self._db.now + int(ms)),
@@ -237,6 +238,10 @@ class Table:
             new += words[i] not in stored
             stored[words[i]] = _word(words[i + 1])
         return new
+
+    def _hdel(self, key: str, *names: str) -> int:
+        stored = self._write(key, dict)
+        return sum(stored.pop(name, None) is not None for name in names)
 
     def _hincrby(self, key: str, name: str, by: int | str) -> int:
         stored = self._write(key, dict)

@@ -34,11 +34,13 @@ class Suspended(BaseException):  # no handler of an ordinary error may catch it
 class Wire:
     """Stands in for a ``redis.Redis``: answers from the recorded replies, then suspends.
 
-    ``ask`` answers at once what is constant as long as the system lives (its configuration).
+    ``ask`` answers at once what is constant in this world. Its configuration is, unless
+    ``config_changes``.
     """
 
-    def __init__(self, ask: Callable[[Call], Any]) -> None:
+    def __init__(self, ask: Callable[[Call], Any], config_changes: bool = False) -> None:
         self._ask = ask
+        self._config_changes = config_changes
         self._replies: Sequence[Any] = ()
         self._next = 0
         self._queue: tuple[Call, ...] = ()
@@ -76,7 +78,7 @@ class Wire:
         return self.execute_command("SCRIPT LOAD", source)
 
     def pipeline(self, transaction: bool = True) -> Pipeline:
-        """Questions for constants, in one round trip."""
+        """Questions for the configuration."""
         assert not transaction
         return Pipeline(self)
 
@@ -105,11 +107,12 @@ class Wire:
         return self.execute_calls(*calls)
 
     def hgetall(self, key: str) -> Any:
-        """The configuration, a constant."""
-        return self._ask(("HGETALL", key))
+        """A hash of the configuration."""
+        call = ("HGETALL", key)
+        return self.execute_calls(call) if self._config_changes else self._ask(call)
 
     def hget(self, key: str, field: str) -> Any:
-        """A field of the configuration, a constant."""
+        """A field of the configuration that never changes."""
         return self._ask(("HGETALL", key)).get(field.encode())
 
     def info(self) -> dict[str, str]:
@@ -128,14 +131,14 @@ class Wire:
 
 
 class Pipeline:
-    """Several questions for constants that go out together."""
+    """Several questions for the configuration that go out together."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._keys: list[str] = []
 
     def hgetall(self, key: str) -> None:
-        """Add a question for a constant."""
+        """Add a question."""
         self._keys.append(key)
 
     def execute(self) -> list[Any]:

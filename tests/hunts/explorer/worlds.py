@@ -90,6 +90,20 @@ WORLDS = {
             makers=1,
             controls=(("flattening", "AAA"),),
         ),
+        # An operator lowers the limit and a size, retires a symbol, and takes all of it back, while
+        # orders and proposals are on the way.
+        Spec(
+            "config",
+            tiny(2, 4),
+            orders=(BUY,),
+            again=0,
+            makers=1,
+            configs=(
+                tiny(2, 2),
+                tiny(1, 2, of_symbol={"size_lots": 1, "position_limit_lots": 1}),
+                tiny(2, 4),
+            ),
+        ),
         # Processes connect, beat and share the symbols; the quotes outlive a silence.
         Spec(
             "presence",
@@ -125,6 +139,7 @@ QUICK = {
     "withdraw": 1_000,
     "modes": 1_500,
     "flatten": 1_200,
+    "config": 1_500,
     "presence": 1_000,
     "still": 800,
 }
@@ -142,6 +157,7 @@ FULL = {
     "withdraw": 50_000,
     "modes": 60_000,
     "flatten": 50_000,
+    "config": 60_000,
     "presence": 50_000,
     "still": 40_000,
 }

@@ -14,7 +14,7 @@ _SCRIPTS = [
     *["test_place.py", "test_match.py", "test_commit.py", "test_headroom.py"],
     *["test_expire.py", "test_survey.py", "test_setup.py"],
     *["test_snapshot.py", "test_presence.py", "test_withdraw.py", "test_survivors.py"],
-    *["test_control.py", "test_repair.py"],
+    *["test_control.py", "test_repair.py", "test_configure.py"],
     *["test_strategy.py", "test_exchange.py", "test_state.py", "test_maker.py"],
     *["test_process.py", "test_steps.py", "test_bad_keys.py"],
 ]
@@ -43,6 +43,8 @@ _TELLING = {
     "position": ["commit"],
     "waiting": ["survey", "place", "withdraw"],
     "mode": ["control"],
+    "configuration": ["configure"],
+    "symbol": ["setup", "configure"],
     "operations": ["control"],
     "reports": ["match"],
     "seen": ["match"],

@@ -1,0 +1,27 @@
+-- Include: the keys of a symbol that nobody has quoted or traded yet.
+
+-- store_pairs(key, list) sets the fields of {field, value, ...}
+local function store_pairs(key, list)
+  if #list > 0 then
+    redis.call('HSET', key, unpack(list))
+  end
+end
+
+-- pairs_at(first) -> {name, value, ...} from their count at ARGV[first], and the index after them
+local function pairs_at(first)
+  local list, last = {}, first + 2 * tonumber(ARGV[first])
+  for index = first + 1, last do
+    list[#list + 1] = ARGV[index]
+  end
+  return list, last + 1
+end
+
+-- new_symbol(symbol_key, position_key, reservation_key) writes the symbol's state. Its parameters are
+-- written apart.
+local function new_symbol(symbol_key, position_key, reservation_key)
+  redis.call('HSET', symbol_key, 'fill_seq', '0', 'quote_version', '0')
+  redis.call('HSET', position_key, 'net_lots', '0', 'cash_ticks', '0', 'cost_ticks', '0',
+    'position_version', '0', 'last_fill_id', '-', 'last_price_ticks', '0', 'updated_ms', '0')
+  redis.call('HSET', reservation_key, 'quote_id', '-', 'bid_units', '0', 'ask_units', '0',
+    'expires_ms', '0', 'state', 'released')
+end

@@ -1,0 +1,82 @@
+"""Calls the Lua scripts: each gets exactly the keys that its ``-- KEYS`` header line names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import redis
+from redis.exceptions import NoScriptError
+
+from mm.store.calls import WaitingCalls, execute, send_pipeline
+from mm.store.keys import Keys
+from mm.store.lua import assembled, key_names
+
+
+class ScriptCalls:
+    """The scripts, bound to one client and one set of keys.
+
+    ``client`` must not decode replies and must not retry by itself. A script whose reply is lost
+    may have run, and only the caller can tell whether it may run again. ``shebang=False`` sends the
+    scripts without their ``#!lua`` line, for servers that do not know it.
+    """
+
+    def __init__(self, client: redis.Redis, keys: Keys, shebang: bool = True) -> None:
+        self.client = client
+        self.keys = keys
+        self._shebang = shebang
+        self._sha: dict[str, str] = {}
+
+    def source(self, name: str) -> str:
+        """The text sent to the server for this script."""
+        source = assembled(name)
+        return source if self._shebang else source.partition("\n")[2]
+
+    def _words(self, name: str, args: Iterable[str | int]) -> list[str | int]:
+        if name not in self._sha:
+            digest = hashlib.sha1(self.source(name).encode(), usedforsecurity=False)
+            self._sha[name] = digest.hexdigest()
+        names = [self.keys.named(key) for key in key_names(name)]
+        return [self._sha[name], len(names), *names, *args]
+
+    def call(self, name: str, *args: str | int) -> Any:
+        """Run a script once; when the server does not know the script, load it first.
+
+        Raises the errors of redis-py. After a ConnectionError the script may have run.
+        """
+        words = self._words(name, args)
+        try:
+            return execute(self.client, "EVALSHA", *words)
+        except NoScriptError:
+            self.client.script_load(self.source(name))
+            return execute(self.client, "EVALSHA", *words)
+
+    def call_many(self, name: str, calls: Sequence[Sequence[str | int]]) -> list[Any]:
+        """Run a script once for each argument list, in one round trip.
+
+        An error is an exception object among the results. Raises ConnectionError and TimeoutError.
+        """
+        if not calls:
+            return []
+        commands = [("EVALSHA", *self._words(name, args)) for args in calls]
+        results = send_pipeline(self.client, commands)
+        if any(isinstance(result, NoScriptError) for result in results):
+            self.client.script_load(self.source(name))
+            redo = [i for i, result in enumerate(results) if isinstance(result, NoScriptError)]
+            for i, result in zip(redo, self.call_many(name, [calls[i] for i in redo]), strict=True):
+                results[i] = result
+        return results
+
+    def waiting_calls(self, name: str, stream: str, wait_ms: int, max_records: int) -> WaitingCalls:
+        """Calls of a script that the server itself runs when ``stream`` gets entries."""
+        script = ("EVALSHA", *self._words(name, [max_records]))
+        return WaitingCalls(self.client, self.keys.named(stream), wait_ms, script)
+
+    def _done(self, name: str, reply: Any, *args: str | int) -> Any:
+        # This call was sent without loading the script first: the server may not know it.
+        if isinstance(reply, NoScriptError):
+            return self.call(name, *args)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
