@@ -11,26 +11,23 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import chain, islice
-from pathlib import Path
 from typing import ClassVar
 
 import redis
 
-from mm.errors import Unavailable, ValueRefused
-from mm.market import Config, Durability, Order, check_int
+from mm.errors import Unavailable
+from mm.market import Config, Durability, Order
 from mm.orders import (
+    MAX_BATCH,
     Answer,
     FirstQuotes,
-    FlowOptions,
     Intent,
     Journal,
     OrderClient,
     OutcomeCounts,
+    PublisherOptions,
     Summary,
-    Tape,
-    check_run_id,
     new_run_id,
     newest_answered,
     order_number,
@@ -40,55 +37,8 @@ from mm.orders import (
 from mm.process import Process
 from mm.store import Keys, Scripts
 
-#: Largest number of orders sent in one round trip.
-MAX_BATCH = 1_000
 #: Seconds from one look for the first quotes to the next.
 LOOK_S = 0.05
-
-
-@dataclass(frozen=True)
-class PublisherOptions:
-    """What a publisher sends and for how long. ValueRefused names an option that cannot be used.
-
-    ``tape`` replaces the synthetic ``flow``, at ``speed`` (1 real time, 0 flat out). Sending ends
-    after ``duration_s``, after ``orders`` orders, or with the tape, whichever is first; without any
-    of them it never ends. No order is sent that is ``in_flight`` or more behind the oldest one
-    without a report. ``bulk`` orders share a stream entry. An order without a report is sent again
-    after ``resend_after_s``. At the end the publisher waits up to ``drain_s`` for missing reports.
-    Each outcome is appended to the file ``journal`` (see :class:`mm.orders.Journal`).
-
-    A publisher that is started again with the same ``run_id`` and otherwise the same options goes
-    on with its run, as do ``orders``, the tape and ``duration_s``. (A flow that is flat out has no
-    time of its own: its duration begins again.) None is a new run. A tape begins when each of its
-    symbols has had a quote, or ``quotes_wait_s`` later.
-    """
-
-    flow: FlowOptions = field(default_factory=FlowOptions)
-    tape: Tape | None = None
-    speed: float = 1.0
-    duration_s: float | None = None
-    orders: int | None = None
-    in_flight: int = 200
-    bulk: int = 1
-    resend_after_s: float = 2.0
-    drain_s: float = 5.0
-    journal: Path | None = None
-    run_id: str | None = None
-    quotes_wait_s: float = 15.0
-
-    def __post_init__(self) -> None:
-        for name in ("duration_s", "drain_s", "quotes_wait_s"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value >= 0):
-                raise ValueRefused(f"{name} {value}: it must be a number of seconds, 0 or more")
-        if not 0 < self.resend_after_s < 1e6:
-            raise ValueRefused(f"resend_after_s {self.resend_after_s}: it must be above 0 seconds")
-        if self.orders is not None:
-            check_int("orders", self.orders)
-        check_int("in_flight", self.in_flight, high=1_000_000)
-        check_int("bulk", self.bulk, high=MAX_BATCH)
-        if self.run_id is not None:
-            check_run_id(self.run_id)
 
 
 class Publisher(Process):
@@ -97,7 +47,9 @@ class Publisher(Process):
     :meth:`run` returns at the end of the flow, or soon after its ``stop`` is set. Then
     :attr:`summary` is complete. Order ids are ``RUN-NUMBER``. The same number of the same run is
     always the same order. So a publisher that goes on with a run sends its last orders again, and
-    none of them trades twice.
+    none of them trades twice. The flow follows from the configuration: from its version 2 on the
+    run is ``RUN-vVERSION``, and when the version changes, the publisher waits for its reports and
+    begins the next run.
     """
 
     kind: ClassVar[str] = "publisher"
@@ -114,7 +66,7 @@ class Publisher(Process):
     ) -> None:
         super().__init__(connect, keys, ident, config, durability, system_id)
         self.options = options or PublisherOptions()
-        self.run_id = self.options.run_id or new_run_id()
+        self.run_id = self._run_name = self.options.run_id or new_run_id()
         self.over = threading.Event()
         self._stop = threading.Event()
         self._client: OrderClient | None = None
@@ -124,6 +76,12 @@ class Publisher(Process):
         self._started_s: float | None = None
         self._draining_until_s: float | None = None
         self._first = 1
+        self._version = 1
+        self._version_seen = 1
+        self._flow_at_s = 0.0
+        #: Orders of earlier runs, and the number of the first order of this run beside ``count``.
+        self._before = 0
+        self._number_at_0 = 1
         tape = self.options.tape
         symbols = tape.by_symbol if tape is not None else ()
         self._quotes = FirstQuotes(symbols, self.options.quotes_wait_s, self._tell)
@@ -175,11 +133,13 @@ class Publisher(Process):
         """Send the orders that are due and count reports. Wait up to ``wait_ms`` for either."""
         client = self._begin()
         if self._started_s is None and self._quotes.are_there(self.scripts.client, self.keys):
-            self._started_s = time.monotonic()
+            self._started_s = self._flow_at_s = time.monotonic()
         self._end_when_due()
         if self._started_s is None:
             self.over.wait(min(wait_ms / 1000, LOOK_S))
             return False
+        if self._is_outdated and not client.unanswered and self._next is not None:
+            self._begin_next_run()
         due = self._take_due(client)
         wait_s = min(wait_ms / 1000, self._next_due_s(client))
         if due or client.unanswered:
@@ -197,10 +157,7 @@ class Publisher(Process):
     def _begin(self) -> OrderClient:
         if self._client is None:
             options = self.options
-            config = self.stored_config()
-            if options.tape is None and config.version > 1:
-                # The flow follows from the configuration: with another one it is another run.
-                self.run_id = f"{self.run_id}-v{config.version}"
+            config = self._follow()
             connection = self.scripts.client
             answered = 0
             if options.run_id is not None:
@@ -211,6 +168,30 @@ class Publisher(Process):
             self._client = OrderClient(connection, self.keys, self.name, options.resend_after_s)
         return self._client
 
+    def _follow(self) -> Config:
+        """The configuration; the run is that of its version from now on."""
+        config = self.stored_config()
+        self._version = self._version_seen = config.version
+        if self.options.tape is None and config.version > 1:
+            self.run_id = f"{self._run_name}-v{config.version}"
+        return config
+
+    def beat(self) -> None:
+        """Send one heartbeat, and look for another version of the configuration."""
+        super().beat()
+        if self._started_s is not None and self.options.tape is None:
+            found = self.scripts.client.hget(self.keys.named("config"), "config_version")
+            self._version_seen = int(found or 1)
+
+    def _begin_next_run(self) -> None:
+        """Every order of the run has its report: the flow begins anew, by the new configuration."""
+        self._before += self._number_at_0 + self.count - 1
+        self._number_at_0 = 1 - self.count
+        self._intents = _intents(self._follow(), self.options)
+        self._flow_at_s = time.monotonic()
+        self._next = next(self._intents, None)
+        self._tell(f"run {self.run_id} begins: the configuration has version {self._version}")
+
     def _continue(self, intents: Iterator[Intent], answered: int) -> None:
         """Go on after the order number ``answered``; 0 begins the run.
 
@@ -219,8 +200,9 @@ class Publisher(Process):
         """
         again = deque(islice(intents, answered), maxlen=self.options.in_flight)
         if answered:
-            self._first = max(1, answered - self.options.in_flight + 1)
+            self._first = self._number_at_0 = max(1, answered - self.options.in_flight + 1)
             self._started_s = time.monotonic() - (again[-1].at_s if again else 0.0)
+            self._flow_at_s = self._started_s
             self._tell(f"run {self.run_id} goes on at order {self._first}")
         self._intents = chain(again, intents)
         self._next = next(self._intents, None)
@@ -233,22 +215,30 @@ class Publisher(Process):
         due: list[Order] = []
         max_orders = min(MAX_BATCH, self._room(client))
         while len(due) < max_orders and self._next is not None and self._due_in_s(self._next) <= 0:
-            number = self._first + self.count + len(due)
+            number = self._number_at_0 + self.count + len(due)
             due.append(self._next.order(self.name, f"{self.run_id}-{number}"))
-            last = self.options.orders is not None and number >= self.options.orders
+            most = self.options.orders
+            last = most is not None and self._before + number >= most
             self._next = None if last else next(self._intents, None)
         return due
 
     def _room(self, client: OrderClient) -> int:
         """How many orders may be sent before the oldest one without a report has one."""
-        number = self._first + self.count
+        if self._is_outdated:
+            return 0
+        number = self._number_at_0 + self.count
         oldest = next(iter(client.unanswered), "")
         # Orders are first sent in the order of their numbers, and the table keeps that order.
         behind = number - order_number(self.run_id, oldest) if oldest else 0
         return self.options.in_flight - behind
 
     def _due_in_s(self, intent: Intent) -> float:
-        return (self._started_s or 0.0) + intent.at_s - time.monotonic()
+        return self._flow_at_s + intent.at_s - time.monotonic()
+
+    @property
+    def _is_outdated(self) -> bool:
+        """Whether the flow follows from an earlier configuration than the present one."""
+        return self._version_seen != self._version
 
     def _next_due_s(self, client: OrderClient) -> float:
         """Seconds until the next order may be sent; infinite when a report must come first."""

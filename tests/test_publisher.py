@@ -13,11 +13,27 @@ import redis
 
 from mm.errors import Unavailable, UsageError, ValueRefused
 from mm.market import default_config
-from mm.orders import FlowOptions, Summary, newest_answered, read_journal, read_tape
+from mm.orders import (
+    FlowOptions,
+    PublisherOptions,
+    Summary,
+    newest_answered,
+    read_journal,
+    read_tape,
+)
 from mm.process import Process
-from mm.publisher import Publisher, PublisherOptions
+from mm.publisher import Publisher
 from mm.store import Keys, execute, open_client, send_pipeline
-from tests.kit import SEEDS, Fake, Real, World, assert_sound, small_config, wait_for
+from tests.kit import (
+    SEEDS,
+    Fake,
+    Real,
+    World,
+    assert_sound,
+    make_symbol,
+    small_config,
+    wait_for,
+)
 from tests.kit.tapes import trades
 
 FLAT_OUT = FlowOptions(rate_per_s=0)
@@ -378,6 +394,41 @@ class TestRuns:
         assert sorted(first) == sorted(lines_of)
         assert "order_id_conflict" not in market.publisher.summary.by_reason
         assert_sound(market.world)
+
+    def test_another_configuration_is_another_run(self, fake: Fake, tmp_path: Path) -> None:
+        """It waits for its reports, and begins a run over the new symbols; the count goes on."""
+        market = Market(fake, orders=60, in_flight=6, run_id="r1")
+        world, said = market.world, list[str]()
+        market.publisher.say = said.append
+        while len(world.records("orders")) < 20:
+            market.step()
+        added = make_symbol("NEW")
+        world.configure(symbols=(*world.config.symbols, added))
+        market.publisher.beat()
+        market.run()
+        names = [name for name, _ in world.records("orders")]
+        switch = names.index("r1-v2-1")
+        assert names[:switch] == [f"r1-{number}" for number in range(1, switch + 1)]
+        assert names[switch:] == [f"r1-v2-{number}" for number in range(1, 60 - switch + 1)]
+        assert said == ["run r1-v2 begins: the configuration has version 2"]
+        assert any(" NEW " in line for _, line in world.records("orders")[switch:])
+        self.die_and_return(market)
+        market.publisher.say = said.append
+        market.publisher.step()
+        assert "run r1-v2 goes on at order" in said[-1]
+        assert "order_id_conflict" not in market.run().by_reason
+        assert_sound(world)
+
+    def test_a_tape_is_one_run(self, fake: Fake, tmp_path: Path) -> None:
+        """The orders of a tape do not follow from what may change, so its run goes on."""
+        lines = [f"{n},AAA,buy,1.02,1" for n in range(30)]
+        market = Market(fake, tape=trades(tmp_path, *lines), speed=0, in_flight=4, run_id="r1")
+        while len(market.world.records("orders")) < 10:
+            market.step()
+        market.world.configure(limit_units=30)
+        market.publisher.beat()
+        market.run()
+        assert {name.rpartition("-")[0] for name, _ in market.world.records("orders")} == {"r1"}
 
     def test_only_the_last_orders_again(self, fake: Fake) -> None:
         """It sends no more than ``in_flight`` orders again, and says where it goes on."""

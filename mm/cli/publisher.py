@@ -19,8 +19,8 @@ from mm.cli.processes import run_process
 from mm.cli.tape_options import speed_option, tape_option
 from mm.host import System
 from mm.market import Config
-from mm.orders import FlowOptions
-from mm.publisher import Publisher, PublisherOptions
+from mm.orders import FlowOptions, PublisherOptions
+from mm.publisher import Publisher
 from mm.store import open_client
 
 #: The options of the synthetic flow; all others are the publisher's own.

@@ -7,11 +7,13 @@ from mm.orders.flow import FlowOptions, Intent, check_shared_rate, synthetic_ord
 from mm.orders.journal import Journal, read_journal
 from mm.orders.replay import check_speed, config_of_tape, config_to_replay, tape_orders
 from mm.orders.resume import check_run_id, new_run_id, newest_answered, order_number
+from mm.orders.sending import MAX_BATCH, PublisherOptions
 from mm.orders.summary import OutcomeCounts, Summary
 from mm.orders.tape import Tape, read_tape
 from mm.orders.ticket import Ticket, report_facts
 
 __all__ = [
+    "MAX_BATCH",
     "Answer",
     "FirstOrder",
     "FirstQuotes",
@@ -20,6 +22,7 @@ __all__ = [
     "Journal",
     "OrderClient",
     "OutcomeCounts",
+    "PublisherOptions",
     "Summary",
     "Tape",
     "Ticket",

@@ -18,8 +18,7 @@ from mm.cli.main import COMMANDS
 from mm.errors import Unavailable
 from mm.host import ChildPlan
 from mm.market import default_config
-from mm.orders import FlowOptions
-from mm.publisher import PublisherOptions
+from mm.orders import FlowOptions, PublisherOptions
 from mm.up import Up, UpOptions
 from tests.kit.commands import loaded_after
 

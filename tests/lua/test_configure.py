@@ -9,7 +9,9 @@ import pytest
 
 from mm.audit import audit
 from mm.errors import ProposalRefused, SystemRefused, ValueRefused
-from mm.market import Symbol, SymbolChange, config_changes
+from mm.market import INT_FIELDS, Symbol, SymbolChange, config_changes
+from mm.market.changes import FIXED
+from mm.market.model import SYMBOL_INTS
 from mm.store import Operator, require_config
 from tests.kit import (
     SYSTEM_ID,
@@ -55,10 +57,8 @@ class TestVersion:
         assert (found.version, found.limit_units, found.refresh_ms) == (2, 50, 4_000)
         (entry,) = world.stream("operations")
         told = dict(entry[1])
-        assert (told["op"], told["symbol"], told["who"], told["why"]) == (
-            *("config", "*", "ann"),
-            "a test",
-        )
+        assert (told["op"], told["symbol"]) == ("config", "*")
+        assert (told["who"], told["role"], told["why"]) == ("ann", "operator", "a test")
         assert told["before"] == "config_version=1 limit_units=20 refresh_ms=5000"
         assert told["after"] == "config_version=2 limit_units=50 refresh_ms=4000"
         assert_sound(world)
@@ -243,6 +243,39 @@ class TestLimit:
         assert frozen.events("AAA")[-1]["event"] == "expired"
 
 
+class TestFields:
+    def test_each_that_may_change(self, frozen: World) -> None:
+        """Every field of the market that is not fixed, and of a symbol, becomes what is asked."""
+        market = {name: 7 for name in INT_FIELDS if name not in FIXED} | {"quote_ttl_ms": 9}
+        of_symbol = {name: 5 for name in (*SYMBOL_INTS, "reference_ticks") if name not in FIXED}
+        frozen.configure(symbols=symbols(frozen, **of_symbol), **market)
+        stored = frozen.hash("config")
+        assert {name: int(stored[name]) for name in market} == market
+        assert frozen.hash("exposure")["limit_units"] == "7"
+        stored = frozen.hash("symbol:*", "AAA")
+        assert {name: int(stored[name]) for name in of_symbol} == of_symbol
+        told = [dict(entry)["after"] for _, entry in frozen.stream("operations")]
+        assert all(f"{name}=7" in told[0].split() for name in market if name != "quote_ttl_ms")
+        assert all(f"{name}=5" in told[1].split() for name in of_symbol)
+
+    def test_wherever_it_stands(self, frozen: World) -> None:
+        """The limits take effect as the last of several fields too."""
+        frozen.propose()
+        market = {"keep_orders": ("1", "3"), "keep_quotes": ("1", "3"), "limit_units": ("30", "4")}
+        of_symbol = {"size_lots": ("10", "9"), "position_limit_lots": ("100", "50")}
+        change(frozen, SymbolChange("market", "", market), SymbolChange("alter", "BBB", of_symbol))
+        exposure = frozen.hash("exposure")
+        assert (exposure["limit_units"], exposure["over_bid_units"]) == ("4", "10")
+        assert frozen.hash("symbol:*", "BBB")["widest_limit_lots"] == "100"
+
+    def test_a_mode_stays(self, frozen: World) -> None:
+        """What an operator has said of a symbol holds on, whatever else of it changes."""
+        frozen.control("halted", "AAA", why="news")
+        before = frozen.hash("symbol:*", "AAA")
+        frozen.configure(symbols=symbols(frozen, size_lots=3))
+        assert frozen.hash("symbol:*", "AAA") == before | {"size_lots": "3"}
+
+
 class TestSymbols:
     def test_a_lower_position_limit(self, frozen: World) -> None:
         """The position may be past it, and then only shrinks; the widest limit bounds the past."""
@@ -267,7 +300,8 @@ class TestSymbols:
         frozen.propose("AAA")
         assert frozen.scripts.snapshot()["waiting_bid"]
         frozen.configure(symbols=symbols(frozen, size_lots=2))
-        assert frozen.scripts.snapshot()["waiting_bid"] == []
+        found = frozen.scripts.snapshot()
+        assert (found["waiting_bid"], found["waiting_ask"]) == ([], [])
         assert frozen.propose(bid_lots=2, ask_lots=2, trigger="expired").outcome == "granted"
 
     def test_a_new_one(self, frozen: World) -> None:
@@ -293,7 +327,9 @@ class TestSymbols:
         done = frozen.configure(symbols=every[:2])
         assert done.quote_ids == ["CCC-1"]
         stored = frozen.hash("symbol:*", "CCC")
-        assert (stored["mode"], stored["retired_ms"]) == ("halted", str(frozen.now_ms()))
+        now = str(frozen.now_ms())
+        assert (stored["mode"], stored["retired_ms"], stored["mode_ms"]) == ("halted", now, now)
+        assert (stored["mode_why"], stored["mode_who"]) == ("a test", "ann")
         with pytest.raises(ProposalRefused):
             frozen.propose("CCC", trigger="expired")
         for mode in ("active", "reducing", "flattening", "halted"):

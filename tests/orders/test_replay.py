@@ -10,9 +10,16 @@ import pytest
 
 from mm.errors import ValueRefused
 from mm.market import MAX_INT, default_config, headroom_of
-from mm.orders import Tape, config_of_tape, config_to_replay, read_tape, tape_orders
+from mm.orders import (
+    PublisherOptions,
+    Tape,
+    config_of_tape,
+    config_to_replay,
+    read_tape,
+    tape_orders,
+)
 from mm.orders.replay import tape_symbols, tape_words
-from mm.publisher import Publisher, PublisherOptions
+from mm.publisher import Publisher
 from tests.kit import Backend, Fake, Real, World, assert_sound, make_symbol, small_config
 from tests.kit.tapes import GOOD, REAL, read, trades
 
