@@ -21,6 +21,7 @@ from mm.audit.outcomes import Executions
 from mm.audit.quotes import QuoteCheck
 from mm.audit.reservations import check_bounded, check_exact
 from mm.audit.tally import Check, Tally, integer_or_none
+from mm.audit.windows import check_windows
 from mm.errors import SystemRefused
 from mm.store import Raw, Scripts, StreamReader, read_raw
 
@@ -134,5 +135,6 @@ def _check_all(reader: StreamReader, raw: Raw, tallies: dict[str, Tally], quiesc
         broken = set(raw.symbols) - set(executed)
         OrderOnce(reader, raw, order_once, executions, broken).judge()
     check_modes(keys, raw, tallies["mode-kept"])
+    check_windows(reader, raw, tallies["mode-kept"])
     check_limits(keys, raw, tallies["position-limited"])
     check_drained(keys, raw, tallies["drained"], quiescent)

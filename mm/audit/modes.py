@@ -22,6 +22,14 @@ def check_modes(keys: Keys, raw: Raw, tally: Tally) -> None:
             "retired_ms" not in stored.state or own in ("flattening", "halted"),
             f"{key} mode {own!r}: a retired symbol is flattened or halted",
         )
+        frozen_until_ms = integer_or_none(stored.state, "frozen_until_ms") or 0
+        tally.optional_integers(key, stored.state, "frozen_until_ms")
+        if frozen_until_ms > raw.now_ms:
+            tally.count("frozen symbols")
+            tally.expect(
+                not stored.quote,
+                f"{keys.member('quote:*', name)} is there although {name} is frozen",
+            )
         if mode == "active":
             continue
         tally.count("symbols with a mode")

@@ -22,6 +22,9 @@ _SAME_IN_EVENT = {
 #: Parameters that only the quote rule uses. The checks that use another one look at it.
 _PARAMETERS = ("reference_ticks", "spread_ticks", "size_lots", "skew_ticks")
 _CHECKED_ELSEWHERE = ("limit_units", "dedup_window_ms")
+#: Fields that systems of earlier versions lack.
+_ADDED = ("protection_window_ms", "protection_freeze_ms")
+_ADDED_TO_SYMBOLS = ("protection_lots", "protection_loss_ticks")
 _SYSTEM_ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -168,6 +171,7 @@ class QuoteCheck:
         elif newest:
             tally.count("symbols whose newest placement is beyond retention")
         tally.integers(key, state, *_PARAMETERS)
+        tally.optional_integers(key, state, *_ADDED_TO_SYMBOLS)
         for name in ("tick", "lot"):
             try:
                 positive = Decimal(state.get(name, "")) > 0
@@ -202,9 +206,9 @@ class QuoteCheck:
 
     def _check_config(self, key: str) -> None:
         tally, config = self._tally, self._raw.config
-        numbers = (name for name in INT_FIELDS if name not in _CHECKED_ELSEWHERE)
+        numbers = (name for name in INT_FIELDS if name not in (*_CHECKED_ELSEWHERE, *_ADDED))
         tally.integers(key, config, "created_ms", *numbers)
-        tally.optional_integers(key, config, "config_version")
+        tally.optional_integers(key, config, "config_version", *_ADDED)
         system_id = config.get("system_id", "")
         tally.expect(
             _SYSTEM_ID.fullmatch(system_id) is not None,

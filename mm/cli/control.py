@@ -96,7 +96,7 @@ def flatten_command(system: System, as_json: bool, **given: Any) -> None:
 def resume_command(system: System, as_json: bool, after_repair: bool, **given: Any) -> None:
     """Let symbols trade again.
 
-    With --all the mode of all symbols is ended; a symbol with a mode of its own keeps that. A halt
+    A symbol that its protection has frozen is quoted again, too. With --all the mode of all symbols is ended; a symbol with a mode of its own keeps that. A halt
     after an integrity error ends only with --after-repair: exit status 1 names such symbols.
     """
     if after_repair and given["of_all"]:
@@ -141,6 +141,8 @@ def change_text(change: ModeChange) -> str:
     name = "all symbols" if change.symbol == "*" else change.symbol
     changed = change.before != change.after
     what = f"{change.before} -> {change.after}" if changed else f"{change.after} already"
+    if change.thawed:
+        what += f", its freeze is ended ({change.thawed})"
     if change.ended:
         what += f", its halt after an integrity error is ended ({change.ended})"
     if change.halted:

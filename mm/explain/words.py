@@ -23,6 +23,7 @@ _WITHDRAWN = {
     "halted": "the symbol being halted after an integrity error",
     "operator_halt": "as an operator had halted the symbol",
     "config": "as the symbol's configuration changed",
+    "protection": "as the symbol's protection had frozen it",
     "reducing": "as it might have grown the position, which must only shrink",
     "stopped": "as its makers had stopped in order",
     "": "the symbol being halted",
@@ -202,6 +203,8 @@ _OPERATIONS = {
     "mode": "set the mode of {subject} from {change}",
     "repair": "repaired {subject} from its ledger, {change}",
     "end_halt": "ended the halt of {subject} after a repair ({before})",
+    "freeze": "froze {subject} by its protection, {after}",
+    "end_freeze": "ended the freeze of {subject} ({before})",
     "config": "changed the configuration, {change}",
     "alter": "changed the configuration of {subject}, {change}",
     "add": "added {subject} ({after})",
@@ -244,6 +247,7 @@ def now_step(state: SymbolState, mode: str, now_ms: int, waits_for: list[str]) -
         "uncommitted_fills": uncommitted,
         "mode": mode,
         "halted": state.halted or None,
+        "frozen": state.frozen or None,
         "retired": symbol.retired,
         "waits_for": waits_for,
     }
@@ -268,6 +272,8 @@ def now_step(state: SymbolState, mode: str, now_ms: int, waits_for: list[str]) -
         text += f"; its mode is {mode}"
     if symbol.retired:
         text += "; it is retired"
+    if state.frozen:
+        text += f"; it is frozen by its protection: {state.frozen}"
     if state.halted:
         text += f"; the symbol is HALTED: {state.halted}"
     return Step("now", now_ms, text + ".", facts)

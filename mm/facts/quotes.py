@@ -42,6 +42,8 @@ def _quote_facts(snapshot: Snapshot, name: str, state: SymbolState) -> dict[str,
         "outcome": placement_of(state) or None,
         "mode": snapshot.mode_of(name),
         "halted": state.halted or None,
+        "frozen": state.frozen or None,
+        "frozen_until_ms": state.frozen_until_ms if state.frozen else None,
         "retired": state.symbol.retired,
     }
 
@@ -94,6 +96,11 @@ def operator_halts(snapshot: Snapshot) -> int:
     if snapshot.control.mode == "halted":
         return symbol_count(snapshot)
     return sum(one.control.mode == "halted" and not one.closed for one in snapshot.symbols.values())
+
+
+def freezes(snapshot: Snapshot) -> dict[str, SymbolState]:
+    """The symbols that their protection has frozen at the instant."""
+    return {name: one for name, one in snapshot.symbols.items() if one.frozen}
 
 
 def halts(snapshot: Snapshot) -> dict[str, str]:

@@ -9,9 +9,18 @@ from redis.exceptions import RedisError
 
 from mm.errors import MMError
 from mm.facts.processes import ProcessRow, process_rows, wanted_since
-from mm.facts.quotes import halts, modes_set
+from mm.facts.quotes import freezes, halts, modes_set
 from mm.instant import timestamp
-from mm.store import Scripts, ServerInfo, Snapshot, server_info, take_snapshot, trouble_of
+from mm.market import MAX_INT
+from mm.store import (
+    Scripts,
+    ServerInfo,
+    Snapshot,
+    SymbolState,
+    server_info,
+    take_snapshot,
+    trouble_of,
+)
 
 #: The kinds of process without which trading stops -> what then stands still.
 _NEEDED = {
@@ -82,7 +91,8 @@ def stoppages(
     found += absent
     if not mute:
         found += _missing(snapshot, {one.cause for one in absent})
-    return [*found, *_halts(snapshot), *_modes(snapshot), *_without_exposure(snapshot)]
+    found += [*_halts(snapshot), *_freezes(snapshot), *_modes(snapshot)]
+    return [*found, *_without_exposure(snapshot)]
 
 
 def _halts(snapshot: Snapshot) -> Iterator[Stoppage]:
@@ -94,6 +104,26 @@ def _halts(snapshot: Snapshot) -> Iterator[Stoppage]:
     if more > 0:
         symbols = "symbol is" if more == 1 else "symbols are"
         yield Stoppage(f"{HALT}s", f"{more} more {symbols} halted")
+
+
+def freeze_sentence(name: str, state: SymbolState) -> str:
+    """What a protection has frozen, until when, and why."""
+    lasts = "until an operator resumes it"
+    if state.frozen_until_ms < MAX_INT:
+        lasts = f"until {timestamp(state.frozen_until_ms)}"
+    return f"{name} is frozen by its protection, {lasts}: {state.frozen}"
+
+
+def _freezes(snapshot: Snapshot) -> Iterator[Stoppage]:
+    """The first frozen symbols, and how many more there are; one that ends by itself is expected."""
+    found = sorted(freezes(snapshot).items())
+    for name, state in found[:MAX_NAMES]:
+        words, ends = freeze_sentence(name, state), state.frozen_until_ms < MAX_INT
+        yield Stoppage(f"freeze {name}", words, expected=ends)
+    more = len(found) - MAX_NAMES
+    if more > 0:
+        symbols = "symbol is" if more == 1 else "symbols are"
+        yield Stoppage("freezes", f"{more} more {symbols} frozen", expected=True)
 
 
 def mode_sentences(snapshot: Snapshot) -> dict[str, str]:

@@ -4,12 +4,12 @@
 -- A record halts its symbol when it does not continue the symbol's sequence, or would make a number
 -- inexact: the symbol's quote is withdrawn, and no further fill of the symbol is applied.
 --
--- KEYS   cursors fills positions exposure expiry quotes config deadletter waiting:bid waiting:ask symbol:* position:* quote:* reservation:* operations
+-- KEYS   cursors fills positions exposure expiry quotes config deadletter waiting:bid waiting:ask symbol:* position:* quote:* reservation:* operations window:*
 -- ARGV   1 max_fills: integer > 0, fills to take at most; an entry is never split
 -- REPLY  {cursor, fills applied, more(0/1), now_ms, {symbol, position_version, ...}, {symbol, why, ...} of new halts}
 -- ERRORS DAMAGED (a required key is missing). A bad record halts its own symbol only
 -- EMITS  positions; quotes (withdrawn) and deadletter on a halt; operations when a symbol is flat that was
---        to be flattened
+--        to be flattened, or is frozen by its protection
 
 -- INCLUDE base
 -- INCLUDE damage
@@ -19,15 +19,17 @@
 -- INCLUDE deadletter
 -- INCLUDE waiting
 -- INCLUDE operations
+-- INCLUDE protection
 local cursors_key, fills_key, positions_key, config_key = KEYS[1], KEYS[2], KEYS[3], KEYS[7]
 local deadletter_key, waiting = KEYS[8], { bid = KEYS[9], ask = KEYS[10] }
 local symbol_prefix, position_prefix, reservation_prefix = KEYS[11], KEYS[12], KEYS[14]
 local keys = { exposure = KEYS[4], expiry = KEYS[5], quotes = KEYS[6], quote = KEYS[13],
-  reservation = reservation_prefix }
+  reservation = reservation_prefix, symbol = symbol_prefix, operations = KEYS[15], window = KEYS[16] }
 
 local now = now_ms()
-local keep_updates, keep_quotes, keep_deadletters = unpack(redis.call('HMGET', config_key,
-  'keep_updates', 'keep_quotes', 'keep_deadletters'))
+local keep_updates, keep_quotes, keep_deadletters, window_ms, freeze_ms = unpack(redis.call('HMGET',
+  config_key, 'keep_updates', 'keep_quotes', 'keep_deadletters', 'protection_window_ms',
+  'protection_freeze_ms'))
 local cursor, records_before = unpack(redis.call('HMGET', cursors_key, 'state', 'state_records'))
 if not keep_updates or not cursor then
   return damaged(keep_updates and cursors_key or config_key)
@@ -97,11 +99,16 @@ for index = 1, #halts, 2 do
   redis.call('HSET', symbol_prefix .. symbol, 'halted', why)
   stop_quoting(symbol, 'halted')
 end
+-- Systems of earlier versions lack the two until somebody changes them.
+local rule = { window_ms = tonumber(window_ms) or 10000, freeze_ms = tonumber(freeze_ms) or 60000 }
 for _, symbol in ipairs(symbols) do
   local position = positions[symbol]
+  if protect(keys, rule, symbol, position, now) then
+    stop_quoting(symbol, 'protection')
+  end
   if position.mode == 'flattening' and position.net == 0 and text(position.version) == position.fill_seq then
     redis.call('HSET', symbol_prefix .. symbol, 'mode', 'halted', 'mode_ms', text(now))
-    tell_operation(KEYS[15], { op = 'mode', symbol = symbol, who = '-', role = 'state',
+    tell_operation(keys.operations, { op = 'mode', symbol = symbol, who = '-', role = 'state',
       why = 'the position is flat', before = 'flattening', after = 'halted' }, now)
     stop_quoting(symbol, 'operator_halt')
   end

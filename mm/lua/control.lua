@@ -5,15 +5,15 @@
 -- one that may only shrink its position from now on: a maker quotes it anew within the new mode. Setting
 -- a mode that is set already changes nothing. A flattening symbol that is flat is halted at once. A
 -- retired symbol can only be flattened or halted: the other modes flatten it. A halt after an integrity
--- error ends only after a repair, when every fill is committed.
+-- error ends only after a repair, when every fill is committed. Active ends what its protection has frozen.
 --
 -- KEYS   control operations exposure expiry quotes config waiting:bid waiting:ask symbol:* position:* quote:* reservation:*
 -- ARGV   1 system_id: the system that the caller means  2 mode: active, reducing, flattening or halted
 --        3 who  4 role  5 why: words for people  6 after_repair(0/1): end halts after an integrity
 --        error too  7 ... symbols; none: the mode of all symbols
--- REPLY  {{symbol or *, mode before, mode, mode that holds, halted, ended}, ...}, {quote_id, ...} of the
---        withdrawn quotes; of a halt after an integrity error `halted` is why it goes on and `ended` why
---        it was, which is over now, or empty
+-- REPLY  {{symbol or *, mode before, mode, mode that holds, halted, ended, thawed}, ...}, {quote_id, ...}
+--        of the withdrawn quotes; of a halt after an integrity error `halted` is why it goes on and
+--        `ended` why it was, which is over now, or empty; `thawed` is why its protection had frozen it
 -- ERRORS FOREIGN_SYSTEM (the system_id that the keys hold, or nothing), UNKNOWN_SYMBOL,
 --        BAD_MODE (why), NOT_REPAIRED (symbol), DAMAGED (a required key is missing)
 -- EMITS  operations (one for each changed mode), quotes (withdrawn; expired for a quote whose expiry has
@@ -47,8 +47,8 @@ end
 local found = {}
 for index = 7, #ARGV do
   local symbol = ARGV[index]
-  local fill_seq, halted, before, retired_ms = unpack(redis.call('HMGET', symbol_prefix .. symbol,
-    'fill_seq', 'halted', 'mode', 'retired_ms'))
+  local fill_seq, halted, before, retired_ms, frozen, frozen_why = unpack(redis.call('HMGET',
+    symbol_prefix .. symbol, 'fill_seq', 'halted', 'mode', 'retired_ms', 'frozen_until_ms', 'frozen_why'))
   local version, net = unpack(redis.call('HMGET', position_prefix .. symbol,
     'position_version', 'net_lots'))
   if not fill_seq then
@@ -62,11 +62,12 @@ for index = 7, #ARGV do
   end
   found[#found + 1] = { symbol = symbol, key = symbol_prefix .. symbol, before = before or 'active',
     mode = wanted == 'flattening' and is_flat and 'halted' or wanted,
-    halted = not after_repair and halted or '', ended = after_repair and halted or '' }
+    halted = not after_repair and halted or '', ended = after_repair and halted or '',
+    thawed = mode == 'active' and frozen and tonumber(frozen) > now and frozen_why or '' }
 end
 if #found == 0 then
   found[1] = { symbol = '*', key = control_key, before = mode_of_all or 'active', mode = mode,
-    halted = '', ended = '' }
+    halted = '', ended = '', thawed = '' }
   mode_of_all = mode
 end
 
@@ -78,8 +79,13 @@ for _, one in ipairs(found) do
     tell_operation(operations_key, { op = 'end_halt', symbol = one.symbol, who = who, role = role,
       why = why, before = one.ended, after = '-' }, now)
   end
+  if one.thawed ~= '' then
+    redis.call('HDEL', one.key, 'frozen_until_ms', 'frozen_why')
+    tell_operation(operations_key, { op = 'end_freeze', symbol = one.symbol, who = who, role = role,
+      why = why, before = one.thawed, after = '-' }, now)
+  end
   changes[#changes + 1] = { one.symbol, one.before, one.mode, stricter(mode_of_all, one.mode),
-    one.halted, one.ended }
+    one.halted, one.ended, one.thawed }
   if one.before ~= one.mode then
     redis.call('HSET', one.key, 'mode', one.mode, 'mode_why', why, 'mode_who', who, 'mode_ms', text(now))
     tell_operation(operations_key, { op = 'mode', symbol = one.symbol, who = who, role = role,

@@ -28,9 +28,9 @@ local symbol_key, position_key = KEYS[7] .. symbol, KEYS[8] .. symbol
 local reservation_key, quote_key = keys.reservation .. symbol, keys.quote .. symbol
 
 local now = now_ms()
-local fill_seq, newest_version, halted, limit_lots, units_word, last_outcome, own_mode = unpack(
+local fill_seq, newest_version, halted, limit_lots, units_word, last_outcome, own_mode, frozen = unpack(
   redis.call('HMGET', symbol_key, 'fill_seq', 'quote_version', 'halted', 'position_limit_lots',
-    'notional_units', 'outcome', 'mode'))
+    'notional_units', 'outcome', 'mode', 'frozen_until_ms'))
 if not fill_seq then
   return redis.error_reply('UNKNOWN_SYMBOL ' .. symbol)
 end
@@ -45,9 +45,8 @@ local position_version, net_lots, cash_ticks = unpack(redis.call('HMGET', positi
 local mode_of_all = redis.call('HGET', KEYS[11], 'mode')
 local config_version, exposure_mode, quote_ttl_ms, keep_quotes = unpack(redis.call('HMGET', config_key,
   'config_version', 'exposure_mode', 'quote_ttl_ms', 'keep_quotes'))
-local refusal = gate_refusal(symbol, { halted = halted
-  or is_halted(mode_of_all, own_mode) and 'by an operator', fill_seq = fill_seq,
-  position_version = position_version, quote_version = newest_version,
+local refusal = gate_refusal(symbol, { halted = no_quote_reason(halted, mode_of_all, own_mode, frozen, now),
+  fill_seq = fill_seq, position_version = position_version, quote_version = newest_version,
   config_version = config_version or '1' }, proposed)
 if refusal then
   return refusal

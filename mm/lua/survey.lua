@@ -65,8 +65,8 @@ local function add_row(symbol)
     return
   end
   done[symbol] = true
-  local fill_seq, quote_version, halted, mode = unpack(redis.call('HMGET', symbol_prefix .. symbol,
-    'fill_seq', 'quote_version', 'halted', 'mode'))
+  local fill_seq, quote_version, halted, mode, frozen = unpack(redis.call('HMGET',
+    symbol_prefix .. symbol, 'fill_seq', 'quote_version', 'halted', 'mode', 'frozen_until_ms'))
   if not fill_seq then
     return
   end
@@ -76,7 +76,7 @@ local function add_row(symbol)
     'position_version', 'expires_ms'))
   local live = expires_ms and tonumber(expires_ms) > now
   local waits = redis.call('ZSCORE', waiting_bid, symbol) or redis.call('ZSCORE', waiting_ask, symbol)
-  local stands_still = halted or is_halted(mode_of_all, mode)
+  local stands_still = no_quote_reason(halted, mode_of_all, mode, frozen, now)
   rows[#rows + 1] = { symbol, fill_seq, quote_version, stands_still and 1 or 0, position_version, net_lots,
     last_ticks, waits and 1 or 0, live and quoted_version or '-1', live and expires_ms or '0' }
 end

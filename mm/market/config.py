@@ -44,6 +44,14 @@ MAX_MS = 10**14
 
 MAX_SYMBOLS = 20_000
 
+#: The fields, of the market or of a symbol, that may be 0.
+ZERO_ALLOWED = (
+    *("skew_ticks", "protection_lots", "protection_loss_ticks"),
+    "protection_freeze_ms",
+)
+#: Fields that systems of earlier versions lack.
+_ADDED = {"protection_window_ms": "10000", "protection_freeze_ms": "60000"}
+
 #: Whether the server must have every write on disk before it answers (R18).
 Durability = Literal["always", "relaxed"]
 
@@ -74,6 +82,8 @@ class Config:
     keep_updates: int = 100_000
     keep_quotes: int = 1_000_000
     keep_deadletters: int = 100_000
+    protection_window_ms: int = 10_000
+    protection_freeze_ms: int = 60_000
     durability: Durability = "always"
     version: int = field(default=1, compare=False)
 
@@ -86,7 +96,7 @@ class Config:
     def _check(self) -> None:
         for name in INT_FIELDS:
             high = MAX_MS if name.endswith("_ms") else MAX_INT
-            check_int(name, getattr(self, name), high=high)
+            check_int(name, getattr(self, name), int(name not in ZERO_ALLOWED), high)
         if self.exposure_mode not in ("lots", "notional"):
             raise ConfigError(
                 f"exposure_mode {shown(self.exposure_mode)}: it must be lots or notional"
@@ -143,7 +153,8 @@ class Config:
         for name in ("reference_ticks", "size_lots", "position_limit_lots", "multiplier"):
             check_int(where + name, getattr(symbol, name))
         check_int(where + "spread_ticks", symbol.spread_ticks)
-        check_int(where + "skew_ticks", symbol.skew_ticks, low=0)
+        for name in ("skew_ticks", "protection_lots", "protection_loss_ticks"):
+            check_int(where + name, getattr(symbol, name), low=0)
         # Every product must stay an exact integer. The price may move to twice the reference, and
         # from there by the spread and the widest skew.
         highest = 2 * symbol.reference_ticks + symbol.spread_ticks + symbol.skew_ticks
@@ -245,7 +256,8 @@ class Config:
         """
         if stored.get("schema") != SCHEMA:
             raise ConfigError(f"schema {stored.get('schema')!r}: this program reads {SCHEMA}")
-        values: dict[str, Any] = {name: int(stored[name]) for name in INT_FIELDS}
+        whole = _ADDED | dict(stored)
+        values: dict[str, Any] = {name: int(whole[name]) for name in INT_FIELDS}
         currency = stored.get("currency", "-")
         return cls(
             symbols=tuple(symbols),

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from mm.errors import ConfigError, ValueRefused, shown
-from mm.market.config import Config
+from mm.market.config import ZERO_ALLOWED, Config
 from mm.market.model import SYMBOL_INTS, Symbol
 from mm.market.numbers import check_int, check_symbol, parse_decimal, to_steps
 from mm.market.units import check_currency
 
 #: The largest file. One with the most symbols has a tenth of these bytes.
 MAX_BYTES = 64 * 1024 * 1024
+#: What a table of a symbol may leave out.
+_SYMBOL_DEFAULTS = {
+    field.name: field.default for field in fields(Symbol) if field.default is not MISSING
+}
 _LIMIT = ("exposure_mode", "limit_units", "limit", "currency")
 #: The fields of [market]. The limit is either limit_units, or limit with currency.
 MARKET_FIELDS = (
@@ -50,9 +54,9 @@ def _symbol_from_table(table: Mapping[str, Any]) -> Symbol:
     for field in ("tick", "lot"):
         if decimals[field] <= 0:
             raise ConfigError(f"{where}{field} {decimals[field]}: it must be above 0")
-    ints = {field: table.get(field, 1 if field == "multiplier" else None) for field in SYMBOL_INTS}
+    ints = {field: table.get(field, _SYMBOL_DEFAULTS.get(field)) for field in SYMBOL_INTS}
     for field, value in ints.items():
-        check_int(where + field, value, low=0 if field == "skew_ticks" else 1)
+        check_int(where + field, value, low=0 if field in ZERO_ALLOWED else 1)
     reference = to_steps(where + "reference", decimals["reference"], decimals["tick"], "tick")
     return Symbol(check_symbol(name), decimals["tick"], decimals["lot"], reference, **ints)
 

@@ -20,7 +20,10 @@ Trigger = Literal["position", "refresh", "expired", "bootstrap", "capacity"]
 Outcome = Literal["granted", "reduced", "omitted"]
 
 #: The integer parameters of a symbol, under these names in files, in keys and in :class:`Symbol`.
-SYMBOL_INTS = ("spread_ticks", "size_lots", "skew_ticks", "position_limit_lots", "multiplier")
+SYMBOL_INTS = (
+    *("spread_ticks", "size_lots", "skew_ticks", "position_limit_lots", "multiplier"),
+    *("protection_lots", "protection_loss_ticks"),
+)
 
 _SIDES: Mapping[str, Side] = {"buy": "buy", "sell": "sell"}
 
@@ -29,7 +32,9 @@ _SIDES: Mapping[str, Side] = {"buy": "buy", "sell": "sell"}
 class Symbol:
     """A symbol's parameters. Prices in ticks, quantities in lots.
 
-    A ``retired`` symbol is reduced until it is flat, and then closed. Files name none.
+    Trading more than ``protection_lots``, or losing more than ``protection_loss_ticks`` (ticks x
+    lots), within the window of the configuration freezes it; 0 is no bound. A ``retired`` symbol is
+    reduced until it is flat, and then closed. Files name none.
     """
 
     name: str
@@ -41,6 +46,8 @@ class Symbol:
     skew_ticks: int
     position_limit_lots: int
     multiplier: int = 1
+    protection_lots: int = 0
+    protection_loss_ticks: int = 0
     retired: bool = False
 
     def price(self, ticks: int) -> str:

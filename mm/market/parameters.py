@@ -8,6 +8,9 @@ from decimal import Decimal
 from mm.market.config import Config
 from mm.market.model import SYMBOL_INTS, Symbol
 
+#: Parameters that symbols of earlier versions lack.
+_ADDED = {"protection_lots": "0", "protection_loss_ticks": "0"}
+
 
 def symbol_fields(config: Config, symbol: Symbol) -> dict[str, str]:
     """The parameter fields of the symbol's hash."""
@@ -25,11 +28,12 @@ def symbol_from_store(name: str, stored: Mapping[str, str]) -> Symbol:
 
     KeyError, ValueError or ArithmeticError when a field is missing or not a number.
     """
+    whole = _ADDED | dict(stored)
     return Symbol(
         name,
         Decimal(stored["tick"]),
         Decimal(stored["lot"]),
         int(stored["reference_ticks"]),
-        **{parameter: int(stored[parameter]) for parameter in SYMBOL_INTS},
+        **{parameter: int(whole[parameter]) for parameter in SYMBOL_INTS},
         retired="retired_ms" in stored,
     )

@@ -33,7 +33,8 @@ class ModeChange:
 
     ``holds`` is the mode that holds now: the stricter one of the symbol's own and that of all.
     Of a halt after an integrity error ``halted`` is the reason while it goes on, and ``ended`` the
-    reason when this step has ended it; both are empty text without one.
+    reason when this step has ended it; both are empty text without one. ``thawed`` is why the
+    symbol's protection had frozen it, which this step has ended, or empty text.
     """
 
     symbol: str
@@ -42,6 +43,7 @@ class ModeChange:
     holds: str
     halted: str
     ended: str
+    thawed: str
 
 
 @dataclass(frozen=True)

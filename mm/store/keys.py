@@ -40,6 +40,7 @@ CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType(
             "hash",
             "orders and their outcomes by client_id/order_id, a bucket for each window; expires",
         ),
+        "window:*": ("list", "what a symbol with a protection traded lately; expires"),
         "config": ("hash", "what all processes must agree on"),
         "control": ("hash", "the trading mode of all symbols; absent until an operator sets one"),
         "operations": ("stream", "who changed what, and why; bounded"),
@@ -80,8 +81,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "position:*": "net_lots cash_ticks cost_ticks position_version last_fill_id"
         " last_price_ticks updated_ms",
         "symbol:*": "fill_seq quote_version outcome halted mode mode_why mode_who mode_ms"
-        " retired_ms tick lot reference_ticks spread_ticks size_lots skew_ticks position_limit_lots"
-        " widest_limit_lots multiplier notional_units",
+        " retired_ms frozen_until_ms frozen_why tick lot reference_ticks spread_ticks size_lots"
+        " skew_ticks position_limit_lots widest_limit_lots protection_lots protection_loss_ticks multiplier notional_units",
         "cursors": "exchange exchange_records state state_records seen_bucket trim_to trim_next"
         " trim_records",
         "process:*": "kind heartbeat_ms count rate_per_s pid run steady_ms lost restarts"

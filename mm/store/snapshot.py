@@ -32,9 +32,10 @@ class SymbolState:
 
     ``fill_seq`` counts the fills emitted. ``quote`` is the quote that can be executed at the
     instant, or None. ``outcome`` is that of the last placement and ``halted`` the reason of a
-    halt after an integrity error; both are empty text without one. ``control`` is the symbol's own
-    trading mode. ``last_fill_id`` is that of the last committed fill, or
-    None before the first. ``reservation`` is None when its hash does not exist.
+    halt after an integrity error; both are empty text without one. ``frozen`` is why its protection
+    has frozen the symbol until ``frozen_until_ms``, or empty text when it is not frozen at the
+    instant. ``control`` is the symbol's own trading mode. ``last_fill_id`` is that of the last
+    committed fill, or None before the first. ``reservation`` is None when its hash does not exist.
     """
 
     symbol: Symbol
@@ -45,6 +46,8 @@ class SymbolState:
     quote_version: int
     outcome: str
     halted: str
+    frozen: str
+    frozen_until_ms: int
     control: Control
     quote: LiveQuote | None
     reservation: Reservation | None
@@ -100,6 +103,7 @@ def _symbol_state(keys: Keys, name: str, stored: RawSymbol, now_ms: int) -> Symb
     if stored.reservation:
         reservation = Reservation.of(Fields(keys.member("reservation:*", name), stored.reservation))
     last_fill_id = position.optional_word("last_fill_id")
+    frozen_until_ms = state.optional_integer("frozen_until_ms") or 0
     return SymbolState(
         symbol=symbol,
         position=position_of(position),
@@ -109,6 +113,8 @@ def _symbol_state(keys: Keys, name: str, stored: RawSymbol, now_ms: int) -> Symb
         quote_version=state.optional_integer("quote_version") or 0,
         outcome=state.optional_word("outcome"),
         halted=state.optional_word("halted"),
+        frozen=(state.optional_word("frozen_why") or "-") if frozen_until_ms > now_ms else "",
+        frozen_until_ms=frozen_until_ms,
         control=Control.of(state),
         quote=quote if quote and quote.expires_ms > now_ms else None,
         reservation=reservation,

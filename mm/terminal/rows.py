@@ -39,4 +39,4 @@ def _is_urgent(snapshot: Snapshot, name: str) -> bool:
     """Whether it is quoted, or somebody or something has changed whether it is."""
     state = snapshot.symbols[name]
     has_mode = state.control.mode != "active" and not state.closed
-    return bool(state.halted) or has_mode or state.quote is not None
+    return bool(state.halted or state.frozen) or has_mode or state.quote is not None

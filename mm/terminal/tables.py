@@ -74,6 +74,8 @@ def outcome_text(snapshot: Snapshot, state: SymbolState) -> Text:
         return Text("HALTED", f"bold reverse {BAD}")
     if state.symbol.retired:
         return Text("closed" if state.closed else "retired")
+    if state.frozen:
+        return Text("frozen", f"bold {WARN}")
     mode = snapshot.mode_of(state.symbol.name)
     if mode != "active":
         return Text(mode)

@@ -63,6 +63,7 @@ def test_all_and_json(market: World) -> None:
             "holds": "halted",
             "halted": "",
             "ended": "",
+            "thawed": "",
         }
     ]
     assert sorted(found["quotes_withdrawn"]) == ["AAA-1", "BBB-1", "CCC-1"]

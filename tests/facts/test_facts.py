@@ -161,10 +161,13 @@ class TestQuotes:
             "outcome": "granted",
             "mode": "active",
             "halted": None,
+            "frozen": None,
+            "frozen_until_ms": None,
             "retired": False,
         }
         assert {name for name, fact in empty.items() if fact is None} == {
             *("quote_id", "position_version", "bid", "bid_ticks", "ask", "ask_ticks"),
+            *("frozen", "frozen_until_ms"),
             *("expires_ms", "ttl_ms", "maker_id", "outcome", "halted"),
         }
         assert (empty["active"], empty["quote_version"], empty["bid_quantity"]) == (False, 0, "0")

@@ -40,11 +40,14 @@ LUA_GLOBALS = {"KEYS", "ARGV", "redis", "math", "string", "table"} | {
     "unpack",
 }
 WRITING = {"DEL", "HDEL", "HINCRBY", "HSET", "PEXPIRE", "PEXPIREAT", "XADD", "XTRIM"} | {
+    "LPOP",
+    "RPUSH",
     "ZADD",
     "ZREM",
     "ZREMRANGEBYSCORE",
 }
 READING = {"EXISTS", "HGET", "HGETALL", "HMGET", "TIME", "XLEN", "XRANGE", "XREVRANGE"} | {
+    "LINDEX",
     "ZRANGE",
     "ZRANGEBYSCORE",
     "ZSCORE",

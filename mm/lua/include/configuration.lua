@@ -8,9 +8,9 @@
 -- mean: a tick, a lot, a unit of exposure, the window of remembered orders.
 local MARKET_FIELDS = { limit_units = true, quote_ttl_ms = true, refresh_ms = true,
   report_idle_ms = true, keep_orders = true, keep_reports = true, keep_updates = true,
-  keep_quotes = true, keep_deadletters = true }
+  keep_quotes = true, keep_deadletters = true, protection_window_ms = true, protection_freeze_ms = true }
 local SYMBOL_FIELDS = { reference_ticks = true, spread_ticks = true, size_lots = true,
-  skew_ticks = true, position_limit_lots = true }
+  skew_ticks = true, position_limit_lots = true, protection_lots = true, protection_loss_ticks = true }
 
 -- field_fault(list, allowed) -> the error reply that refuses a change of these fields, or nil. `list` is
 -- {field, value, ...}.

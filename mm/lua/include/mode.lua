@@ -3,7 +3,8 @@
 --   reducing    only quotes that shrink the position
 --   flattening  the same, and halted as soon as the position is flat
 --   halted      no quote and no trade
--- An operator sets a mode for all symbols and one for each. The stricter of the two holds.
+-- An operator sets a mode for all symbols and one for each. The stricter of the two holds. Beside its
+-- mode a symbol may be frozen until an instant, by its protection.
 
 local STRICTNESS = { active = 0, reducing = 1, flattening = 1, halted = 2 }
 
@@ -21,6 +22,13 @@ end
 -- is_halted(mode_of_all, mode) -> whether the symbol may not be quoted or traded
 local function is_halted(mode_of_all, mode)
   return strictness(stricter(mode_of_all, mode)) == STRICTNESS.halted
+end
+
+-- no_quote_reason(halted, mode_of_all, mode, frozen_until_ms, now) -> why the symbol may not be quoted, or
+-- nil. `halted` is why an integrity error has halted it, or false; frozen_until_ms is text or false.
+local function no_quote_reason(halted, mode_of_all, mode, frozen_until_ms, now)
+  return halted or is_halted(mode_of_all, mode) and 'by an operator'
+    or frozen_until_ms and tonumber(frozen_until_ms) > now and 'by its protection' or nil
 end
 
 -- is_reducing(mode_of_all, mode) -> whether a quote must shrink the position

@@ -20,18 +20,24 @@ local function parse_fill(fill_id, line)
 end
 
 -- load_position(symbol_prefix, position_prefix, symbol) -> position, or false when the symbol is
--- unknown. A position has net (lots), cash and cost (ticks), version, halted (why, or false), and of its
--- symbol fill_seq (as text) and mode (or false).
+-- unknown. A position has net (lots), cash and cost (ticks), version, last_ticks, halted (why, or false),
+-- and of its symbol fill_seq (as text), mode (or false), the bounds of its protection most_lots and
+-- most_loss (0 for none), and frozen_until (ms). `traded` counts the lots applied to it since.
 local function load_position(symbol_prefix, position_prefix, symbol)
-  local fill_seq, halted, mode = unpack(redis.call('HMGET', symbol_prefix .. symbol,
-    'fill_seq', 'halted', 'mode'))
+  local fill_seq, halted, mode, most_lots, most_loss, frozen_until = unpack(redis.call('HMGET',
+    symbol_prefix .. symbol, 'fill_seq', 'halted', 'mode', 'protection_lots', 'protection_loss_ticks',
+    'frozen_until_ms'))
   if not fill_seq then
     return false
   end
-  local net, cash, cost, version = unpack(redis.call('HMGET', position_prefix .. symbol,
-    'net_lots', 'cash_ticks', 'cost_ticks', 'position_version'))
-  return { net = tonumber(net) or 0, cash = tonumber(cash) or 0, cost = tonumber(cost) or 0,
-    version = tonumber(version) or 0, halted = halted, fill_seq = fill_seq, mode = mode }
+  local net, cash, cost, version, last_ticks = unpack(redis.call('HMGET', position_prefix .. symbol,
+    'net_lots', 'cash_ticks', 'cost_ticks', 'position_version', 'last_price_ticks'))
+  local position = { net = tonumber(net) or 0, cash = tonumber(cash) or 0, cost = tonumber(cost) or 0,
+    version = tonumber(version) or 0, last_ticks = tonumber(last_ticks) or 0, halted = halted,
+    fill_seq = fill_seq, mode = mode, most_lots = tonumber(most_lots) or 0,
+    most_loss = tonumber(most_loss) or 0, frozen_until = tonumber(frozen_until) or 0, traded = 0 }
+  position.value_before = position.cash + position.net * position.last_ticks
+  return position
 end
 
 -- share(cost, part, total) -> floor(cost x part / total), exact although the product may exceed
@@ -81,6 +87,7 @@ local function apply_fill(position, fill_id, seq, signed_lots, ticks)
   end
   position.net, position.cash, position.cost = net, cash, cost
   position.version, position.last_id, position.last_ticks = version, fill_id, ticks
+  position.traded = position.traded + abs(signed_lots)
   return nil
 end
 
