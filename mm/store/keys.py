@@ -82,7 +82,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         " last_price_ticks updated_ms",
         "symbol:*": "fill_seq quote_version outcome halted mode mode_why mode_who mode_ms"
         " retired_ms frozen_until_ms frozen_why tick lot reference_ticks spread_ticks size_lots"
-        " skew_ticks position_limit_lots widest_limit_lots protection_lots protection_loss_ticks multiplier notional_units",
+        " skew_ticks position_limit_lots widest_limit_lots protection_lots"
+        " protection_loss_ticks multiplier notional_units",
         "cursors": "exchange exchange_records state state_records seen_bucket trim_to trim_next"
         " trim_records",
         "process:*": "kind heartbeat_ms count rate_per_s pid run steady_ms lost restarts"

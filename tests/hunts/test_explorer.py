@@ -91,7 +91,7 @@ BREAKS = {
         *("withdraw", "left after a withdrawal"),
     ),
     "quoted although an operator has halted all": (
-        *("place", "is_halted(mode_of_all, own_mode)", "is_halted(nil, own_mode)"),
+        *("place", "is_halted(mode_of_all, mode) and", "is_halted(nil, mode) and"),
         *("modes", "mode-kept"),
     ),
     "a halt that leaves the quote": (
@@ -118,6 +118,14 @@ BREAKS = {
         *("configure", "if expires_ms then", "if false then"),
         *("config", "position-limited"),
     ),
+    "a freeze that leaves the quote": (
+        *("commit", "stop_quoting(symbol, 'protection')", "do end"),
+        *("protect", "frozen and quoted"),
+    ),
+    "a bound that is one too wide": (
+        *("commit", "traded > position.most_lots", "traded > position.most_lots + 1"),
+        *("protect", "not frozen"),
+    ),
     "flat and not halted": (
         *("commit", "position.net == 0 and", "position.net == 1 and"),
         *("flatten", "was to be flattened"),
@@ -131,7 +139,7 @@ BREAKS = {
 SEEN_ON_THE_WAY = {"gate-kept", "exposure-bounded", "exposure-exact", "order-once"} | {
     *("fills-within-quote", "out of turn"),
     *("withdrawn without a reason", "left after a withdrawal", "mode-kept"),
-    *("at configuration version", "position-limited"),
+    *("at configuration version", "position-limited", "frozen and quoted", "not frozen"),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from mm.market import MAX_INT
 from mm.store import StreamReader, execute, pairs, text
 from tests.kit import World
 
@@ -454,6 +455,20 @@ def quoted_beyond_the_position(world: World) -> None:
 def mode_that_is_none(world: World) -> None:
     """A foreign word stands for a mode."""
     world.client.hset(world.keys.member("symbol:*", "BBB"), "mode", "asleep")
+
+
+@breaks("mode-kept")
+def quoted_while_frozen(world: World) -> None:
+    """The symbols are frozen, and the quotes were left."""
+    for name in world.names:
+        set_field(world, "symbol:*", name, "frozen_until_ms", MAX_INT)
+
+
+@breaks("mode-kept")
+def window_with_a_gap(world: World) -> None:
+    """What a protection counts does not go on where it was."""
+    entries = ("1 0 4 0", "2 5 6 0")
+    execute(world.client, "RPUSH", world.keys.member("window:*", "AAA"), *entries)
 
 
 @breaks("drained")

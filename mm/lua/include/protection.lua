@@ -15,7 +15,7 @@ local function excess(window_key, position, window_ms, now)
   local lots = lots_before + position.traded
   redis.call('RPUSH', window_key, table.concat({ text(now), text(lots_before), text(lots),
     text(position.value_before) }, ' '))
-  redis.call('PEXPIRE', window_key, text(window_ms))
+  redis.call('PEXPIREAT', window_key, text(now + window_ms))
   local oldest = redis.call('LINDEX', window_key, 0)
   while tonumber(string.match(oldest, '^%d+')) <= now - window_ms do
     redis.call('LPOP', window_key)

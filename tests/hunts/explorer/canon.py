@@ -51,7 +51,20 @@ def _symbol(system: System, db: Db, name: str) -> tuple[Any, ...]:
         tuple(position[what] for what in _POSITION),
         quoted,
         (held["state"], *reserved),
+        _protection(system, db, name),
     )
+
+
+def _protection(system: System, db: Db, name: str) -> tuple[Any, ...]:
+    """For how long it is frozen, and of its window what each entry adds, and until when."""
+    frozen = int(db.get(system.spec.key("symbol:*", name), {}).get("frozen_until_ms", "0"))
+    window = [tuple(map(int, e.split(" "))) for e in db.get(system.spec.key("window:*", name), ())]
+    first = window[0][1] if window else 0
+    added = [
+        (max(-9, at - db.now), before - first, after - first, value)
+        for at, before, after, value in window
+    ]
+    return (max(0, frozen - db.now), tuple(added))
 
 
 _STATE = ("halted", "outcome", "mode")

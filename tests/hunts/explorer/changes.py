@@ -6,7 +6,7 @@ from typing import Any
 
 from mm.market import LIVE_MS
 from tests.hunts.explorer.db import Db
-from tests.hunts.explorer.invariants import SIDES, check_state, demand, ledger, mode_of
+from tests.hunts.explorer.invariants import SIDES, check_state, demand, is_frozen, ledger, mode_of
 from tests.hunts.explorer.parts import Spec
 from tests.hunts.explorer.system import System
 from tests.hunts.explorer.wire import Call
@@ -148,6 +148,7 @@ def check_events(spec: Spec, before: Db, after: Db) -> None:
                 "none": omitted,
                 "operator_halt": mode == "halted",
                 "reducing": mode in ("reducing", "flattening"),
+                "protection": is_frozen(spec, after, name),
                 "config": spec.current(after).version > spec.current(before).version,
             }
             demand(reasons[event.get("cause", "none")], f"withdrawn without a reason: {event}")
@@ -163,6 +164,7 @@ def _check_placed(spec: Spec, before: Db, event: dict[str, Any]) -> None:
         f"gate-kept: {event} placed at fill_seq {state['fill_seq']}, position {position}",
     )
     halted = "halted" in state or mode_of(spec, before, name) == "halted"
+    halted = halted or is_frozen(spec, before, name)
     demand(not halted, f"gate-kept: {name} is halted and was quoted: {event}")
     demand(
         int(event["quote_version"]) == int(state["quote_version"]) + 1,

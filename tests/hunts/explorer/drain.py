@@ -10,7 +10,15 @@ from mm.market import LIVE_MS, Prices, Symbol, quote_prices
 from mm.market import Position as Holding
 from tests.hunts.explorer.canon import digest, unprocessed
 from tests.hunts.explorer.db import Db
-from tests.hunts.explorer.invariants import SIDES, demand, ledger, mode_of, records, unit
+from tests.hunts.explorer.invariants import (
+    SIDES,
+    demand,
+    is_frozen,
+    ledger,
+    mode_of,
+    records,
+    unit,
+)
 from tests.hunts.explorer.moves import Moves
 from tests.hunts.explorer.parts import Position, Spec, Violation
 from tests.hunts.explorer.system import System
@@ -175,9 +183,9 @@ def wanted(spec: Spec, db: Db, symbol: Symbol) -> dict[str, int]:
 
 
 def _is_halted(spec: Spec, db: Db, name: str) -> bool:
-    """Whether an integrity error or an operator has halted the symbol."""
+    """Whether an integrity error or an operator has halted the symbol, or it is frozen."""
     halted = "halted" in db.get(spec.key("symbol:*", name), {})
-    return halted or mode_of(spec, db, name) == "halted"
+    return halted or mode_of(spec, db, name) == "halted" or is_frozen(spec, db, name)
 
 
 def check_rest(system: System, db: Db) -> None:

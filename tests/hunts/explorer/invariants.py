@@ -84,6 +84,7 @@ def check_state(system: System, db: Db) -> None:
         _check_position(spec, db, symbol.name, own)
         _check_room(spec, db, symbol, own)
         _check_mode(spec, db, symbol.name, own)
+        _check_protection(spec, db, symbol, own)
     demand(not by_symbol, f"ledger-dense: fills of unknown symbols {sorted(by_symbol)}")
     _check_orders(spec, db, fills)
 
@@ -190,6 +191,31 @@ def mode_of(spec: Spec, db: Db, name: str) -> str:
     of_all = str(db.get(spec.key("control"), {}).get("mode", "active"))
     order = ("active", "reducing", "flattening", "halted")
     return max(own, of_all, key=order.index)
+
+
+def is_frozen(spec: Spec, db: Db, name: str) -> bool:
+    """Whether the symbol's protection has frozen it at the instant."""
+    return int(db.get(spec.key("symbol:*", name), {}).get("frozen_until_ms", "0")) > db.now
+
+
+def _check_protection(spec: Spec, db: Db, symbol: Symbol, fills: list[Filled]) -> None:
+    """A frozen symbol has no quote; one that is not has traded no more than it may lately (R24).
+
+    The commit of a fill has no time of its own in the ledger. So a world with a protection must
+    have a window in which all its fills lie.
+    """
+    if not symbol.protection_lots:
+        return
+    quote = db.get(spec.key("quote:*", symbol.name), {})
+    live = bool(quote) and int(quote["expires_ms"]) > db.now
+    frozen = "frozen_until_ms" in db.get(spec.key("symbol:*", symbol.name), {})
+    demand(not (live and is_frozen(spec, db, symbol.name)), f"frozen and quoted: {symbol.name}")
+    committed = int(db.get(spec.key("position:*", symbol.name), {})["position_version"])
+    lots = sum(fill.lots for fill in fills[:committed])
+    demand(
+        frozen or lots <= symbol.protection_lots,
+        f"not frozen: {symbol.name} has traded {lots} lots, it may {symbol.protection_lots}",
+    )
 
 
 def _check_mode(spec: Spec, db: Db, name: str, fills: list[Filled]) -> None:

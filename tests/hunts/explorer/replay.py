@@ -141,6 +141,10 @@ class ServerHost:
             elif kind == "zset":
                 ranked: Any = self.client.zrange(key, 0, -1, withscores=True)
                 db.keys[key] = {text(member): int(score) for member, score in ranked}
+            elif kind == "list":
+                db.keys[key] = tuple(
+                    text(one) for one in execute(self.client, "LRANGE", key, 0, -1)
+                )
             elif kind == "stream":
                 entries = execute(self.client, "XRANGE", key, "-", "+")
                 db.keys[key] = tuple(

@@ -97,6 +97,9 @@ class Table:
             "DEL": self._delete,
             "PEXPIRE": lambda key, ms: self._pexpireat(key, self._db.now + int(ms)),
             "PEXPIREAT": self._pexpireat,
+            "RPUSH": self._rpush,
+            "LPOP": self._lpop,
+            "LINDEX": self._lindex,
             "XADD": self._xadd,
             "XTRIM": self._xtrim,
             "XLEN": lambda key: len(self._read(key, ())),
@@ -248,6 +251,24 @@ class Table:
         value = int(stored.get(name, "0")) + int(by)
         stored[name] = str(value)
         return value
+
+    # lists
+
+    def _rpush(self, key: str, value: str) -> int:
+        old = self._write(key, _same)
+        self._db.keys[key] = (*old, _word(value))
+        return len(old) + 1
+
+    def _lpop(self, key: str) -> str:
+        first, *rest = self._write(key, _same)
+        self._db.keys[key] = tuple(rest)
+        if not rest:
+            self._drop(key)
+        return str(first)
+
+    def _lindex(self, key: str, index: int) -> str | bool:
+        stored = self._read(key, ())
+        return stored[index] if stored else False
 
     # sorted sets
 

@@ -104,6 +104,18 @@ WORLDS = {
                 tiny(2, 4),
             ),
         ),
+        # Two orders together trade more than a symbol may: it is frozen, and then quoted again.
+        Spec(
+            "protect",
+            tiny(
+                of_symbol={"protection_lots": 1},
+                protection_window_ms=10**6,
+                protection_freeze_ms=2,
+            ),
+            orders=(BUY, order(2, "AAA", "sell", 1)),
+            again=0,
+            makers=1,
+        ),
         # Processes connect, beat and share the symbols; the quotes outlive a silence.
         Spec(
             "presence",
@@ -140,6 +152,7 @@ QUICK = {
     "modes": 1_500,
     "flatten": 1_200,
     "config": 1_500,
+    "protect": 1_200,
     "presence": 1_000,
     "still": 800,
 }
@@ -158,6 +171,7 @@ FULL = {
     "modes": 60_000,
     "flatten": 50_000,
     "config": 60_000,
+    "protect": 50_000,
     "presence": 50_000,
     "still": 40_000,
 }
