@@ -96,7 +96,8 @@ def flatten_command(system: System, as_json: bool, **given: Any) -> None:
 def resume_command(system: System, as_json: bool, after_repair: bool, **given: Any) -> None:
     """Let symbols trade again.
 
-    A symbol that its protection has frozen is quoted again, too. With --all the mode of all symbols is ended; a symbol with a mode of its own keeps that. A halt
+    A symbol that its protection has frozen is quoted again, too. With --all the mode of all symbols
+    is ended; a symbol with a mode of its own keeps that, and a freeze goes on. A halt
     after an integrity error ends only with --after-repair: exit status 1 names such symbols.
     """
     if after_repair and given["of_all"]:

@@ -115,7 +115,7 @@ def freeze_sentence(name: str, state: SymbolState) -> str:
 
 
 def _freezes(snapshot: Snapshot) -> Iterator[Stoppage]:
-    """The first frozen symbols, and how many more there are; one that ends by itself is expected."""
+    """The first frozen symbols, and how many more there are; a freeze with an end is expected."""
     found = sorted(freezes(snapshot).items())
     for name, state in found[:MAX_NAMES]:
         words, ends = freeze_sentence(name, state), state.frozen_until_ms < MAX_INT

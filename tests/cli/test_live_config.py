@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,28 @@ def test_the_way_out_of_another_configuration(market: World, file: Path) -> None
     edit(file, ("limit_units = 100", "limit_units = 101"))
     with pytest.raises(ConfigDiffers, match="mm config apply FILE"):
         join_system(market.scripts, load_config(file), "relaxed")
+
+
+def test_a_freeze_is_said(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it lasts every reading command says it; without an end of its own it is a trouble."""
+    for freeze_ms, lasts in ((60_000, "until 2023-11-14T22:14:20Z"), (0, "until an operator resu")):
+        world = World(fake, small_config(2, 100, protection_freeze_ms=freeze_ms))
+        monkeypatch.setattr(System, "scripts", lambda _self, world=world: world.make_scripts())
+        first, second = world.config.symbols
+        world.configure(symbols=(replace(first, protection_lots=2), second))
+        world.propose()
+        world.trade(world.order("buy", 3))
+        world.drain()
+        shown = " ".join(run("quotes").stdout.split())
+        assert f"AAA is frozen by its protection, {lasts}" in shown
+        assert "traded 3 lots, more than 2 within 10000 ms" in shown
+        assert (" TROUBLE: AAA is frozen" in shown) == (freeze_ms == 0)
+        (row, _) = json.loads(run("quotes", "--json").stdout)
+        assert row["frozen"] == "traded 3 lots, more than 2 within 10000 ms"
+        story = " ".join(run("explain", "AAA").stdout.split())
+        assert "the state service froze AAA by its protection, frozen_until_ms=" in story
+        assert "it is frozen by its protection: traded 3 lots" in story
+        done = " ".join(run("resume", "AAA").stdout.split())
+        assert "its freeze is ended (traded 3 lots, more than 2 within 10000 ms)" in done
+        assert "frozen" not in run("quotes").stdout
+        fake.client().flushall()

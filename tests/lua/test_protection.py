@@ -110,6 +110,15 @@ class TestLots:
         assert world.client.llen(key) == 2
         assert 0 < world.client.pttl(key) <= WINDOW_MS
 
+    def test_a_record_that_is_not_applied(self, fake: Fake) -> None:
+        """A fill that halts the symbol is not counted, and freezes nothing."""
+        world = protected(fake, protection_lots=8)
+        world.client.xadd(world.keys.named("fills"), {"AAA-7": "buy 90 101 c1 o9 AAA-1 1"})
+        world.scripts.commit(10)
+        assert world.hash("symbol:*", "AAA")["halted"]
+        assert frozen(world) == ""
+        assert not world.client.exists(world.keys.member("window:*", "AAA"))
+
     def test_off_by_default(self, fake: Fake) -> None:
         """Without bounds nothing is noted and nothing freezes."""
         world = protected(fake)
@@ -171,6 +180,19 @@ class TestLoss:
         # Fifteen lots lose one tick each now, and lost fifty before.
         trade(world, "buy", 5)
         assert frozen(world) == ""
+
+    def test_each_bound_alone(self, fake: Fake) -> None:
+        """A symbol without a bound on its loss may lose; the least bound is one tick x lot."""
+        for bounds, expected in (
+            ({"protection_lots": 50}, ""),
+            ({"protection_loss_ticks": 1}, "lost 40 ticks x lots, more than 1 within 1000 ms"),
+        ):
+            world = protected(fake, **bounds)
+            trade(world, "sell", 10)
+            requote(world, 90, 95)
+            trade(world, "buy", 10)
+            assert frozen(world) == expected
+            world.client.flushall()
 
 
 class TestFrozen:
