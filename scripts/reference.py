@@ -19,7 +19,7 @@ from mm.cli import main as command_line
 from mm.market import MARKET_FIELDS, REASONS, REFUSALS, TEMPLATE, Config
 from mm.store import Keys, script_names
 from mm.store.keys import CATALOGUE, FIELDS, RECORDS
-from mm.store.lua import key_names, script_text
+from mm.store.lua import key_names, read_names, script_text
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
 
@@ -50,7 +50,7 @@ COMMON = ("data_dir", "redis_url", "prefix", "durability")
 MEMBERS = {"reports:*": "CLIENT_ID", "seen:*": "BUCKET", "process:*": "KIND-ID"}
 
 #: The parts of a script's header.
-HEADER_PARTS = ("KEYS", "ARGV", "REPLY", "ERRORS", "EMITS")
+HEADER_PARTS = ("KEYS", "READS", "ARGV", "REPLY", "ERRORS", "EMITS")
 
 EXIT_STATUSES = {
     "0": "the command succeeded; for `mm audit` and `mm up`: every invariant holds",
@@ -243,7 +243,9 @@ def scripts() -> list[str]:
         what, found = header(name)
         parts += [f"### {name}.lua", what]
         found["KEYS"] = " ".join(f"`{one}`" for one in key_names(name))
-        parts.append("\n".join(f"- **{part}** {found[part]}" for part in HEADER_PARTS))
+        found["READS"] = " ".join(f"`{one}`" for one in read_names(name))
+        shown = [part for part in HEADER_PARTS if found[part]]
+        parts.append("\n".join(f"- **{part}** {found[part]}" for part in shown))
     return parts
 
 

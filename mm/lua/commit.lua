@@ -4,7 +4,8 @@
 -- A record halts its symbol when it does not continue the symbol's sequence, or would make a number
 -- inexact: the symbol's quote is withdrawn, and no further fill of the symbol is applied.
 --
--- KEYS   cursors fills positions exposure expiry quotes config deadletter waiting:bid waiting:ask symbol:* position:* quote:* reservation:* operations window:*
+-- KEYS   cursors positions exposure expiry quotes deadletter waiting:bid waiting:ask symbol:* position:* quote:* reservation:* operations window:*
+-- READS  fills config
 -- ARGV   1 max_fills: integer > 0, fills to take at most; an entry is never split
 -- REPLY  {cursor, fills applied, more(0/1), now_ms, {symbol, position_version, ...}, {symbol, why, ...} of new halts}
 -- ERRORS DAMAGED (a required key is missing). A bad record halts its own symbol only
@@ -20,12 +21,12 @@
 -- INCLUDE waiting
 -- INCLUDE operations
 -- INCLUDE protection
-local cursors_key, fills_key, positions_key, config_key = KEYS[1], KEYS[2], KEYS[3], KEYS[7]
-local deadletter_key, waiting = KEYS[8], { bid = KEYS[9], ask = KEYS[10] }
-local symbol_prefix, position_prefix, reservation_prefix = KEYS[11], KEYS[12], KEYS[14]
-local keys = { exposure = KEYS[4], expiry = KEYS[5], quotes = KEYS[6], quote = KEYS[13],
-  reservation = reservation_prefix, symbol = symbol_prefix, operations = KEYS[15], window = KEYS[16] }
-
+local READS, ARGV = take_reads(2)
+local cursors_key, fills_key, positions_key, config_key = KEYS[1], READS[1], KEYS[2], READS[2]
+local deadletter_key, waiting = KEYS[6], { bid = KEYS[7], ask = KEYS[8] }
+local symbol_prefix, position_prefix, reservation_prefix = KEYS[9], KEYS[10], KEYS[12]
+local keys = { exposure = KEYS[3], expiry = KEYS[4], quotes = KEYS[5], quote = KEYS[11],
+  reservation = reservation_prefix, symbol = symbol_prefix, operations = KEYS[13], window = KEYS[14] }
 local now = now_ms()
 local keep_updates, keep_quotes, keep_deadletters, window_ms, freeze_ms = unpack(redis.call('HMGET',
   config_key, 'keep_updates', 'keep_quotes', 'keep_deadletters', 'protection_window_ms',

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- End the expired quotes: release their exposure and announce them.
 --
--- KEYS   exposure expiry quotes config quote:* reservation:*
+-- KEYS   exposure expiry quotes quote:* reservation:*
+-- READS  config
 -- ARGV   none
 -- REPLY  {{quote_id, ...}, more(0/1), now_ms, next_expiry_ms or 0}
 -- ERRORS DAMAGED (a required key is missing)
@@ -10,9 +11,10 @@
 -- INCLUDE base
 -- INCLUDE damage
 -- INCLUDE expiry
-local expiry_key, config_key = KEYS[2], KEYS[4]
-local keys = { exposure = KEYS[1], expiry = expiry_key, quotes = KEYS[3], quote = KEYS[5],
-  reservation = KEYS[6] }
+local READS = take_reads(1)
+local expiry_key, config_key = KEYS[2], READS[1]
+local keys = { exposure = KEYS[1], expiry = expiry_key, quotes = KEYS[3], quote = KEYS[4],
+  reservation = KEYS[5] }
 
 local now = now_ms()
 local keep_quotes = redis.call('HGET', config_key, 'keep_quotes')

@@ -4,7 +4,8 @@
 -- Only a process that has been heard without a gap for longer than live_ms finds others lost. After a
 -- pause of the server nobody was heard, and all must first have had time to be heard again.
 --
--- KEYS   config processes process:* lifecycle server
+-- KEYS   processes process:* lifecycle server
+-- READS  config
 -- ARGV   1 system_id: the system that the process has joined  2 name (kind-id)  3 kind
 --        4 live_ms: silence after which a process counts as dead  5 count: things done in all
 --        6 run: a word that names this start of the process  7 first(0/1): no heartbeat of this start
@@ -17,13 +18,14 @@
 -- INCLUDE base
 -- INCLUDE lifecycle
 -- INCLUDE presence
-local processes_key, process_prefix, lifecycle_key, server_key = KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local READS, ARGV = take_reads(1)
+local processes_key, process_prefix, lifecycle_key, server_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local name, kind, live_ms, count = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local run, first, server_run, pid = ARGV[6], ARGV[7] == '1', ARGV[8], ARGV[9]
 local HOUR_MS, MAX_LOST = 3600000, 256
 
 local now = now_ms()
-local system_id = redis.call('HGET', KEYS[1], 'system_id')
+local system_id = redis.call('HGET', READS[1], 'system_id')
 if system_id ~= ARGV[1] then
   return redis.error_reply('FOREIGN_SYSTEM ' .. (system_id or 'nothing'))
 end

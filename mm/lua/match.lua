@@ -1,7 +1,8 @@
 #!lua
 -- Match the next orders after the exchange's cursor against the active quotes, in one atomic step.
 --
--- KEYS   cursors orders fills exposure expiry config deadletter symbol:* quote:* reservation:* reports:* seen:* control
+-- KEYS   cursors orders fills exposure deadletter symbol:* quote:* reservation:* reports:* seen:*
+-- READS  config control expiry
 -- ARGV   1 max_orders: integer > 0, orders to take at most; an entry is never split
 -- REPLY  {cursor, orders, fills, duplicates, rejected, more(0/1), now_ms, next_expiry_ms or 0}
 -- ERRORS DAMAGED (a required key is missing). A malformed order goes to the dead-letter stream and does not fail the batch
@@ -15,10 +16,10 @@
 -- INCLUDE seen
 -- INCLUDE book
 -- INCLUDE deadletter
-local cursors_key, orders_key, fills_key, expiry_key = KEYS[1], KEYS[2], KEYS[3], KEYS[5]
-local config_key, deadletter_key, reports_prefix, seen_prefix = KEYS[6], KEYS[7], KEYS[11], KEYS[12]
-local keys = { exposure = KEYS[4], symbol = KEYS[8], quote = KEYS[9], reservation = KEYS[10] }
-
+local READS, ARGV = take_reads(3)
+local cursors_key, orders_key, fills_key, expiry_key = KEYS[1], KEYS[2], KEYS[3], READS[3]
+local config_key, deadletter_key, reports_prefix, seen_prefix = READS[1], KEYS[5], KEYS[9], KEYS[10]
+local keys = { exposure = KEYS[4], symbol = KEYS[6], quote = KEYS[7], reservation = KEYS[8] }
 local now = now_ms()
 local exposure_mode, window_ms, report_idle_ms, keep_orders, keep_reports, keep_deadletters =
   unpack(redis.call('HMGET', config_key, 'exposure_mode', 'dedup_window_ms', 'report_idle_ms',
@@ -26,7 +27,7 @@ local exposure_mode, window_ms, report_idle_ms, keep_orders, keep_reports, keep_
 local cursor, records_before, seen_bucket, trim_to, trim_next, trim_records, state_cursor =
   unpack(redis.call('HMGET', cursors_key, 'exchange', 'exchange_records', 'seen_bucket', 'trim_to',
     'trim_next', 'trim_records', 'state'))
-local notional, mode_of_all = exposure_mode == 'notional', redis.call('HGET', KEYS[13], 'mode')
+local notional, mode_of_all = exposure_mode == 'notional', redis.call('HGET', READS[2], 'mode')
 local window, newest_bucket = tonumber(window_ms), tonumber(seen_bucket)
 local missing = not window and config_key or not cursor and cursors_key
   or lost_memory(fills_key, state_cursor, seen_prefix, newest_bucket, window, now)
@@ -99,7 +100,6 @@ local reply = { new_cursor, count, #fills / 2, duplicates, rejected, more and 1 
 if count == 0 then
   return reply
 end
-
 -- Writes start here.
 store_books(keys, books)
 append(fills_key, fills, nil)

@@ -2,7 +2,8 @@
 -- Place a quote in one atomic step: check the gate, end expired quotes, clamp, reserve and activate.
 --
 -- A proposal is granted in full, reduced to what fits, or omitted, which withdraws the old quote.
--- KEYS   exposure expiry quotes config waiting:bid waiting:ask symbol:* position:* quote:* reservation:* control
+-- KEYS   exposure expiry quotes waiting:bid waiting:ask symbol:* quote:* reservation:*
+-- READS  config position:* control
 -- ARGV   1 symbol  2 maker_id  3 trigger  4 position_version  5 quote_version (of the quote to
 --        replace)  6 bid_ticks  7 bid_lots  8 ask_ticks  9 ask_lots  10 config_version: integers >= 0
 -- REPLY  {outcome, quote_id, bid_lots, ask_lots, expires_ms}
@@ -18,15 +19,15 @@
 -- INCLUDE mode
 -- INCLUDE proposal
 -- INCLUDE gate
-local keys = { exposure = KEYS[1], expiry = KEYS[2], quotes = KEYS[3], quote = KEYS[9],
-  reservation = KEYS[10] }
-local config_key, waiting = KEYS[4], { bid = KEYS[5], ask = KEYS[6] }
+local READS, ARGV = take_reads(3)
+local keys = { exposure = KEYS[1], expiry = KEYS[2], quotes = KEYS[3], quote = KEYS[7],
+  reservation = KEYS[8] }
+local config_key, waiting = READS[1], { bid = KEYS[4], ask = KEYS[5] }
 local symbol, maker_id, trigger = ARGV[1], ARGV[2], ARGV[3]
 local proposed = { position_version = ARGV[4], quote_version = ARGV[5], config_version = ARGV[10] }
 local bid_ticks, bid_lots, ask_ticks, ask_lots = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
-local symbol_key, position_key = KEYS[7] .. symbol, KEYS[8] .. symbol
+local symbol_key, position_key = KEYS[6] .. symbol, READS[2] .. symbol
 local reservation_key, quote_key = keys.reservation .. symbol, keys.quote .. symbol
-
 local now = now_ms()
 local fill_seq, newest_version, halted, limit_lots, units_word, last_outcome, own_mode, frozen = unpack(
   redis.call('HMGET', symbol_key, 'fill_seq', 'quote_version', 'halted', 'position_limit_lots',
@@ -42,7 +43,7 @@ if fault then
 end
 local position_version, net_lots, cash_ticks = unpack(redis.call('HMGET', position_key,
   'position_version', 'net_lots', 'cash_ticks'))
-local mode_of_all = redis.call('HGET', KEYS[11], 'mode')
+local mode_of_all = redis.call('HGET', READS[3], 'mode')
 local config_version, exposure_mode, quote_ttl_ms, keep_quotes = unpack(redis.call('HMGET', config_key,
   'config_version', 'exposure_mode', 'quote_ttl_ms', 'keep_quotes'))
 local refusal = gate_refusal(symbol, { halted = no_quote_reason(halted, mode_of_all, own_mode, frozen, now),

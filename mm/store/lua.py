@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 _INCLUDE = re.compile(r"-- INCLUDE (\w+)")
 _KEYS = re.compile(r"^-- KEYS +(.*)$", re.MULTILINE)
+_READS = re.compile(r"^-- READS +(.*)$", re.MULTILINE)
 
 
 class Line(NamedTuple):
@@ -100,3 +101,27 @@ def key_names(name: str) -> tuple[str, ...]:
     if not found:
         raise ValueError(f"{name}.lua has no KEYS header line")
     return tuple(found[1].split())
+
+
+@cache
+def read_names(name: str) -> tuple[str, ...]:
+    """The catalogue names on the script's ``-- READS`` line, if it has one, in order.
+
+    The script only reads these keys, and gets their names in front of its arguments.
+    """
+    found = _READS.search(script_text(name))
+    return tuple(found[1].split()) if found else ()
+
+
+@cache
+def only_reads(name: str) -> bool:
+    """Whether the script declares that it writes nothing."""
+    return "no-writes" in script_text(name).partition("\n")[0]
+
+
+def runner(name: str) -> str:
+    """The command that runs the script by its digest.
+
+    A script that writes nothing is run by one that asks for no right to write.
+    """
+    return "EVALSHA_RO" if only_reads(name) else "EVALSHA"

@@ -11,7 +11,7 @@ from redis.exceptions import NoScriptError
 
 from mm.store.calls import WaitingCalls, execute, send_pipeline
 from mm.store.keys import Keys
-from mm.store.lua import assembled, key_names
+from mm.store.lua import assembled, key_names, read_names, runner
 
 
 class ScriptCalls:
@@ -38,19 +38,24 @@ class ScriptCalls:
             digest = hashlib.sha1(self.source(name).encode(), usedforsecurity=False)
             self._sha[name] = digest.hexdigest()
         names = [self.keys.named(key) for key in key_names(name)]
-        return [self._sha[name], len(names), *names, *args]
+        reads = [self.keys.named(key) for key in read_names(name)]
+        return [self._sha[name], len(names), *names, *reads, *args]
+
+    def _command(self, name: str, args: Iterable[str | int]) -> tuple[str | int, ...]:
+        """The command that runs the script. A server without ``#!lua`` lines gets EVALSHA."""
+        return (runner(name) if self._shebang else "EVALSHA", *self._words(name, args))
 
     def call(self, name: str, *args: str | int) -> Any:
         """Run a script once; when the server does not know the script, load it first.
 
         Raises the errors of redis-py. After a ConnectionError the script may have run.
         """
-        words = self._words(name, args)
+        command = self._command(name, args)
         try:
-            return execute(self.client, "EVALSHA", *words)
+            return execute(self.client, *command)
         except NoScriptError:
             self.client.script_load(self.source(name))
-            return execute(self.client, "EVALSHA", *words)
+            return execute(self.client, *command)
 
     def call_many(self, name: str, calls: Sequence[Sequence[str | int]]) -> list[Any]:
         """Run a script once for each argument list, in one round trip.
@@ -59,7 +64,7 @@ class ScriptCalls:
         """
         if not calls:
             return []
-        commands = [("EVALSHA", *self._words(name, args)) for args in calls]
+        commands = [self._command(name, args) for args in calls]
         results = send_pipeline(self.client, commands)
         if any(isinstance(result, NoScriptError) for result in results):
             self.client.script_load(self.source(name))
@@ -70,7 +75,7 @@ class ScriptCalls:
 
     def waiting_calls(self, name: str, stream: str, wait_ms: int, max_records: int) -> WaitingCalls:
         """Calls of a script that the server itself runs when ``stream`` gets entries."""
-        script = ("EVALSHA", *self._words(name, [max_records]))
+        script = self._command(name, [max_records])
         return WaitingCalls(self.client, self.keys.named(stream), wait_ms, script)
 
     def _done(self, name: str, reply: Any, *args: str | int) -> Any:

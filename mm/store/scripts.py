@@ -210,7 +210,7 @@ class Scripts(ScriptCalls):
         if wait_ms <= 0:
             return surveyed(self.call("survey", *args))
         where = ("BLOCK", wait_ms, "STREAMS", self.keys.named("positions"), cursor)
-        script = ("EVALSHA", *self._words("survey", args))
+        script = self._command("survey", args)
         silent = ("CLIENT", "REPLY", "SKIP")
         commands = [silent, ("XREAD", "COUNT", 1, *where), script]
         (reply,) = send_pipeline(self.client, commands, replies=1)

@@ -23,13 +23,14 @@ from mm.store.lua import (
     include_text,
     included,
     key_names,
+    read_names,
     script_text,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
 INCLUDES = include_names()
 SCRIPTS = script_names()
-HEADER_PARTS = ("KEYS", "ARGV", "REPLY", "ERRORS", "EMITS")
+HEADER_PARTS = ("KEYS", "READS", "ARGV", "REPLY", "ERRORS", "EMITS")
 WRITES_START = "-- Writes start here."
 
 #: Redis commands by whether they write; a script that needs another one adds it here.
@@ -146,7 +147,8 @@ def test_header_is_whole(name: str) -> None:
     assert re.fullmatch(r"#!lua( flags=[a-z,-]+)?", lines[0])
     parts = header(name)
     assert re.match(r"[A-Z][^.]*\.", parts[""]), "the first line says what the script does"
-    assert list(parts) == ["", *HEADER_PARTS]
+    expected = [part for part in HEADER_PARTS if part != "READS" or part in parts]
+    assert list(parts) == ["", *expected]
     assert all(parts.values()), f"an empty part in {parts}"
 
 
@@ -156,8 +158,19 @@ def test_keys_line_names_the_keys_used(name: str) -> None:
     names = key_names(name)
     assert set(names) <= set(CATALOGUE)
     assert len(set(names)) == len(names)
-    used = {int(index) for index in re.findall(r"KEYS\[(\d+)\]", code(script_text(name)))}
-    assert used == set(range(1, len(names) + 1))
+    body = code(script_text(name))
+    assert indexed("KEYS", body) == set(range(1, len(names) + 1))
+    reads = read_names(name)
+    assert not set(reads) & set(names)
+    assert set(reads) <= set(CATALOGUE)
+    assert indexed("READS", body) == set(range(1, len(reads) + 1))
+    taken = re.findall(r"^local READS(?:, ARGV)? = take_reads\((\d+)\)$", body, re.MULTILINE)
+    assert taken == ([str(len(reads))] if reads else [])
+
+
+def indexed(table: str, body: str) -> set[int]:
+    """The numbers by which Lua text takes from a table."""
+    return {int(index) for index in re.findall(rf"\b{table}\[(\d+)\]", body)}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

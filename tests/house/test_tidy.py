@@ -16,7 +16,7 @@ import pytest
 from mm.market import Config
 from mm.store import script_names
 from mm.store.keys import CATALOGUE, FIELDS, RECORDS
-from mm.store.lua import key_names
+from mm.store.lua import key_names, read_names
 from tests.house.imports import tree
 from tests.house.plan import HOUSE, ROOT
 from tests.kit import Fake, World, make_symbol, small_config
@@ -104,7 +104,8 @@ def test_keys_are_built_in_one_place() -> None:
 
 def test_every_key_is_used_and_known() -> None:
     """Each catalogue name stands on a KEYS line, and each name that Python asks for is in it."""
-    assert {name for script in SCRIPTS for name in key_names(script)} == set(CATALOGUE)
+    names = {name for script in SCRIPTS for name in (*key_names(script), *read_names(script))}
+    assert names == set(CATALOGUE)
     for path in MODULES:
         source = path.read_text(encoding="utf-8")
         for name in re.findall(r"\.(?:named|member)\(\s*\"([^\"]+)\"", source):

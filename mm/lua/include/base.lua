@@ -8,6 +8,21 @@ local function now_ms()
   return tonumber(seconds) * 1000 + math.floor(tonumber(microseconds) / 1000)
 end
 
+-- take_reads(count) -> the first `count` arguments, which name keys that the script only reads, and the
+-- other arguments. A server lets a user run a script only if it may write to all of its KEYS. So a key
+-- that the script does not write is not one of them.
+local function take_reads(count)
+  local reads, others = {}, {}
+  for index, word in ipairs(ARGV) do
+    if index <= count then
+      reads[index] = word
+    else
+      others[index - count] = word
+    end
+  end
+  return reads, others
+end
+
 local format = string.format
 
 -- text(number) -> the decimal digits of an integer. tostring() would print 1e+14, and %.0f -0.

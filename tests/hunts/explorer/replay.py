@@ -78,8 +78,9 @@ class ServerHost:
             reply = self._there[digest] = text(self.client.script_load(self.source(words[1])))
             loaded |= {digest}
         else:
-            if words[0] == "EVALSHA":
-                words = (words[0], self._there[words[1]], *words[2:])
+            if words[0] in ("EVALSHA", "EVALSHA_RO"):
+                # Fakeredis has the first one only.
+                words = ("EVALSHA", self._there[words[1]], *words[2:])
             elif words[0] == "XADD" and self._clock:
                 words = (*words[:2], self._next_id(db, words[1]), *words[3:])
             try:

@@ -17,6 +17,7 @@ from mm.maker import Maker
 from mm.process import Process
 from mm.state import StateService
 from mm.store import Keys, script_names
+from mm.store.lua import read_names
 from tests.hunts.explorer.db import Db
 from tests.hunts.explorer.parts import START_MS, Host, Position, Proc, Spec, Violation
 from tests.hunts.explorer.table import Table
@@ -260,6 +261,8 @@ class System:
 
     def describe(self, call: Call) -> tuple[str, list[str]]:
         """A call as the name of its script or command, and its arguments without keys."""
-        if call[0] == "EVALSHA":
-            return self.script_of[call[1]], [str(word) for word in call[3 + call[2] :]]
+        if call[0] in ("EVALSHA", "EVALSHA_RO"):
+            name = self.script_of[call[1]]
+            first = 3 + call[2] + len(read_names(name))
+            return name, [str(word) for word in call[first:]]
         return str(call[0]), [str(word) for word in call[1:]]

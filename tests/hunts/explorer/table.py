@@ -144,7 +144,7 @@ class Table:
         """
         self._db, self._own, self._read_only = db, None, False
         name, *rest = words
-        if name == "EVALSHA":
+        if name in ("EVALSHA", "EVALSHA_RO"):
             return self._evalsha(*rest), self._db
         if name == "SCRIPT LOAD":
             return None, db.knowing(db.loaded | {self.load(rest[0])})

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from mm.store.lua import assembled, key_names
+from mm.store.lua import assembled, key_names, read_names
 
 
 def apply_to_modules(root: Path, file: str) -> None:
@@ -15,6 +15,7 @@ def apply_to_modules(root: Path, file: str) -> None:
     if file.endswith(".lua"):
         assembled.cache_clear()
         key_names.cache_clear()
+        read_names.cache_clear()
         return
     module = sys.modules[file.removesuffix(".py").replace("/", ".")]
     path = root / file
