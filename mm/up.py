@@ -29,7 +29,7 @@ from mm.host import (
 from mm.interrupts import Stop
 from mm.market import Config
 from mm.orders import Tape, config_to_replay
-from mm.store import Scripts, read_config
+from mm.store import OPERATOR, Scripts, read_config
 from mm.terminal import (
     LiveView,
     RunStatus,
@@ -88,7 +88,7 @@ class Up:
             self._server(stop),
             contextlib.closing(self._supervisor),
         ):
-            source = SnapshotSource(self._system.waiting_url, self._system.keys)
+            source = SnapshotSource(self._system.waiting_url, self._system.keys, OPERATOR)
             with stop.breaking_off():
                 presence = self._open_system(source.scripts)
             with contextlib.closing(presence) as self._presence:
@@ -127,6 +127,7 @@ class Up:
         binary = find_binary(self.options.server)
         with stop.breaking_off():
             server = ManagedServer(self._data_dir, binary, self._say, stop)
+        server.clients = self.options.plan.clients
         self._nurse = ServerNurse(server, self._say)
         try:
             server.start()

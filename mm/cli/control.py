@@ -23,7 +23,7 @@ from mm.errors import UsageError
 from mm.host import System
 from mm.market import check_symbol
 from mm.repair import check_repaired, examine, repair
-from mm.store import Controlled, ModeChange
+from mm.store import OPERATOR, Controlled, ModeChange
 
 #: Mode -> what it means.
 _MEANING = {
@@ -121,7 +121,7 @@ def _set_mode(
         raise UsageError("name the symbols, or give --all")
     names = [check_symbol(name) for name in dict.fromkeys(symbols)]
     by = operator_of(who, why)
-    scripts = system.scripts()
+    scripts = system.scripts(user=OPERATOR)
     system_id = system_id_of(scripts, names)
     if after_repair:
         check_repaired(scripts, names)
@@ -175,7 +175,7 @@ def repair_command(
     """
     check_symbol(symbol)
     by = operator_of(who, why)
-    scripts = system.scripts()
+    scripts = system.scripts(user=OPERATOR)
     system_id_of(scripts, [symbol])
     finding = examine(scripts, symbol)
     differing = finding.differing

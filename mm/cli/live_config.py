@@ -19,7 +19,7 @@ from mm.market import (
     config_changes,
     load_config,
 )
-from mm.store import Scripts, require_config
+from mm.store import OPERATOR, Scripts, require_config
 
 
 @click.command("show")
@@ -75,7 +75,7 @@ def apply_command(path: Path, why: str, who: str, as_json: bool, system: System)
     """
     given = load_config(path)
     by = operator_of(who, why)
-    scripts = system.scripts()
+    scripts = system.scripts(user=OPERATOR)
     system_id = system_id_of(scripts)
     stored, changes = _compared(scripts, given)
     check_changeable(changes)

@@ -19,6 +19,7 @@ from mm.streams import make_streams_safe
 #: Every command: name -> (module of this package, the beginning of its help). A module is imported
 #: only when its command runs: no command waits for what another one needs.
 COMMANDS = {
+    "acl": ("acl", "Print the server's users for the roles, as lines of an ACL file."),
     "audit": ("reading", "Check every invariant at one instant; exit status 1 on any violation."),
     "bench": ("bench", "Measure throughput, latency and cost."),
     "chaos": ("chaos", "Crash a throwaway system under load in every way."),

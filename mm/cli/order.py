@@ -13,7 +13,7 @@ from mm.host import System
 from mm.interrupts import Interrupted, interrupted_by_signals
 from mm.market import CONFLICT, REASONS
 from mm.orders import OrderClient, Ticket, first_order, report_facts
-from mm.store import require_config
+from mm.store import OPERATOR, require_config
 from mm.terminal import report_table
 
 
@@ -57,7 +57,7 @@ def order_command(
     another order of the client is rejected, and the other order is named.
     """
     ticket = Ticket.parse(client_id, order_id, symbol, side, quantity, limit_price)
-    scripts = system.scripts()
+    scripts = system.scripts(user=OPERATOR)
     config = require_config(scripts)
     order = ticket.order(config)
     try:

@@ -63,7 +63,12 @@ def _run(
 ) -> None:
     url = system.waiting_url
     process = kind(
-        lambda: open_client(url), system.keys, ident, config, system.durability, system.known_id()
+        lambda: open_client(url, user=kind.kind),
+        system.keys,
+        ident,
+        config,
+        system.durability,
+        system.known_id(),
     )
     run_process(process, system, log_detail)
 

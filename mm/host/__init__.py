@@ -21,6 +21,7 @@ from mm.host.supervise import (
     stamped,
 )
 from mm.host.throwaway import ThrowawaySystem
+from mm.host.users import add_users, rules_of
 
 __all__ = [
     "CHILD_URL",
@@ -38,6 +39,7 @@ __all__ = [
     "System",
     "ThrowawaySystem",
     "UpPresence",
+    "add_users",
     "allocator",
     "check_directory",
     "default_binary",
@@ -53,5 +55,6 @@ __all__ = [
     "module_command",
     "module_environment",
     "open_system",
+    "rules_of",
     "stamped",
 ]

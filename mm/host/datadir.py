@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from mm.errors import SystemRefused, UsageError, shown_path
-from mm.store import SOCKET_NAME, socket_url
+from mm.store import SOCKET_NAME, secrets_directory, socket_url
 
 #: With less room than this a disk is said to be full, in bytes.
 LEAST_ROOM = 1_000_000
@@ -38,6 +38,11 @@ class DataDir:
     def logs(self) -> Path:
         """The directory of all log files."""
         return self.path / "logs"
+
+    @property
+    def secrets(self) -> Path:
+        """The directory of the secrets of the managed server's users."""
+        return secrets_directory(self.path)
 
     @property
     def system_id_file(self) -> Path:

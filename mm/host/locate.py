@@ -12,7 +12,16 @@ from mm.errors import SystemRefused, Unavailable, shown_path
 from mm.host.datadir import DataDir, full_disk, lock_owner
 from mm.host.identity import check_directory, known_system_id
 from mm.market import Durability
-from mm.store import Keys, Scripts, Trouble, check_serves, open_client, safe_url, trouble_of
+from mm.store import (
+    VIEWER,
+    Keys,
+    Scripts,
+    Trouble,
+    check_serves,
+    open_client,
+    safe_url,
+    trouble_of,
+)
 
 #: Environment variable in which `mm up` hands the server's URL to its children.
 CHILD_URL = "MM_CHILD_REDIS_URL"
@@ -75,18 +84,18 @@ class System:
         """The environment variables that a child needs to find this system."""
         return {CHILD_URL: self.redis_url} if self.redis_url else {}
 
-    def client(self) -> redis.Redis:
-        """A new client, not yet connected."""
-        return open_client(self.url)
+    def client(self, user: str = VIEWER) -> redis.Redis:
+        """A new client, not yet connected, of this user of a managed server."""
+        return open_client(self.url, user=user)
 
-    def scripts(self, patience_s: float = PATIENCE_S) -> Scripts:
-        """The scripts on a new client, once the server serves.
+    def scripts(self, patience_s: float = PATIENCE_S, user: str = VIEWER) -> Scripts:
+        """The scripts on a new client of this user, once the server serves.
 
         A server that is there but loads its data or is busy is waited for, ``patience_s`` at most.
         Raises Unavailable when no server answers, SystemRefused when it refuses the user, and
         ForeignSystem when a managed server does not hold the system of its data directory.
         """
-        client = self.client()
+        client = self.client(user)
         deadline = time.monotonic() + patience_s
         said = ""
         while True:

@@ -59,6 +59,11 @@ class ChildPlan:
             for kind, number, options in planned
         ]
 
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """The clients that the publishers are."""
+        return tuple(f"publisher-{number}" for number in self._publishers())
+
     def _publishers(self) -> range:
         """The numbers of the publishers."""
         count = self.publishers if self.tape is None else min(self.publishers, 1)

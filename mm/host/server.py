@@ -21,8 +21,9 @@ from mm.host.binary import allocator, default_binary, identify
 from mm.host.datadir import DataDir
 from mm.host.server_conf import write_server_conf
 from mm.host.state_file import read_state, sync_directory, write_state
+from mm.host.users import server_users
 from mm.interrupts import Stop
-from mm.store import check_serves, open_client, socket_url, trouble_of
+from mm.store import check_serves, make_secrets, open_client, socket_url, trouble_of
 
 #: Longest wait for a reply to a look at a server that starts.
 PROBE_S = 1.0
@@ -42,6 +43,7 @@ class ManagedServer:
     ``say`` gets a line for people when the log is repaired and when loading takes long. ``stop``
     breaks a start off. ``unclean`` is set when the last start found data of a server that had not
     been stopped in order. The caller clears it after an audit. Until then no stop counts as clean.
+    ``clients`` are the order clients for which the next start makes users, beside the usual ones.
     """
 
     def __init__(
@@ -55,7 +57,11 @@ class ManagedServer:
         self.binary = binary or default_binary()
         self.name, self.version = identify(self.binary)
         self.process: subprocess.Popen[bytes] | None = None
+        if data_dir.logs.is_dir():
+            # Before anyone connects: a client reads its secret when it is made.
+            make_secrets(data_dir.secrets, server_users())
         self.unclean = False
+        self.clients: tuple[str, ...] = ()
         self._say = say
         self._stop = stop or Stop()
         self._socket = data_dir.socket
@@ -217,7 +223,7 @@ class ManagedServer:
         # From here on the server may be killed at any moment; only an orderly stop sets the mark.
         self._unmark_clean()
         self.process = subprocess.Popen(
-            [self.binary, write_server_conf(self.data_dir, socket)],
+            [self.binary, write_server_conf(self.data_dir, socket, self.clients)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

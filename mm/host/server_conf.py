@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from mm.host.datadir import DataDir
+from mm.host.users import write_users
 
 _CONFIG = """\
 # Written by `mm up` at each start; changes here are lost.
@@ -26,17 +28,22 @@ auto-aof-rewrite-percentage 100
 auto-aof-rewrite-min-size 64mb
 maxmemory-policy noeviction
 maxclients 12000
+aclfile {users}
 """
 
 
-def write_server_conf(data_dir: DataDir, socket: Path) -> str:
-    """Write the file for a server on this socket; the argument that names it to the server."""
+def write_server_conf(data_dir: DataDir, socket: Path, clients: Iterable[str] = ()) -> str:
+    """Write the file for a server on this socket; the argument that names it to the server.
+
+    The server has a user for each of these clients, and for the usual ones.
+    """
     directory, logs = data_dir.path.absolute(), data_dir.logs.absolute()
     paths = {
         "socket": socket,
         "dir": directory,
         "log": logs / "server.log",
         "pid": directory / "server.pid",
+        "users": write_users(data_dir, clients).absolute(),
     }
     path = directory / "server.conf"
     quoted = {name: _quoted(one) for name, one in paths.items()}

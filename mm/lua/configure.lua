@@ -42,13 +42,13 @@ elseif version ~= ARGV[2] then
 elseif not (keep_quotes and names and load_exposure(keys.exposure)) then
   return damaged(not (keep_quotes and names) and config_key or keys.exposure)
 end
-local fields, next_index = pairs_at(6)
+local fields, next_index = pairs_at(ARGV, 6)
 local fault = field_fault(fields, MARKET_FIELDS)
 local changes, listed = {}, { names }
 while next_index <= #ARGV and not fault do
   local symbol, change = ARGV[next_index], ARGV[next_index + 1]
   local parameters
-  parameters, next_index = pairs_at(next_index + 2)
+  parameters, next_index = pairs_at(ARGV, next_index + 2)
   fault = symbol_fault(symbol_prefix .. symbol, symbol, change)
     or change ~= 'add' and field_fault(parameters, SYMBOL_FIELDS)
   changes[#changes + 1] = { symbol = symbol, change = change, parameters = parameters }

@@ -4,7 +4,8 @@
 -- A system of schema 1 gets an id, the instant of its creation and the fields that it lacks. It must
 -- count exposure in lots: in notional mode its units were not money.
 --
--- KEYS   config exposure cursors fills positions quotes expiry symbol:* position:* reservation:*
+-- KEYS   config exposure cursors symbol:* position:* reservation:*
+-- READS  fills positions quotes expiry
 -- ARGV   1 system_id for a system that has none  2 number of config fields, then for each: field,
 --        value; then for each symbol: name, number of parameters, and for each: parameter, value
 -- REPLY  created | matched | upgraded (from schema 1)
@@ -14,8 +15,9 @@
 
 -- INCLUDE base
 -- INCLUDE symbol
+local READS, ARGV = take_reads(4)
 local config_key, exposure_key, cursors_key = KEYS[1], KEYS[2], KEYS[3]
-local symbol_prefix, position_prefix, reservation_prefix = KEYS[8], KEYS[9], KEYS[10]
+local symbol_prefix, position_prefix, reservation_prefix = KEYS[4], KEYS[5], KEYS[6]
 
 local now = now_ms()
 local system_id = ARGV[1]
@@ -34,11 +36,11 @@ local function difference(key, list, where)
   return nil
 end
 
-local config, next_index = pairs_at(2)
+local config, next_index = pairs_at(ARGV, 2)
 local symbols = {}
 while next_index <= #ARGV do
   local name, parameters = ARGV[next_index], nil
-  parameters, next_index = pairs_at(next_index + 1)
+  parameters, next_index = pairs_at(ARGV, next_index + 1)
   symbols[#symbols + 1] = { name = name, parameters = parameters }
 end
 
@@ -58,7 +60,7 @@ if redis.call('EXISTS', config_key) == 1 then
 end
 -- The orders stream may exist before the system. Any other of its keys would belong to half a system
 -- or to another program.
-local foreign = { KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7] }
+local foreign = { KEYS[2], KEYS[3], READS[1], READS[2], READS[3], READS[4] }
 for _, symbol in ipairs(symbols) do
   for _, prefix in ipairs({ symbol_prefix, position_prefix, reservation_prefix }) do
     foreign[#foreign + 1] = prefix .. symbol.name

@@ -32,6 +32,7 @@ from mm.market import Order, Report, check_id
 from mm.orders.trouble import order_api_error
 from mm.orders.unanswered import UnansweredOrder, UnansweredOrders
 from mm.store import (
+    OPERATOR,
     Keys,
     execute,
     open_client,
@@ -119,7 +120,8 @@ class OrderClient:
 
         The server need not run yet. Raises ValueRefused when ``server`` is neither.
         """
-        return cls(open_client(server_url(server)), keys or Keys(), client_id, resend_after_s)
+        client = open_client(server_url(server), user=OPERATOR)
+        return cls(client, keys or Keys(), client_id, resend_after_s)
 
     def reconnect(self, client: redis.Redis) -> None:
         """Go on over another connection; unanswered orders stay so."""

@@ -40,7 +40,9 @@ from mm.store.replies import (
     SurveyRow,
     Withdrawn,
 )
+from mm.store.roles import ADMIN, OPERATOR, ROLES, VIEWER, acl_rules, client_role
 from mm.store.scripts import Scripts
+from mm.store.secrets import hashed, make_secrets, secret_of, secrets_directory
 from mm.store.snapshot import Snapshot, SymbolState, take_snapshot
 from mm.store.streams import StreamReader, is_stream_id, stream_id_order
 from mm.store.system import Joined, create_system, durability_settings, join_system
@@ -48,9 +50,13 @@ from mm.store.trouble import Trouble, as_own_error, trouble_of
 from mm.store.urls import safe_url, socket_url
 
 __all__ = [
+    "ADMIN",
     "DEFAULT_PREFIX",
+    "OPERATOR",
     "REPAIRED_FIELDS",
+    "ROLES",
     "SOCKET_NAME",
+    "VIEWER",
     "Beat",
     "Committed",
     "Configured",
@@ -89,15 +95,19 @@ __all__ = [
     "Trouble",
     "WaitingCalls",
     "Withdrawn",
+    "acl_rules",
     "as_own_error",
     "check_durability",
     "check_serves",
+    "client_role",
     "create_system",
     "durability_settings",
     "execute",
     "foreign_system",
+    "hashed",
     "is_stream_id",
     "join_system",
+    "make_secrets",
     "open_client",
     "pairs",
     "read_config",
@@ -107,6 +117,8 @@ __all__ = [
     "require_config",
     "safe_url",
     "script_names",
+    "secret_of",
+    "secrets_directory",
     "send_pipeline",
     "server_info",
     "server_url",

@@ -18,6 +18,8 @@ from redis.retry import Retry
 
 from mm.errors import DurabilityRefused, ValueRefused
 from mm.market import Durability
+from mm.store.roles import ADMIN
+from mm.store.secrets import secret_of
 from mm.store.trouble import as_own_error, trouble_of
 from mm.store.urls import URL_FORMS, check_url, refused_url, safe_url, socket_path, socket_url
 
@@ -81,11 +83,13 @@ def server_url(place: str | Path) -> str:
     return socket_url(Path(place) / SOCKET_NAME)
 
 
-def open_client(url: str, timeout_s: float = SOCKET_TIMEOUT_S) -> redis.Redis:
+def open_client(url: str, timeout_s: float = SOCKET_TIMEOUT_S, user: str = ADMIN) -> redis.Redis:
     """A client for the URL, not yet connected. Replies stay bytes, and nothing is retried.
 
     ``timeout_s`` is how long it waits for the connection, and for a reply beyond its own wait.
-    Raises ValueRefused when the URL is not valid.
+    ``user`` is who connects to a managed server, with the secret beside its socket; elsewhere it
+    has no meaning, and the URL says who connects. Raises ValueRefused when the URL is not valid,
+    and SystemRefused when there are secrets but none of this user.
     """
     check_url(url)
     try:
@@ -99,7 +103,12 @@ def open_client(url: str, timeout_s: float = SOCKET_TIMEOUT_S) -> redis.Redis:
             socket_connect_timeout=timeout_s,
         )
         if url.startswith("unix:"):
-            client.connection_pool.connection_kwargs["path"] = socket_path(url)
+            settings = client.connection_pool.connection_kwargs
+            settings["path"] = socket_path(url)
+            if not settings.get("username") and not settings.get("password"):
+                secret = secret_of(Path(settings["path"]).parent, user)
+                if secret is not None:
+                    settings.update(username=user, password=secret)
         # redis-py rejects the value of a setting only when it makes a connection.
         client.connection_pool.make_connection()
     except (ValueError, TypeError, RedisError):

@@ -100,9 +100,12 @@ def durability_settings(scripts: Scripts) -> tuple[Durability, tuple[str, ...] |
 
 def _difference(stored: Config, given: Config) -> str:
     """The first field that differs and both values, in the words of ``setup.lua``; or ``""``."""
-    for change in config_changes(stored, given):
+    changes = config_changes(stored, given)
+    if any(change.kind not in ("market", "alter") for change in changes):
+        found, wanted = (" ".join(symbol.name for symbol in one.traded) for one in (stored, given))
+        return f"symbols stored {found} given {wanted}"
+    for change in changes:
         for name, (before, after) in change.fields.items():
             where = f"symbol {change.symbol} " if change.symbol else ""
-            return f"{where}{name} stored {before or 'nothing'} given {after}"
-        return f"symbol {change.symbol} stored {'yes' if change.kind == 'retire' else 'retired'}"
+            return f"{where}{name} stored {before} given {after}"
     return ""

@@ -11,6 +11,7 @@ from rich.text import Text
 from mm.errors import SystemRefused, Unavailable
 from mm.facts import Stoppage, process_rows, stoppages, unreachable
 from mm.store import (
+    VIEWER,
     Keys,
     Scripts,
     ServerInfo,
@@ -30,14 +31,14 @@ INFO_S = 1.0
 
 
 class SnapshotSource:
-    """Takes snapshots for a screen; reconnects by itself.
+    """Takes snapshots for a screen as a user of the server; reconnects by itself.
 
     ``trouble`` is why the last snapshot failed, or empty text. ``seen`` are the names of the
     processes that were live in a snapshot.
     """
 
-    def __init__(self, url: str, keys: Keys) -> None:
-        self._scripts = Scripts(open_client(url), keys)
+    def __init__(self, url: str, keys: Keys, user: str = VIEWER) -> None:
+        self._scripts = Scripts(open_client(url, user=user), keys)
         self._info: ServerInfo | None = None
         self._info_due = 0.0
         self._last: Snapshot | None = None

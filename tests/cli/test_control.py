@@ -19,7 +19,7 @@ def market(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(fake, small_config(3, limit=100))
     for name in world.names:
         world.propose(name)
-    monkeypatch.setattr(System, "scripts", lambda _self: world.make_scripts())
+    monkeypatch.setattr(System, "scripts", lambda _self, **_: world.make_scripts())
     return world
 
 

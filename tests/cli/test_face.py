@@ -53,6 +53,7 @@ def test_the_example_of_the_readme_runs(valkey: Real, tmp_path: Path) -> None:
     (example,) = re.findall(r"^```python\n(.*?)^```", README.read_text("utf-8"), re.M | re.S)
     (tmp_path / "mm-data").mkdir()
     (tmp_path / "mm-data" / SOCKET_NAME).symlink_to(valkey.server.socket)
+    (tmp_path / "mm-data" / "secrets").symlink_to(valkey.server.socket.parent / "secrets")
     world = World(valkey, default_config())
     world.propose("AAPL", bid=17500, bid_lots=10, ask=17600)
     exchange, stop = world.exchange(), threading.Event()

@@ -24,7 +24,7 @@ def market(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(fake, small_config(3, limit=100))
     for name in world.names:
         world.propose(name)
-    monkeypatch.setattr(System, "scripts", lambda _self: world.make_scripts())
+    monkeypatch.setattr(System, "scripts", lambda _self, **_: world.make_scripts())
     return world
 
 
@@ -158,7 +158,7 @@ def test_a_freeze_is_said(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     """While it lasts every reading command says it; without an end of its own it is a trouble."""
     for freeze_ms, lasts in ((60_000, "until 2023-11-14T22:14:20Z"), (0, "until an operator resu")):
         world = World(fake, small_config(2, 100, protection_freeze_ms=freeze_ms))
-        monkeypatch.setattr(System, "scripts", lambda _self, world=world: world.make_scripts())
+        monkeypatch.setattr(System, "scripts", lambda _self, world=world, **_: world.make_scripts())
         first, second = world.config.symbols
         world.configure(symbols=(replace(first, protection_lots=2), second))
         world.propose()

@@ -21,7 +21,7 @@ def market(fake_world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World
     world, stop = fake_world, threading.Event()
     world.propose("AAA")
     world.propose("BBB")
-    monkeypatch.setattr(System, "scripts", lambda _self: world.make_scripts())
+    monkeypatch.setattr(System, "scripts", lambda _self, **_: world.make_scripts())
     scripts = world.make_scripts()
 
     def work() -> None:

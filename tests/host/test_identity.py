@@ -95,6 +95,8 @@ class TestOpening:
         """Who reads a managed server must find the system of its directory there."""
         place.open()
         place.directory.socket.symlink_to(real_backend.server.socket)
+        there = real_backend.server.socket.parent / "secrets"
+        (place.directory.path / "secrets").symlink_to(there)
         system = System(place.directory, None, Keys(), None)
         assert execute(system.scripts().client, "DBSIZE") > 0
         place.scripts.client.flushall()

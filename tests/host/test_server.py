@@ -11,7 +11,7 @@ import pytest
 
 from mm.errors import SystemRefused
 from mm.host import ManagedServer, ThrowawaySystem
-from mm.store import open_client
+from mm.store import execute, open_client
 from tests.kit import SERVERS, binary_or_skip
 from tests.kit.backends import server_ms
 from tests.kit.crash import trading
@@ -33,7 +33,7 @@ def test_a_foreign_server_in_the_directory_is_left_alone(server: str) -> None:
     binary = binary_or_skip(server)
     with ThrowawaySystem(partial(ManagedServer, binary=binary), "mm-test-") as made:
         made.start()
-        made.scripts.client.config_set("requirepass", "pw")
+        execute(made.scripts.client, "ACL", "SETUSER", "admin", "resetpass", ">pw")
         with pytest.raises(SystemRefused, match="did not start serves there"):
             ManagedServer(made.data_dir, binary).start()
         assert made.data_dir.socket.exists()

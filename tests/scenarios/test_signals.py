@@ -37,7 +37,18 @@ EACH = pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name
 #: The longest that any answer to a signal may take; README and the reference say less.
 PATIENCE_S = 60
 #: Files that may stay in a data directory after an end at any stage.
-KEPT = {"lock", "logs", "server.conf", "made-by", "appendonlydir", "stopped-cleanly", "system-id"}
+KEPT = {
+    "lock",
+    "logs",
+    "server.conf",
+    "made-by",
+    "appendonlydir",
+    "stopped-cleanly",
+    "system-id",
+} | {
+    "secrets",
+    "users.acl",
+}
 
 #: A server that says what it is, and then neither serves nor ends by itself.
 MUTE = """\

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mm.market import Symbol
+from mm.store import ADMIN, secret_of
 
 _CHUNK = 1 << 20
 #: The least number of different order lines in a supply.
@@ -73,6 +74,20 @@ class Orders:
         return entries
 
 
+def connected(path: Path) -> socket.socket:
+    """A socket on which the server's admin is logged in. ConnectionError when it is refused."""
+    made = socket.socket(socket.AF_UNIX)
+    made.connect(str(path))
+    secret = secret_of(path.parent, ADMIN)
+    if secret is not None:
+        made.sendall(encode(["AUTH", ADMIN, secret]))
+        reply = made.recv(1_000)
+        if reply != b"+OK\r\n":
+            made.close()
+            raise ConnectionError("the server refuses its admin")
+    return made
+
+
 class PipelinedConnection:
     """A connection to the server's Unix socket that counts replies without parsing them.
 
@@ -80,12 +95,12 @@ class PipelinedConnection:
     """
 
     def __init__(self, path: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(str(path))
+        self._socket = connected(path)
         self._socket.setblocking(False)
         # A bytearray: it is cheap to shorten at its front, and grows long behind a busy server.
         self._unsent = bytearray()
-        self._tail = b""
+        # As behind a line: the first reply may be an error.
+        self._tail = b"\n"
         self.replies = 0
         self.errors = 0
 

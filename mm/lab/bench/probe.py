@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import select
-import socket
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 
 import hiredis
 
-from mm.lab.bench.load import Entry, PipelinedConnection, encode
+from mm.lab.bench.load import Entry, PipelinedConnection, connected, encode
 from mm.lab.bench.world import PATIENCE_S, World
 from mm.store import text
 
@@ -31,8 +30,7 @@ class StreamFeed:
     """Reads a stream on a connection of its own: a blocking read after the other."""
 
     def __init__(self, path: Path, key: str, last: str) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(str(path))
+        self._socket = connected(path)
         self._reader = hiredis.Reader()
         self._key, self._last = key, last
         self._ask()

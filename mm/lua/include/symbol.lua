@@ -7,11 +7,11 @@ local function store_pairs(key, list)
   end
 end
 
--- pairs_at(first) -> {name, value, ...} from their count at ARGV[first], and the index after them
-local function pairs_at(first)
-  local list, last = {}, first + 2 * tonumber(ARGV[first])
+-- pairs_at(words, first) -> {name, value, ...} from their count at words[first], and the index after them
+local function pairs_at(words, first)
+  local list, last = {}, first + 2 * tonumber(words[first])
   for index = first + 1, last do
-    list[#list + 1] = ARGV[index]
+    list[#list + 1] = words[index]
   end
   return list, last + 1
 end

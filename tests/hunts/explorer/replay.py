@@ -67,7 +67,7 @@ class ServerHost:
             def source(self, name: str) -> str:
                 return outer.source(super().source(name))
 
-        return Here(self.client, Keys())
+        return Here(self.client, Keys(), self._shebang)
 
     def run(self, db: Db, words: Call) -> tuple[Any, Db]:
         """Run a command there."""

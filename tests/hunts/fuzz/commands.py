@@ -48,7 +48,7 @@ LOGGING = tuple(name for name in RUNNING if name != "mm watch")
 #: Commands whose arguments and options are right or wrong only together: symbols or --all.
 CONTROLLING = (
     *("mm halt", "mm reduce", "mm flatten", "mm resume", "mm repair"),
-    "mm config apply",
+    *("mm config apply", "mm acl"),
 )
 #: A case that hangs this long ends the run, saying where it hangs.
 HANG_S = 60
@@ -297,8 +297,7 @@ class Stage:
         if isinstance(kind, click.Path):
             # Opening a pipe to write waits for a reader, as it should.
             value = rng.choice([one for one in _PATHS if one != "pipe" or "init" not in path])
-            reads = name in ("config", "tape") or path.startswith("mm config ")
-            reads = reads and path != "mm config init"
+            reads = name in ("config", "tape") or (name == "path" and path != "mm config init")
             return value, False if reads else None
         value = rng.choice(rng.choice((NUMBERS, TEXTS)))
         if rng.random() < 0.3:

@@ -13,10 +13,19 @@ import redis
 
 from mm.lab.bench.rivals import common
 from mm.lab.bench.rivals.common import Order
+from mm.store import open_client
 
 TOTALS = "{w}:exposure"
 QUOTE = ("bid", "ask", "bid_lots", "ask_lots", "version", "fills")
 POSITION = ("net", "cash", "version")
+
+
+def _client(url: str) -> redis.Redis:
+    """A client with the library's own settings, logged in as this package's clients are."""
+    settings = open_client(url).connection_pool.connection_kwargs
+    login = {name: settings.get(name) for name in ("username", "password")}
+    found: redis.Redis = redis.Redis.from_url(url, **login)
+    return found
 
 
 class Trader:
@@ -25,7 +34,7 @@ class Trader:
     def __init__(self, url: str, limit: int) -> None:
         # One fixed connection, because WATCH belongs to a connection. And a raw one, because a
         # pipeline of redis-py would send WATCH and each read one after the other.
-        self._connection: Any = redis.Redis.from_url(url).connection_pool.get_connection()
+        self._connection: Any = _client(url).connection_pool.get_connection()
         self._limit = limit
 
     def _send(self, *commands: tuple[Any, ...]) -> list[Any]:
@@ -152,7 +161,7 @@ def main() -> None:
     """Run, check and print the result."""
     options = common.arguments(__doc__, url=True)
     names, limit = common.symbols(options.symbols), common.limit_lots(options.symbols)
-    client: Any = redis.Redis.from_url(options.url)
+    client: Any = _client(options.url)
     set_up(client, names)
 
     def work(trader: Trader, mine: list[Order]) -> None:

@@ -1,0 +1,64 @@
+"""``mm acl``: the users of a server, one for each role."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mm.cli.options import DirectoryPath, system_options
+from mm.errors import UsageError
+from mm.host import System, add_users, rules_of
+from mm.store import ADMIN, ROLES, client_role, hashed, make_secrets
+
+USERS = (*(name for name, role in ROLES.items() if not role.own), "publisher-1")
+
+
+@click.command("acl")
+@click.argument("users", nargs=-1, metavar="[USER]...")
+@click.option(
+    "--secrets",
+    type=DirectoryPath(),
+    help="Make a secret for each user in this directory, in a file that only its owner can read.",
+)
+@click.option(
+    "--add",
+    "adds",
+    is_flag=True,
+    help="Make the users on the managed server of the data directory, now and at each start.",
+)
+@system_options
+def acl_command(users: tuple[str, ...], secrets: Path | None, adds: bool, system: System) -> None:
+    """Print the server's users for the roles, as lines of an ACL file.
+
+    USER is exchange, state, maker, viewer, operator, or a publisher by its client's name, such as
+    publisher-1; by default all but further publishers. The managed server of `mm up` has these
+    users anyhow. On another server add the lines to its ACL file, and give each process the URL of
+    its user in MM_REDIS_URL. With --secrets a line has the hash of the user's secret, else none: no
+    one can log in as a user without one.
+    """
+    named = list(dict.fromkeys(users)) or list(USERS)
+    for user in named:
+        client_role(user)
+    if adds:
+        _add(named, secrets, system)
+        return
+    found: dict[str, str] = {}
+    if secrets is not None:
+        try:
+            secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = make_secrets(secrets, named)
+        except OSError as error:
+            raise UsageError(f"{secrets}: cannot be used: {error.strerror}") from error
+    for user in named:
+        login = f"on #{hashed(found[user])}" if user in found else "on"
+        click.echo(f"user {user} {login} {rules_of(user, system.keys.prefix)}")
+
+
+def _add(users: list[str], secrets: Path | None, system: System) -> None:
+    if secrets is not None or system.redis_url is not None:
+        raise UsageError("--add: it is for the managed server of a data directory alone")
+    client = system.client(ADMIN) if system.data_dir.socket.exists() else None
+    add_users(system.data_dir, users, client)
+    when = "now, and at each start" if client is not None else "at its next start"
+    click.echo(f"the server of {system.data_dir} has the users {' '.join(users)} {when}")

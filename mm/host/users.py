@@ -1,0 +1,82 @@
+"""The users of the managed server: a file that the server reads when it starts (ACL)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import redis
+from redis.exceptions import RedisError
+
+from mm.errors import UsageError, ValueRefused
+from mm.host.datadir import DataDir
+from mm.store import ADMIN, ROLES, acl_rules, as_own_error, execute, hashed, make_secrets
+
+#: The publishers that a new data directory has users for.
+CLIENTS = tuple(f"publisher-{number}" for number in range(1, 9))
+#: Every system of the server, whatever its key prefix: all of them have one owner.
+ANY_PREFIX = "{*}"
+
+
+def server_users(clients: Iterable[str] = ()) -> list[str]:
+    """The users that a managed server has, for these clients beside the usual ones."""
+    plain = [name for name, role in ROLES.items() if not role.own]
+    return [ADMIN, *plain, *dict.fromkeys((*CLIENTS, *clients))]
+
+
+def write_users(data_dir: DataDir, clients: Iterable[str] = ()) -> Path:
+    """Make the missing secrets, and write the file of users; its path.
+
+    It holds no secret, only what a server needs to check one. Without a secret nobody may do
+    anything. The user ``default`` is another name of the admin: Redis 7.0 loads its log as that
+    user, and skips without a word each transaction that it has no right to.
+    """
+    secrets = make_secrets(data_dir.secrets, server_users(clients))
+    lines = [f"user default on #{hashed(secrets[ADMIN])} {rules_of(ADMIN, ANY_PREFIX)}"]
+    for user, secret in secrets.items():
+        lines.append(f"user {user} on #{hashed(secret)} {rules_of(user, ANY_PREFIX)}")
+    path, text = data_dir.path / "users.acl", "\n".join(lines) + "\n"
+    with contextlib.suppress(OSError, ValueError):
+        # A full disk must not keep a server from starting again.
+        if path.read_text(encoding="ascii") == text:
+            return path
+    written = path.with_suffix(".new")
+    file = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(file, "w", encoding="ascii") as opened:
+        opened.write(text)
+    written.replace(path)
+    return path
+
+
+def rules_of(user: str, prefix: str) -> str:
+    """The rules of a user in one line; the admin may do everything."""
+    if user == ADMIN:
+        return "~* &* +@all"
+    try:
+        return " ".join(acl_rules(user, prefix))
+    except ValueRefused:
+        # A file that is no user's secret gives no rights.
+        return "-@all"
+
+
+def add_users(data_dir: DataDir, users: Iterable[str], client: redis.Redis | None) -> None:
+    """Make secrets for these users; ``client`` is the admin's on the running server, if one runs.
+
+    UsageError when the directory is not that of an `mm up`; SystemRefused and Unavailable when the
+    server refuses or is not there.
+    """
+    if not data_dir.logs.is_dir():
+        raise UsageError(f"{data_dir}: no `mm up` has ever run there")
+    named = list(users)
+    secrets = make_secrets(data_dir.secrets, named)
+    if client is None:
+        return
+    for user in named:
+        rules = rules_of(user, ANY_PREFIX).split()
+        words = ("reset", "on", f"#{hashed(secrets[user])}", *rules)
+        try:
+            execute(client, "ACL", "SETUSER", user, *words)
+        except (RedisError, OSError) as error:
+            raise as_own_error(error) from error
