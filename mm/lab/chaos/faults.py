@@ -5,18 +5,21 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from redis.exceptions import RedisError
 
+from mm.errors import Unavailable
 from mm.lab.chaos.plan import PROXY_KINDS, FaultEvent
 from mm.lab.chaos.proxy import message_end
 from mm.lab.chaos.system import ChaosSystem
-from mm.store import Keys, execute, text
+from mm.market import config_changes
+from mm.store import Keys, Operator, execute, require_config, text
 
 #: How long the proxy waits for a request that a fault applies to.
 PATIENCE_S = 1.5
+_OPERATOR = Operator("chaos")
 #: A rewrite of the log here takes about this long.
 REWRITE_S = 0.04
 
@@ -47,6 +50,17 @@ def begin_fault(system: ChaosSystem, fault: FaultEvent) -> Effect:
         return _rewriting(system, fault)
     if fault.kind == "tear-log":
         return _torn(system, fault)
+    if fault.kind == "operate-mode":
+        return _operated(
+            fault,
+            lambda: _set_mode(system, fault, fault.call),
+            lambda: _set_mode(system, fault, "active"),
+        )
+    if fault.kind == "operate-limit":
+        limit = system.config.limit_units
+        return _operated(
+            fault, lambda: _set_limit(system, limit // 3), lambda: _set_limit(system, limit)
+        )
     if fault.target == "server":
         return _server(system, fault)
     system.kill(system.names(fault.target))
@@ -101,6 +115,36 @@ def _rewriting(system: ChaosSystem, fault: FaultEvent) -> Effect:
         began = True
     server.doom(REWRITE_S * fault.percents[0] / 100)
     return Effect(lambda: not server.armed, applied=lambda: began)
+
+
+def _operated(fault: FaultEvent, do: Callable[[], object], undo: Callable[[], object]) -> Effect:
+    """An operator does something, and takes it back later; each is tried until it has worked."""
+    began: Callable[[], bool] | None = None
+
+    def over() -> bool:
+        nonlocal began
+        with contextlib.suppress(RedisError, Unavailable, OSError):
+            if began is None:
+                do()
+                began = _timer(fault.hold_ms / 1000)
+            elif began():
+                undo()
+                return True
+        return False
+
+    return Effect(over)
+
+
+def _set_mode(system: ChaosSystem, fault: FaultEvent, mode: str) -> None:
+    symbols = [] if fault.target == "all" else [fault.target]
+    system.scripts.control(system.system_id, mode, _OPERATOR, "chaos", symbols)
+
+
+def _set_limit(system: ChaosSystem, units: int) -> None:
+    stored = require_config(system.scripts)
+    changes = config_changes(stored, replace(stored, limit_units=units))
+    if changes:
+        system.scripts.configure(system.system_id, stored.version, _OPERATOR, "chaos", changes)
 
 
 def _torn_write(keys: Keys, entry_id: str) -> bytes:

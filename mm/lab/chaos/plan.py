@@ -33,6 +33,8 @@ KINDS = {
     "lose-reply": "a reply is lost with its connection, its request was executed",
     "cut-connection": "a connection is cut in the middle of a reply",
     "delay-request": "a request is held back, now and then for longer than a quote lives",
+    "operate-mode": "an operator halts or reduces one symbol or all, and resumes them",
+    "operate-limit": "an operator lowers the exposure limit, and raises it again",
 }
 #: The proxy's names for its kinds of fault.
 PROXY_KINDS = {
@@ -57,11 +59,12 @@ class FaultEvent:
     """One planned fault.
 
     ``target`` is a process, a kind of process (both of it), ``processes``, ``server`` or ``all``.
+    An operator's is a symbol or ``all``, and ``call`` is then the mode.
     The fault begins ``after_ms`` after the one before it, or after the begin of the round.
-    ``hold_ms`` is how long a stop or a delay lasts, or how long the server trades before it is
-    killed again. ``call`` and ``skip`` choose the request that the proxy applies a fault to: the
-    one with this script or command, after ``skip`` others. ``percents`` say at which shares of
-    its loading or rewriting the server is killed.
+    ``hold_ms`` is how long a stop or a delay lasts, how long the server trades before it is killed
+    again, or until an operator takes back what it did. ``call`` and ``skip`` choose the request
+    that the proxy applies a fault to: the one with this script or command, after ``skip`` others.
+    ``percents`` say at which shares of its loading or rewriting the server is killed.
     """
 
     kind: str
@@ -76,7 +79,7 @@ class FaultEvent:
         """The fault in a few words."""
         words = [self.kind, self.target]
         if self.call:
-            words.append(f"{self.call}+{self.skip}")
+            words.append(f"{self.call}+{self.skip}" if self.kind in PROXY_KINDS else self.call)
         if self.hold_ms:
             words.append(f"{self.hold_ms} ms")
         words += [f"{percent}%" for percent in self.percents]
@@ -117,6 +120,10 @@ def _draw(kind: str, dice: random.Random) -> FaultEvent:
         # Heartbeats and sweeps are rare: the fault takes the first or the second.
         skip = dice.randrange(2 if call in ("heartbeat", "expire") else 6)
         return FaultEvent(kind, target, after_ms, hold_ms, call, skip)
+    if kind.startswith("operate-"):
+        hold_ms = dice.randrange(50, TTL_MS)
+        mode = dice.choice(("halted", "reducing")) if kind == "operate-mode" else ""
+        return FaultEvent(kind, dice.choice(("AAPL", "SPY", "all")), after_ms, hold_ms, mode)
     if kind == "stop-process":
         hold_ms = dice.randrange(TTL_MS + 50, TTL_MS + 500)
         makers = ("maker-1", "maker-2")

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from mm.errors import SystemRefused, TimedOut
+from mm.errors import SystemRefused, TimedOut, Unavailable
 from mm.host import (
     NOTES_KEPT,
     DataDir,
@@ -29,7 +29,7 @@ from mm.lab.chaos.check import Sender
 from mm.lab.chaos.plan import PROCESSES, PROXIED, REFRESH_MS, TTL_MS
 from mm.market import default_config
 from mm.orders import FlowOptions
-from mm.store import script_names, socket_url
+from mm.store import read_identity, script_names, socket_url
 
 #: Orders a second of each publisher.
 RATE = 120
@@ -151,6 +151,14 @@ class ChaosSystem(ThrowawaySystem[DoomedServer]):
             flow = FlowOptions(RATE, seed)
             self.senders[name] = Sender(journal, self.config.symbols, flow)
         self.supervisor.add(name, *words)
+
+    @property
+    def system_id(self) -> str:
+        """The id of the system; Unavailable while the keys hold none."""
+        identity = read_identity(self.scripts)
+        if identity is None:
+            raise Unavailable("the keys hold no system")
+        return identity.system_id
 
     # waiting
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 from mm.lab.chaos.plan import CALLS, KINDS, PROCESSES, PROXIED, TTL_MS, FaultEvent, plan_rounds
+from mm.market import MODES
 from mm.store import script_names
 
 
@@ -31,7 +32,9 @@ def test_faults_make_sense() -> None:
     for fault in (one for faults in plan(3, 2000) for one in faults):
         if fault.kind == "stop-process":
             assert fault.target in PROCESSES and fault.hold_ms > TTL_MS
-        if fault.call:
+        if fault.kind == "operate-mode":
+            assert fault.call in MODES
+        elif fault.call:
             assert fault.target in PROXIED
             assert fault.call in CALLS[fault.target.partition("-")[0]]
             assert fault.call.isupper() or fault.call in script_names()
