@@ -11,7 +11,7 @@ from mm.errors import MMError
 from mm.facts.processes import ProcessRow, process_rows, wanted_since
 from mm.facts.quotes import freezes, halts, modes_set
 from mm.instant import timestamp
-from mm.market import MAX_INT
+from mm.market import LIVE_MS, MAX_INT
 from mm.store import (
     Scripts,
     ServerInfo,
@@ -44,6 +44,8 @@ ABSENT = "absent"
 HEARD_ALL_THE_SAME = {"memory"}
 #: Milliseconds that the first start of all processes may take.
 START_MS = 10_000
+#: Within so many milliseconds after `mm up` is heard again its processes are heard, too.
+AGAIN_MS = 1_500
 #: The most names in one sentence.
 MAX_NAMES = 5
 #: Seconds that a stoppage lasts before its beginning is announced.
@@ -78,7 +80,8 @@ def stoppages(
     if server is not None:
         found += [Stoppage(cause, _refuses(why)) for cause, why in server.refusals.items()]
     mute = server is not None and bool(server.refusals.keys() - HEARD_ALL_THE_SAME)
-    absent = list(_absent(snapshot, supervised or {}, mute))
+    forgiven = mute or (bool(supervised) and _is_back_lately(snapshot))
+    absent = list(_absent(snapshot, supervised or {}, mute, forgiven))
     weak = server.weak if server is not None else []
     if absent and weak and snapshot.config.durability == "always":
         found.append(
@@ -90,7 +93,7 @@ def stoppages(
         )
     found += absent
     if not mute:
-        found += _missing(snapshot, {one.cause for one in absent})
+        found += _missing(snapshot, {one.cause for one in absent}, forgiven)
     found += [*_halts(snapshot), *_freezes(snapshot), *_modes(snapshot)]
     return [*found, *_without_exposure(snapshot)]
 
@@ -166,13 +169,31 @@ def _refuses(why: str) -> str:
     return f"the server refuses writes, so orders wait: {why}"
 
 
-def _absent(snapshot: Snapshot, supervised: Mapping[str, int], mute: bool) -> Iterator[Stoppage]:
+def _is_back_lately(snapshot: Snapshot) -> bool:
+    """Whether the heartbeats of `mm up` itself fail, or have come through again only lately.
+
+    Then those of its processes may still be on their way: they try again at times of their own.
+    """
+    ups = [one for one in snapshot.processes.values() if one.kind == "up"]
+    return bool(ups) and all(
+        snapshot.now_ms - one.heartbeat_ms > LIVE_MS
+        or snapshot.now_ms - (one.steady_ms or 0) < AGAIN_MS
+        for one in ups
+    )
+
+
+def _absent(
+    snapshot: Snapshot, supervised: Mapping[str, int], mute: bool, forgiven: bool
+) -> Iterator[Stoppage]:
     """The needed kinds of which no process is live.
 
-    While heartbeats are refused (``mute``) a process that was heard before may well be there.
+    While heartbeats are refused (``mute``), and until they have all had time to come through again
+    (``forgiven``), a process that was heard before may well be there.
     """
     rows, since = process_rows(snapshot, supervised), wanted_since(snapshot)
-    there = {row.kind for row in rows if row.state == "live" or (mute and row.state == "silent")}
+    there = {
+        row.kind for row in rows if row.state == "live" or (forgiven and row.state == "silent")
+    }
     if not there & _NEEDED.keys() and not supervised and not since:
         yield Stoppage("processes", "no exchange, state service or maker is live: nothing trades")
         return
@@ -192,13 +213,15 @@ def _starts(snapshot: Snapshot, row: ProcessRow, since: Mapping[str, int]) -> bo
     return row.state == "unheard" and not row.restarts and new
 
 
-def _missing(snapshot: Snapshot, causes: set[str]) -> Iterator[Stoppage]:
+def _missing(snapshot: Snapshot, causes: set[str], forgiven: bool) -> Iterator[Stoppage]:
     """The processes that a live `mm up` wants and that are not live, beside kinds without any."""
     rows = {row.name: row for row in process_rows(snapshot)}
     since = wanted_since(snapshot)
     for name in since:
         row = rows[name]
         if row.state == "live" or causes & {"processes", f"no {row.kind}"}:
+            continue
+        if forgiven and row.state == "silent":
             continue
         heard = "is not heard of"
         if row.silent_ms is not None:

@@ -214,3 +214,31 @@ class TestLog:
         assert log.update(3.0, gone) == ["TROUBLE: no server answers"]
         assert log.update(4.0, [self.FULL]) == ["over after 2.0 s: no server answers"]
         assert log.update(6.0, []) == ["over after 6.0 s: memory is full"]
+
+
+def test_who_could_not_be_heard_has_time_to_come_back(fake: Fake) -> None:
+    """After a pause in which no heartbeat came through, not even that of `mm up`, nobody is missed.
+
+    One that stays silent while `mm up` is heard is named, as ever.
+    """
+    world = World(fake, small_config())
+    wants = {"wants": "exchange-1 state-1 maker-1 maker-2", "place": "here"}
+    children = {name.replace("-", "_"): 0 for name in wants["wants"].split()}
+
+    def beats(*names: str) -> None:
+        world.beat("up-1", fields=wants)
+        for name in names:
+            world.beat(name)
+
+    beats("exchange-1", "state-1", "maker-1", "maker-2")
+    fake.advance(5_000)
+    assert words(world, GOOD, **children) == []
+    beats("exchange-1")
+    assert words(world, GOOD, **children) == []
+    assert any("no trading state service is live" in one for one in words(world))
+    for _ in range(4):
+        fake.advance(500)
+        beats("exchange-1", "state-1", "maker-1")
+    said = words(world, GOOD, **children)
+    assert [one for one in said if "maker-2, which `mm up` runs, has been silent" in one] == said
+    assert said
