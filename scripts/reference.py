@@ -17,7 +17,7 @@ import click
 from mm.audit import INVARIANTS
 from mm.cli import main as command_line
 from mm.market import MARKET_FIELDS, REASONS, REFUSALS, TEMPLATE, Config
-from mm.store import Keys, script_names
+from mm.store import ROLES, Keys, script_names
 from mm.store.keys import CATALOGUE, FIELDS, RECORDS
 from mm.store.lua import key_names, read_names, script_text
 
@@ -32,6 +32,7 @@ Written from the code by `scripts/reference`; changes made here by hand are lost
 [Streams](#streams) ·
 [Keys](#keys) ·
 [Scripts](#scripts) ·
+[Roles](#roles) ·
 [Reasons](#reasons) ·
 [Refusals](#refusals) ·
 [Invariants](#invariants) ·
@@ -249,6 +250,20 @@ def scripts() -> list[str]:
     return parts
 
 
+def roles() -> list[str]:
+    """The users of a server, and the scripts that each runs."""
+    rows = [
+        (f"`{name}-N`" if role.own else f"`{name}`", role.what, " ".join(sorted(role.scripts)))
+        for name, role in ROLES.items()
+    ]
+    return [
+        "## Roles",
+        "The users of the managed server. `mm acl` prints their rights; what they are worth is in"
+        " [SECURITY.md](SECURITY.md).",
+        table(["user", "what it does", "scripts"], rows),
+    ]
+
+
 # --- words and configuration
 
 
@@ -328,7 +343,7 @@ def exit_statuses() -> list[str]:
 
 def render() -> str:
     """The whole file."""
-    parts = [INTRODUCTION.strip(), *commands(), *streams(), *keys(), *scripts(), *words()]
+    parts = [INTRODUCTION.strip(), *commands(), *streams(), *keys(), *scripts(), *roles(), *words()]
     parts += [*configuration(), *exit_statuses()]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
 from mm.audit.tally import Tally, integer_or_none, is_digits
-from mm.market import INT_FIELDS, SCHEMA
+from mm.market import ADDED_FIELDS, ADDED_PARAMETERS, INT_FIELDS, SCHEMA
 from mm.store import Raw, RawSymbol, StreamReader, execute, text
 
 _COLUMNS = ("bid_ticks", "ask_ticks", "bid_lots", "ask_lots", "expires_ms", "fill_seq")
@@ -22,9 +22,6 @@ _SAME_IN_EVENT = {
 #: Parameters that only the quote rule uses. The checks that use another one look at it.
 _PARAMETERS = ("reference_ticks", "spread_ticks", "size_lots", "skew_ticks")
 _CHECKED_ELSEWHERE = ("limit_units", "dedup_window_ms")
-#: Fields that systems of earlier versions lack.
-_ADDED = ("protection_window_ms", "protection_freeze_ms")
-_ADDED_TO_SYMBOLS = ("protection_lots", "protection_loss_ticks")
 _SYSTEM_ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -171,7 +168,7 @@ class QuoteCheck:
         elif newest:
             tally.count("symbols whose newest placement is beyond retention")
         tally.integers(key, state, *_PARAMETERS)
-        tally.optional_integers(key, state, *_ADDED_TO_SYMBOLS)
+        tally.optional_integers(key, state, *ADDED_PARAMETERS)
         for name in ("tick", "lot"):
             try:
                 positive = Decimal(state.get(name, "")) > 0
@@ -206,9 +203,9 @@ class QuoteCheck:
 
     def _check_config(self, key: str) -> None:
         tally, config = self._tally, self._raw.config
-        numbers = (name for name in INT_FIELDS if name not in (*_CHECKED_ELSEWHERE, *_ADDED))
+        numbers = (name for name in INT_FIELDS if name not in (*_CHECKED_ELSEWHERE, *ADDED_FIELDS))
         tally.integers(key, config, "created_ms", *numbers)
-        tally.optional_integers(key, config, "config_version", *_ADDED)
+        tally.optional_integers(key, config, "config_version", *ADDED_FIELDS)
         system_id = config.get("system_id", "")
         tally.expect(
             _SYSTEM_ID.fullmatch(system_id) is not None,

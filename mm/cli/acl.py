@@ -8,8 +8,8 @@ import click
 
 from mm.cli.options import DirectoryPath, system_options
 from mm.errors import UsageError
-from mm.host import System, add_users, rules_of
-from mm.store import ADMIN, ROLES, client_role, hashed, make_secrets
+from mm.host import System, add_users, make_secrets, rules_of
+from mm.store import ADMIN, ROLES, client_role, hashed
 
 USERS = (*(name for name, role in ROLES.items() if not role.own), "publisher-1")
 

@@ -30,10 +30,11 @@ def show_command(as_json: bool, system: System) -> None:
 
     Retired symbols are left out.
     """
-    config = require_config(system.scripts())
+    scripts = system.scripts()
+    config = require_config(scripts)
     if as_json:
         facts = {"config_version": config.version, "toml": config.to_toml()}
-        show(True, facts, "", system.scripts())
+        show(True, facts, "", scripts)
     else:
         click.echo(f"# configuration version {config.version}\n{config.to_toml()}", nl=False)
 

@@ -21,7 +21,7 @@ from mm.host.supervise import (
     stamped,
 )
 from mm.host.throwaway import ThrowawaySystem
-from mm.host.users import add_users, rules_of
+from mm.host.users import add_users, make_secrets, rules_of
 
 __all__ = [
     "CHILD_URL",
@@ -52,6 +52,7 @@ __all__ = [
     "lock_owner",
     "log_to_file",
     "log_to_stderr",
+    "make_secrets",
     "module_command",
     "module_environment",
     "open_system",

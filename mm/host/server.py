@@ -21,9 +21,9 @@ from mm.host.binary import allocator, default_binary, identify
 from mm.host.datadir import DataDir
 from mm.host.server_conf import write_server_conf
 from mm.host.state_file import read_state, sync_directory, write_state
-from mm.host.users import server_users
+from mm.host.users import make_secrets, server_users
 from mm.interrupts import Stop
-from mm.store import check_serves, make_secrets, open_client, socket_url, trouble_of
+from mm.store import check_serves, open_client, socket_url, trouble_of
 
 #: Longest wait for a reply to a look at a server that starts.
 PROBE_S = 1.0

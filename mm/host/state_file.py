@@ -12,11 +12,19 @@ from mm.errors import SystemRefused
 MAX_STATE_BYTES = 64 * 1024
 
 
-def write_state(path: Path, text: str) -> None:
-    """Replace the file's content. After a crash it holds the old text or the new one, whole."""
-    temporary = path.with_name(f"{path.name}.new")
+#: How the name of a temporary file ends. A crash may leave one.
+TEMPORARY = ".new"
+
+
+def write_state(path: Path, text: str, mode: int = 0o666) -> None:
+    """Replace the file's content. After a crash it holds the old text or the new one, whole.
+
+    ``mode`` are the rights to the file, from which the umask takes away.
+    """
+    temporary = path.with_name(f"{path.name}{TEMPORARY}")
     try:
-        with temporary.open("w", encoding="ascii") as file:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from redis.exceptions import RedisError
 
 from mm.errors import UsageError, ValueRefused
 from mm.host.datadir import DataDir
-from mm.store import ADMIN, ROLES, acl_rules, as_own_error, execute, hashed, make_secrets
+from mm.host.state_file import TEMPORARY, write_state
+from mm.store import ADMIN, ROLES, acl_rules, as_own_error, execute, hashed, read_secret
 
 #: The publishers that a new data directory has users for.
 CLIENTS = tuple(f"publisher-{number}" for number in range(1, 9))
@@ -26,6 +26,21 @@ def server_users(clients: Iterable[str] = ()) -> list[str]:
     return [ADMIN, *plain, *dict.fromkeys((*CLIENTS, *clients))]
 
 
+def make_secrets(directory: Path, users: Iterable[str]) -> dict[str, str]:
+    """The secrets in a directory by user: those of these users, and those that are there already.
+
+    Missing ones are made, each whole after any crash. SystemRefused when a file cannot be read,
+    OSError when one cannot be written.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.chmod(0o700)
+    for user in users:
+        if not (directory / user).exists():
+            write_state(directory / user, f"{secrets.token_hex(32)}\n", 0o600)
+    names = [path.name for path in directory.iterdir() if path.suffix != TEMPORARY]
+    return {name: read_secret(directory / name) for name in sorted(names)}
+
+
 def write_users(data_dir: DataDir, clients: Iterable[str] = ()) -> Path:
     """Make the missing secrets, and write the file of users; its path.
 
@@ -33,20 +48,14 @@ def write_users(data_dir: DataDir, clients: Iterable[str] = ()) -> Path:
     anything. The user ``default`` is another name of the admin: Redis 7.0 loads its log as that
     user, and skips without a word each transaction that it has no right to.
     """
-    secrets = make_secrets(data_dir.secrets, server_users(clients))
-    lines = [f"user default on #{hashed(secrets[ADMIN])} {rules_of(ADMIN, ANY_PREFIX)}"]
-    for user, secret in secrets.items():
+    made = make_secrets(data_dir.secrets, server_users(clients))
+    lines = [f"user default on #{hashed(made[ADMIN])} {rules_of(ADMIN, ANY_PREFIX)}"]
+    for user, secret in made.items():
         lines.append(f"user {user} on #{hashed(secret)} {rules_of(user, ANY_PREFIX)}")
     path, text = data_dir.path / "users.acl", "\n".join(lines) + "\n"
-    with contextlib.suppress(OSError, ValueError):
-        # A full disk must not keep a server from starting again.
-        if path.read_text(encoding="ascii") == text:
-            return path
-    written = path.with_suffix(".new")
-    file = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(file, "w", encoding="ascii") as opened:
-        opened.write(text)
-    written.replace(path)
+    # A full disk must not keep a server from starting again.
+    if not path.exists() or path.read_bytes() != text.encode():
+        write_state(path, text, 0o600)
     return path
 
 
@@ -70,12 +79,12 @@ def add_users(data_dir: DataDir, users: Iterable[str], client: redis.Redis | Non
     if not data_dir.logs.is_dir():
         raise UsageError(f"{data_dir}: no `mm up` has ever run there")
     named = list(users)
-    secrets = make_secrets(data_dir.secrets, named)
+    made = make_secrets(data_dir.secrets, named)
     if client is None:
         return
     for user in named:
         rules = rules_of(user, ANY_PREFIX).split()
-        words = ("reset", "on", f"#{hashed(secrets[user])}", *rules)
+        words = ("reset", "on", f"#{hashed(made[user])}", *rules)
         try:
             execute(client, "ACL", "SETUSER", user, *words)
         except (RedisError, OSError) as error:

@@ -14,7 +14,7 @@
 -- REPLY  {config_version, {quote_id, ...} of the ended quotes}
 -- ERRORS FOREIGN_SYSTEM (the system_id that the keys hold, or nothing), STALE_CONFIG (stored version),
 --        FIXED (a field that never changes), NOT_INTEGER (field, value), UNKNOWN_SYMBOL,
---        EXISTS (the symbol), DAMAGED (a required key is missing)
+--        EXISTS (the symbol), BAD_CHANGE (the word), DAMAGED (a required key is missing)
 -- EMITS  operations (one for the version, one for each symbol), quotes (withdrawn, expired)
 
 -- INCLUDE base
@@ -75,7 +75,9 @@ for _, one in ipairs(changes) do
     leave_queues(waiting, reservation_prefix, symbol)
     local expires_ms = redis.call('ZSCORE', expiry_key, symbol)
     if expires_ms then
-      ended[#ended + 1] = end_quote(keys, symbol, 'withdrawn', now, keep_quotes, 'config')
+      local expired = tonumber(expires_ms) <= now
+      ended[#ended + 1] = end_quote(keys, symbol, expired and 'expired' or 'withdrawn', now, keep_quotes,
+        not expired and 'config' or nil)
     end
   end
   tell_change(KEYS[3], one.change, symbol, key, one.parameters, before, after, by, now)

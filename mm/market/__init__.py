@@ -1,7 +1,15 @@
 """Pure rules: numbers, records, configuration, the quote rule. No Redis and no clock."""
 
 from mm.market.changes import SymbolChange, check_changeable, config_changes
-from mm.market.config import INT_FIELDS, LIVE_MS, OLD_SCHEMA, SCHEMA, Config, Durability
+from mm.market.config import (
+    ADDED_FIELDS,
+    INT_FIELDS,
+    LIVE_MS,
+    OLD_SCHEMA,
+    SCHEMA,
+    Config,
+    Durability,
+)
 from mm.market.config_file import MARKET_FIELDS, TEMPLATE, default_config, load_config
 from mm.market.headroom import Headroom, headroom_of, headroom_text
 from mm.market.model import (
@@ -26,12 +34,14 @@ from mm.market.numbers import (
     parse_decimal,
     to_steps,
 )
-from mm.market.parameters import symbol_fields, symbol_from_store
+from mm.market.parameters import ADDED_PARAMETERS, symbol_fields, symbol_from_store
 from mm.market.reasons import CONFLICT, MODES, REASONS, REFUSALS, strictest
 from mm.market.strategy import quote_prices
 from mm.market.units import Mode, money_text
 
 __all__ = [
+    "ADDED_FIELDS",
+    "ADDED_PARAMETERS",
     "CONFLICT",
     "INT_FIELDS",
     "LIVE_MS",

@@ -49,8 +49,8 @@ ZERO_ALLOWED = (
     *("skew_ticks", "protection_lots", "protection_loss_ticks"),
     "protection_freeze_ms",
 )
-#: Fields that systems of earlier versions lack.
-_ADDED = {"protection_window_ms": "10000", "protection_freeze_ms": "60000"}
+#: Fields that the keys of earlier versions lack: there the defaults hold.
+ADDED_FIELDS = ("protection_window_ms", "protection_freeze_ms")
 
 #: Whether the server must have every write on disk before it answers (R18).
 Durability = Literal["always", "relaxed"]
@@ -150,11 +150,8 @@ class Config:
             value: Decimal = getattr(symbol, name)
             if value <= 0:
                 raise ConfigError(f"{where}{name} {value}: it must be above 0")
-        for name in ("reference_ticks", "size_lots", "position_limit_lots", "multiplier"):
-            check_int(where + name, getattr(symbol, name))
-        check_int(where + "spread_ticks", symbol.spread_ticks)
-        for name in ("skew_ticks", "protection_lots", "protection_loss_ticks"):
-            check_int(where + name, getattr(symbol, name), low=0)
+        for name in ("reference_ticks", *SYMBOL_INTS):
+            check_int(where + name, getattr(symbol, name), int(name not in ZERO_ALLOWED))
         # Every product must stay an exact integer. The price may move to twice the reference, and
         # from there by the spread and the widest skew.
         highest = 2 * symbol.reference_ticks + symbol.spread_ticks + symbol.skew_ticks
@@ -256,8 +253,9 @@ class Config:
         """
         if stored.get("schema") != SCHEMA:
             raise ConfigError(f"schema {stored.get('schema')!r}: this program reads {SCHEMA}")
-        whole = _ADDED | dict(stored)
-        values: dict[str, Any] = {name: int(whole[name]) for name in INT_FIELDS}
+        # Systems of earlier versions lack these two.
+        added = {name: getattr(cls, name) for name in ADDED_FIELDS}
+        values: dict[str, Any] = {name: int((added | dict(stored))[name]) for name in INT_FIELDS}
         currency = stored.get("currency", "-")
         return cls(
             symbols=tuple(symbols),

@@ -8,8 +8,8 @@ from decimal import Decimal
 from mm.market.config import Config
 from mm.market.model import SYMBOL_INTS, Symbol
 
-#: Parameters that symbols of earlier versions lack.
-_ADDED = {"protection_lots": "0", "protection_loss_ticks": "0"}
+#: Parameters that symbols of earlier versions lack: there the defaults hold.
+ADDED_PARAMETERS = ("protection_lots", "protection_loss_ticks")
 
 
 def symbol_fields(config: Config, symbol: Symbol) -> dict[str, str]:
@@ -28,7 +28,7 @@ def symbol_from_store(name: str, stored: Mapping[str, str]) -> Symbol:
 
     KeyError, ValueError or ArithmeticError when a field is missing or not a number.
     """
-    whole = _ADDED | dict(stored)
+    whole = {name: getattr(Symbol, name) for name in ADDED_PARAMETERS} | dict(stored)
     return Symbol(
         name,
         Decimal(stored["tick"]),

@@ -42,7 +42,7 @@ from mm.store.replies import (
 )
 from mm.store.roles import ADMIN, OPERATOR, ROLES, VIEWER, acl_rules, client_role
 from mm.store.scripts import Scripts
-from mm.store.secrets import hashed, make_secrets, secret_of, secrets_directory
+from mm.store.secrets import hashed, read_secret, secret_of, secrets_directory
 from mm.store.snapshot import Snapshot, SymbolState, take_snapshot
 from mm.store.streams import StreamReader, is_stream_id, stream_id_order
 from mm.store.system import Joined, create_system, durability_settings, join_system
@@ -107,12 +107,12 @@ __all__ = [
     "hashed",
     "is_stream_id",
     "join_system",
-    "make_secrets",
     "open_client",
     "pairs",
     "read_config",
     "read_identity",
     "read_raw",
+    "read_secret",
     "remembered_orders",
     "require_config",
     "safe_url",

@@ -90,6 +90,8 @@ def control_refusal(keys: Keys, system_id: str, error: ResponseError) -> Excepti
         return ValueRefused(f"{detail}: it never changes while a system exists")
     if code == "NOT_INTEGER":
         return ValueRefused(f"{detail}: it must be an integer from 0 to 2^53 - 1")
+    if code == "BAD_CHANGE":
+        return ValueRefused(f"change {detail!r}: it must be alter, add, retire or return")
     if code == "EXISTS":
         return SystemRefused(f"symbol {detail} exists already, though no configuration names it")
     if code == "CHANGED":

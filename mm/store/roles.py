@@ -140,7 +140,7 @@ def acl_rules(user: str, prefix: str) -> list[str]:
         allow(key_names(script), "R" if only_reads(script) else "RW")
         allow(read_names(script), "R")
         commands |= script_commands(script)
-    rules = [_key_rule(found, f"{prefix}:{name}") for name, found in sorted(rights.items())]
+    rules = [f"%{''.join(sorted(found))}~{prefix}:{name}" for name, found in sorted(rights.items())]
     rules += ["-@all", *(f"+{command}" for command in sorted(commands))]
     rules += [f"+{runner(script)}|{digest(script)}".lower() for script in sorted(role.scripts)]
     # A selector: its commands reach its keys only, and these keys no other command.
@@ -149,11 +149,6 @@ def acl_rules(user: str, prefix: str) -> list[str]:
         stream = f"{prefix}:{name.removesuffix('*')}{client}"
         rules.append(f"(-@all +xread +xrevrange %R~{stream})")
     return ["resetchannels", *rules]
-
-
-def _key_rule(rights: set[str], pattern: str) -> str:
-    both = "R" in rights and "W" in rights
-    return f"~{pattern}" if both else f"%{rights.copy().pop()}~{pattern}"
 
 
 @cache

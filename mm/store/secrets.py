@@ -6,12 +6,8 @@ secret stands on a command line, in an environment or in a log.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import re
-import secrets
-from collections.abc import Iterable
 from pathlib import Path
 
 from mm.errors import SystemRefused, shown_path
@@ -30,10 +26,11 @@ def secret_of(place: Path, user: str) -> str | None:
     SystemRefused when there are secrets but none of this user, or when its file cannot be read.
     """
     directory = secrets_directory(place)
-    return _read(directory / user) if directory.is_dir() else None
+    return read_secret(directory / user) if directory.is_dir() else None
 
 
-def _read(path: Path) -> str:
+def read_secret(path: Path) -> str:
+    """The secret in a file that has its user's name. SystemRefused as for :func:`secret_of`."""
     directory, user = path.parent, path.name
     try:
         found = path.read_text(encoding="ascii").strip()
@@ -48,23 +45,6 @@ def _read(path: Path) -> str:
     if not _SECRET.fullmatch(found):
         raise SystemRefused(f"{shown_path(path)}: it must hold 64 hex digits")
     return found
-
-
-def make_secrets(directory: Path, users: Iterable[str]) -> dict[str, str]:
-    """The secrets in a directory by user: those of these users, and those that are there already.
-
-    Missing ones are made. SystemRefused when a file cannot be read, OSError when one cannot be
-    written.
-    """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    directory.chmod(0o700)
-    for user in users:
-        with contextlib.suppress(FileExistsError):
-            # Only its owner may ever read it, whatever the umask is.
-            file = os.open(directory / user, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(file, "w", encoding="ascii") as opened:
-                opened.write(secrets.token_hex(32) + "\n")
-    return {path.name: _read(path) for path in sorted(directory.iterdir())}
 
 
 def hashed(secret: str) -> str:

@@ -7,52 +7,46 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from mm.cli import main
 from mm.host import ManagedServer, ThrowawaySystem
 from mm.market import default_config
 from mm.store import execute, hashed, open_client, text
 from tests.kit import SERVERS, binary_or_skip
-
-
-def run(*words: str | Path) -> Result:
-    """A command of the command line."""
-    return CliRunner().invoke(main, list(map(str, words)))
+from tests.kit.commands import invoke
 
 
 def test_lines_of_an_acl_file(tmp_path: Path) -> None:
     """A line for each role, with the key prefix; the hash of a secret only where one is made."""
-    lines = run("acl").stdout.splitlines()
+    lines = invoke("acl").stdout.splitlines()
     assert [line.split()[1] for line in lines] == [
         *("exchange", "state", "maker", "viewer", "operator", "publisher-1"),
     ]
     assert not any("#" in line or ">" in line or "nopass" in line for line in lines)
-    done = run("acl", "maker", "--prefix", "{x}", "--secrets", tmp_path / "s")
+    done = invoke("acl", "maker", "--prefix", "{x}", "--secrets", tmp_path / "s")
     (line,) = done.stdout.splitlines()
     secret = (tmp_path / "s" / "maker").read_text().strip()
     assert line.startswith(f"user maker on #{hashed(secret)} resetchannels ")
     assert " %R~{x}:positions " in line
     assert "{mm}" not in line and secret not in done.output
     assert stat.S_IMODE((tmp_path / "s" / "maker").stat().st_mode) == 0o600
-    again = run("acl", "maker", "--prefix", "{x}", "--secrets", tmp_path / "s")
+    again = invoke("acl", "maker", "--prefix", "{x}", "--secrets", tmp_path / "s")
     assert again.stdout == done.stdout
 
 
 @pytest.mark.parametrize("words", [("nobody",), ("publisher-",), ("maker", "admin")])
 def test_no_such_user(words: tuple[str, ...]) -> None:
     """Exit status 2, and what there is."""
-    done = run("acl", *words)
+    done = invoke("acl", *words)
     assert (done.exit_code, done.stdout) == (2, "")
     assert "it must be one of exchange state maker viewer operator" in done.stderr
 
 
 def test_add_needs_a_data_directory(tmp_path: Path) -> None:
     """Users are added to the managed server of a directory in which `mm up` has run."""
-    done = run("acl", "publisher-9", "--add", "--data-dir", tmp_path / "none")
+    done = invoke("acl", "publisher-9", "--add", "--data-dir", tmp_path / "none")
     assert (done.exit_code, "no `mm up` has ever run there" in done.stderr) == (2, True)
     assert not (tmp_path / "none").exists()
-    done = run("acl", "publisher-9", "--add", "--redis-url", "redis://localhost:1")
+    done = invoke("acl", "publisher-9", "--add", "--redis-url", "redis://localhost:1")
     assert (done.exit_code, "--add: it is for the managed server" in done.stderr) == (2, True)
 
 
@@ -64,7 +58,7 @@ def test_a_further_client(server: str) -> None:
     with ThrowawaySystem(partial(ManagedServer, binary=binary), "mm-test-") as made:
         made.start(default_config())
         place = made.data_dir.path
-        done = run("acl", "publisher-77", "--add", "--data-dir", place)
+        done = invoke("acl", "publisher-77", "--add", "--data-dir", place)
         assert done.exit_code == 0, done.output
         assert "has the users publisher-77 now, and at each start" in " ".join(done.stdout.split())
         for _ in range(2):
@@ -82,6 +76,6 @@ def test_printed_lines_are_taken(server: str) -> None:
     """A server accepts each printed line, with and without a secret."""
     with ThrowawaySystem(partial(ManagedServer, binary=binary_or_skip(server)), "mm-test-") as made:
         made.start()
-        for line in run("acl", "--prefix", "{x}").stdout.splitlines():
+        for line in invoke("acl", "--prefix", "{x}").stdout.splitlines():
             _, user, *rules = line.split()
             execute(made.scripts.client, "ACL", "SETUSER", f"x-{user}", *rules)

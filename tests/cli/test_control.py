@@ -6,31 +6,14 @@ import json
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from mm.cli import main
-from mm.host import System
-from tests.kit import Fake, World, small_config
-
-
-@pytest.fixture
-def market(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Three quoted symbols, and commands that find them."""
-    world = World(fake, small_config(3, limit=100))
-    for name in world.names:
-        world.propose(name)
-    monkeypatch.setattr(System, "scripts", lambda _self, **_: world.make_scripts())
-    return world
-
-
-def run(*words: str) -> Result:
-    """A command of the command line."""
-    return CliRunner().invoke(main, list(words))
+from tests.kit import World
+from tests.kit.commands import invoke
 
 
 def facts(*words: str) -> Any:
     """What a command prints with ``--json``."""
-    done = run(*words, "--json")
+    done = invoke(*words, "--json")
     # Nothing runs here, which `mm status` says by its exit status.
     assert done.exit_code == (words[0] == "status"), done.output
     return json.loads(done.stdout)
@@ -38,16 +21,16 @@ def facts(*words: str) -> Any:
 
 def test_halt_and_resume(market: World) -> None:
     """A halt names the symbol, what it ended and who did it; resume lets it trade again."""
-    done = run("halt", "AAA", "--why", "news", "--who", "ann")
+    done = invoke("halt", "AAA", "--why", "news", "--who", "ann")
     assert done.exit_code == 0
     assert "AAA: active -> halted, neither quoted nor traded" in done.stdout
     assert "withdrawn, exposure released: AAA-1" in done.stdout
     assert "AAA is halted, by ann since " in done.stdout
     stored = market.hash("symbol:*", "AAA")
     assert (stored["mode"], stored["mode_why"], stored["mode_who"]) == ("halted", "news", "ann")
-    again = run("halt", "AAA", "--why", "news")
+    again = invoke("halt", "AAA", "--why", "news")
     assert (again.exit_code, "AAA: halted already, neither" in again.stdout) == (0, True)
-    back = run("resume", "AAA")
+    back = invoke("resume", "AAA")
     assert "AAA: halted -> active, quoted and traded" in back.stdout
     assert market.propose(trigger="expired").outcome == "granted"
 
@@ -80,29 +63,29 @@ def test_reduce_and_flatten(market: World) -> None:
     assert [one["symbol"] for one in found["changes"]] == ["AAA", "BBB"]
     found = facts("flatten", "AAA", "--why", "end of day")
     assert found["changes"][0]["after"] == "halted"
-    assert "quoted only to shrink its position" in run("status").stdout
+    assert "quoted only to shrink its position" in invoke("status").stdout
 
 
 def test_the_mode_that_holds_is_said(market: World) -> None:
     """A symbol that resumes while all are halted does not trade, and the command says so."""
-    run("halt", "AAA", "--why", "news")
-    run("halt", "--all", "--why", "closed")
-    said = " ".join(run("resume", "AAA").stdout.split())
+    invoke("halt", "AAA", "--why", "news")
+    invoke("halt", "--all", "--why", "closed")
+    said = " ".join(invoke("resume", "AAA").stdout.split())
     assert "AAA: halted -> active; the mode of all symbols holds: halted, neither quoted" in said
-    run("halt", "AAA", "--why", "news")
-    said = " ".join(run("resume", "--all").stdout.split())
+    invoke("halt", "AAA", "--why", "news")
+    said = " ".join(invoke("resume", "--all").stdout.split())
     assert "halted -> active, quoted and traded unless a symbol has a mode of its own" in said
 
 
 def test_an_integrity_halt_stays(market: World) -> None:
     """``resume`` alone does not end it, says so, and has exit status 1."""
     market.client.hset(market.keys.member("symbol:*", "AAA"), "halted", "a gap")
-    done = run("resume", "AAA")
+    done = invoke("resume", "AAA")
     assert done.exit_code == 1
     said = " ".join(done.stdout.split())
     assert "AAA: active already; neither quoted nor traded: an integrity error has halted" in said
     assert "which only --after-repair ends (a gap)" in said
-    halted = run("halt", "AAA", "--why", "x").stdout + run("resume", "AAA").stdout
+    halted = invoke("halt", "AAA", "--why", "x").stdout + invoke("resume", "AAA").stdout
     assert "quoted and traded" not in halted
 
 
@@ -114,9 +97,9 @@ def test_the_user_is_the_operator(market: World, monkeypatch: pytest.MonkeyPatch
 
     for user, who in ((lambda: "ann b@c", "ann_b_c"), (lambda: "x" * 70, "x" * 64), (nobody, None)):
         monkeypatch.setattr("getpass.getuser", user)
-        assert run("reduce", "AAA").exit_code == 0
+        assert invoke("reduce", "AAA").exit_code == 0
         assert market.hash("symbol:*", "AAA")["mode_who"] == (who or "unknown")
-        run("resume", "AAA")
+        invoke("resume", "AAA")
 
 
 def test_repair_and_resume(market: World) -> None:
@@ -127,24 +110,24 @@ def test_repair_and_resume(market: World) -> None:
     market.client.hset(key, mapping={"net_lots": "9", "cost_ticks": "1"})
     market.client.hset(market.keys.member("symbol:*", "AAA"), "halted", "a gap")
     before = market.dump()
-    looked = run("repair", "AAA")
+    looked = invoke("repair", "AAA")
     assert (looked.exit_code, market.dump()) == (1, before)
     for line in ("the ledger has 1 fill\n", "net_lots: 9 -> 4", "cost_ticks: 1 -> 396", "--apply"):
         assert line in looked.stdout
-    refused = run("resume", "AAA", "--after-repair")
+    refused = invoke("resume", "AAA", "--after-repair")
     assert refused.exit_code == 1
     assert "AAA does not resume, since the audit finds position-exact violated" in refused.stderr
     assert market.dump() == before
     found = facts("repair", "AAA", "--apply", "--why", "a foreign hand", "--who", "ann")
     assert found["differing"]["net_lots"] == {"found": "9", "ledger": "4"}
     assert (found["repaired"], found["fills"]) == (True, 1)
-    assert run("repair", "AAA").exit_code == 0
-    back = run("resume", "AAA", "--after-repair", "--who", "ann")
+    assert invoke("repair", "AAA").exit_code == 0
+    back = invoke("resume", "AAA", "--after-repair", "--who", "ann")
     assert back.exit_code == 0, back.output
     said = " ".join(back.stdout.split())
     assert "AAA: active already, its halt after an integrity error is ended (a gap), quoted" in said
     assert "halted" not in market.hash("symbol:*", "AAA")
-    story = " ".join(run("explain", "AAA").stdout.split())
+    story = " ".join(invoke("explain", "AAA").stdout.split())
     assert "ann repaired AAA from its ledger, net_lots=9 cost_ticks=1 to net_lots=4" in story
     assert "ann ended the halt of AAA after a repair (a gap)" in story
 
@@ -172,7 +155,7 @@ def test_repair_and_resume(market: World) -> None:
 def test_bad_input_changes_nothing(market: World, words: list[str], named: str) -> None:
     """It is refused with the value and the rule, with exit status 2."""
     before = market.dump()
-    done = run(*words)
+    done = invoke(*words)
     assert (done.exit_code, done.stdout) == (2, "")
     assert named in done.stderr
     assert market.dump() == before

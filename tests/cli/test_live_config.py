@@ -8,37 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from mm.cli import main
 from mm.errors import ConfigDiffers
 from mm.host import System
 from mm.market import load_config
 from mm.store import join_system
 from tests.kit import Fake, World, small_config
-
-
-@pytest.fixture
-def market(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Three quoted symbols, and commands that find them."""
-    world = World(fake, small_config(3, limit=100))
-    for name in world.names:
-        world.propose(name)
-    monkeypatch.setattr(System, "scripts", lambda _self, **_: world.make_scripts())
-    return world
+from tests.kit.commands import invoke
 
 
 @pytest.fixture
 def file(market: World, tmp_path: Path) -> Path:
     """The configuration as ``mm config show`` prints it, in a file."""
     path = tmp_path / "mm.toml"
-    path.write_text(run("config", "show").stdout, encoding="utf-8")
+    path.write_text(invoke("config", "show").stdout, encoding="utf-8")
     return path
-
-
-def run(*words: str | Path) -> Result:
-    """A command of the command line."""
-    return CliRunner().invoke(main, list(map(str, words)))
 
 
 def edit(path: Path, *changes: tuple[str, str]) -> None:
@@ -54,10 +38,10 @@ def test_what_is_shown_applies(market: World, file: Path) -> None:
     """The printed configuration is the stored one: nothing differs, and nothing is written."""
     assert load_config(file) == market.config
     before = market.dump()
-    same = run("config", "diff", file)
+    same = invoke("config", "diff", file)
     assert same.exit_code == 0
     assert "nothing differs from configuration version 1" in same.stdout
-    done = run("config", "apply", file)
+    done = invoke("config", "apply", file)
     assert (done.exit_code, "nothing differs" in done.stdout) == (0, True)
     assert market.dump() == before
 
@@ -65,9 +49,9 @@ def test_what_is_shown_applies(market: World, file: Path) -> None:
 def test_diff_then_apply(market: World, file: Path) -> None:
     """Both name the same changes; the second makes them, and a third time finds none."""
     edit(file, ("limit_units = 100", "limit_units = 60"), ('"BBB"', '"DDD"'))
-    seen = run("config", "diff", file)
+    seen = invoke("config", "diff", file)
     assert seen.exit_code == 1
-    done = run("config", "apply", file, "--why", "less risk", "--who", "ann")
+    done = invoke("config", "apply", file, "--why", "less risk", "--who", "ann")
     assert done.exit_code == 0, done.output
     for line in (
         "all symbols: limit_units 100 -> 60",
@@ -81,8 +65,8 @@ def test_diff_then_apply(market: World, file: Path) -> None:
     told = [dict(entry) for _, entry in market.stream("operations")]
     assert [one["op"] for one in told] == ["config", "add", "retire"]
     assert {(one["who"], one["why"]) for one in told} == {("ann", "less risk")}
-    assert run("config", "diff", file).exit_code == 0
-    story = " ".join(run("explain", "DDD").stdout.split())
+    assert invoke("config", "diff", file).exit_code == 0
+    story = " ".join(invoke("explain", "DDD").stdout.split())
     assert "ann added DDD (tick=0.01 " in story
     assert "ann changed the configuration, config_version=1 limit_units=100 to" in story
 
@@ -97,12 +81,12 @@ def test_json(market: World, file: Path) -> None:
             "fields": {"limit_units": {"before": "100", "after": "101"}},
         }
     ]
-    found: Any = json.loads(run("config", "diff", file, "--json").stdout)
+    found: Any = json.loads(invoke("config", "diff", file, "--json").stdout)
     assert (found["config_version"], found["changes"]) == (1, expected)
-    found = json.loads(run("config", "apply", file, "--json").stdout)
+    found = json.loads(invoke("config", "apply", file, "--json").stdout)
     assert (found["config_version"], found["changes"]) == (2, expected)
     assert found["quotes_withdrawn"] == []
-    found = json.loads(run("config", "show", "--json").stdout)
+    found = json.loads(invoke("config", "show", "--json").stdout)
     assert found["config_version"] == 2
     assert "limit_units = 101" in found["toml"]
 
@@ -120,7 +104,7 @@ def test_what_cannot_be(market: World, file: Path, old: str, new: str, said: str
     """Exit status 2 with the field and the rule, and nothing is written."""
     edit(file, (old, new))
     before = market.dump()
-    done = run("config", "apply", file)
+    done = invoke("config", "apply", file)
     assert (done.exit_code, market.dump() == before) == (2, True), done.output
     assert said in done.stderr
 
@@ -132,19 +116,19 @@ def test_a_closed_symbol_is_quiet(market: World, file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     head, *symbols = text.split("[[symbol]]")
     file.write_text("[[symbol]]".join([head, symbols[0], symbols[2]]), encoding="utf-8")
-    assert run("config", "apply", file, "--why", "delisted", "--who", "ann").exit_code == 0
-    shown = run("quotes").stdout
+    assert invoke("config", "apply", file, "--why", "delisted", "--who", "ann").exit_code == 0
+    shown = invoke("quotes").stdout
     assert "BBB is retired, quoted only to shrink its position, and then halted, by ann" in shown
     market.propose("BBB", trigger="expired")
     market.trade(market.order("sell", 3, symbol="BBB"))
     market.drain()
-    found = json.loads(run("status", "--json").stdout)
+    found = json.loads(invoke("status", "--json").stdout)
     assert found["modes"] == []
     assert not any("BBB" in words for words in found["trouble"])
-    shown = run("quotes").stdout
+    shown = invoke("quotes").stdout
     assert " closed " in shown or "closed\n" in shown
     assert "BBB is" not in shown
-    assert "it is retired" in run("explain", "BBB").stdout
+    assert "it is retired" in invoke("explain", "BBB").stdout
 
 
 def test_the_way_out_of_another_configuration(market: World, file: Path) -> None:
@@ -164,16 +148,16 @@ def test_a_freeze_is_said(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
         world.propose()
         world.trade(world.order("buy", 3))
         world.drain()
-        shown = " ".join(run("quotes").stdout.split())
+        shown = " ".join(invoke("quotes").stdout.split())
         assert f"AAA is frozen by its protection, {lasts}" in shown
         assert "traded 3 lots, more than 2 within 10000 ms" in shown
         assert (" TROUBLE: AAA is frozen" in shown) == (freeze_ms == 0)
-        (row, _) = json.loads(run("quotes", "--json").stdout)
+        (row, _) = json.loads(invoke("quotes", "--json").stdout)
         assert row["frozen"] == "traded 3 lots, more than 2 within 10000 ms"
-        story = " ".join(run("explain", "AAA").stdout.split())
+        story = " ".join(invoke("explain", "AAA").stdout.split())
         assert "the state service froze AAA by its protection, frozen_until_ms=" in story
         assert "it is frozen by its protection: traded 3 lots" in story
-        done = " ".join(run("resume", "AAA").stdout.split())
+        done = " ".join(invoke("resume", "AAA").stdout.split())
         assert "its freeze is ended (traded 3 lots, more than 2 within 10000 ms)" in done
-        assert "frozen" not in run("quotes").stdout
+        assert "frozen" not in invoke("quotes").stdout
         fake.client().flushall()

@@ -44,7 +44,7 @@ CLOCKS_AND_CHANCE = {
     ("host.presence", "secrets"): "a name that no other `mm up` of the system has",
     ("orders.resume", "secrets"): "order ids that no earlier run has used",
     ("store.identity", "secrets"): "the id of a new system",
-    ("store.secrets", "secrets"): "what a user of the server logs in with",
+    ("host.users", "secrets"): "what a user of the server logs in with",
     ("store.presence", "secrets"): "a word that tells one start of a process from another",
     ("orders.ticket", "secrets"): "an order id that no earlier `mm order` has used",
 }

@@ -130,15 +130,16 @@ def _assert_exposure(world: World, now: int) -> None:
             elif units:
                 assert symbol in scores, f"{symbol}: {units} units without a quote or a deadline"
         assert total == int(totals[f"{side}_units"]), f"{side} total"
-        most = limit
-        if now <= int(totals.get("over_until_ms", "0")):
+        most, over_until = limit, int(totals.get("over_until_ms", "0"))
+        if now <= over_until:
             most = max(limit, int(totals[f"over_{side}_units"]))
-        expired = sum(
-            int(world.hash("reservation:*", symbol)[f"{side}_units"])
-            for symbol in world.names
-            if scores.get(symbol, now) <= now
-        )
-        assert 0 <= total - expired <= most, f"{side} total {total} off its bounds"
+        elif over_until:
+            total -= sum(
+                int(world.hash("reservation:*", symbol)[f"{side}_units"])
+                for symbol in world.names
+                if scores.get(symbol, now) <= now
+            )
+        assert 0 <= total <= most, f"{side} total {total} off its bounds"
 
 
 def _assert_ledger(world: World) -> list[Fill]:

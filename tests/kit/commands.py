@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner, Result
+
+from mm.cli import main
+
 MM = [sys.executable, "-m", "mm"]
 
 
@@ -43,3 +47,8 @@ def run_python(code: str, directory: Path | None = None) -> str:
 def loaded_after(code: str) -> set[str]:
     """The modules that an interpreter has loaded after running the code."""
     return set(run_python(f"{code}\nimport sys\nprint(*sys.modules)").split())
+
+
+def invoke(*words: str | Path) -> Result:
+    """A command of the command line, run in this process."""
+    return CliRunner().invoke(main, list(map(str, words)))

@@ -48,6 +48,15 @@ class RunningSystem:
             wait_for("a server", self.status, 30)
             self.trades_on(30)
 
+    def all_live(self) -> None:
+        """Wait until every process has joined and is heard of."""
+
+        def live() -> bool:
+            states = {row["state"] for row in self.status().get("processes", [])}
+            return states == {"live"}
+
+        wait_for("all processes", live, 30)
+
     def start_beside(self, *kinds: str) -> list[subprocess.Popen[bytes]]:
         """Start a second process of each kind by hand, with the id 2."""
         return [

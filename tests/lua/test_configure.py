@@ -133,6 +133,7 @@ class TestRefusals:
             (SymbolChange("alter", "ZZZ", {}), "symbol 'ZZZ'"),
             (SymbolChange("retire", "ZZZ", {}), "symbol 'ZZZ'"),
             (SymbolChange("add", "AAA", {}), "symbol AAA exists already"),
+            (SymbolChange("drop", "AAA", {}), "change 'drop': it must be alter"),  # type: ignore[arg-type]  # the script must refuse it
         ],
     )
     def test_nothing_is_written(self, world: World, wrong: SymbolChange, match: str) -> None:
@@ -367,6 +368,19 @@ class TestSymbols:
         assert frozen.hash("symbol:*", "CCC")["mode"] == "halted"
         assert frozen.control("active", "CCC").changes[0].after == "flattening"
         assert_sound(frozen)
+
+    def test_an_expired_quote_has_expired(self, fake: Fake) -> None:
+        """Of more expired quotes than one step ends, those of changed symbols have expired too."""
+        world = World(fake, small_config(300, limit=3_000))
+        for name in world.names:
+            world.propose(name)
+        fake.advance(world.config.quote_ttl_ms)
+        every = require_config(world.scripts).traded
+        world.configure(symbols=tuple(replace(one, spread_ticks=4) for one in every))
+        ends = [event for event in world.events() if event["event"] != "active"]
+        assert {(event["event"], event.get("cause")) for event in ends} == {("expired", None)}
+        assert len(ends) == 300
+        assert world.reserved() == (0, 0)
 
     def test_many_at_once(self, fake: Fake) -> None:
         """Hundreds of symbols change in one step, each with its operation."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mm.errors import ProposalRefused
-from mm.market import MAX_INT
+from mm.market import MAX_INT, Config
 from mm.store import take_snapshot
 from tests.kit import Fake, World, assert_sound, small_config
 
@@ -296,6 +296,7 @@ class TestFrozen:
         world.client.hset(key, "protection_lots", "1")
         world.propose(trigger="position")
         trade(world, "buy", 2)
-        assert frozen(world) == "traded 2 lots, more than 1 within 10000 ms"
+        window_ms = Config.protection_window_ms
+        assert frozen(world) == f"traded 2 lots, more than 1 within {window_ms} ms"
         until_ms = int(world.hash("symbol:*", "AAA")["frozen_until_ms"])
-        assert until_ms - world.now_ms() == 60_000
+        assert until_ms - world.now_ms() == Config.protection_freeze_ms

@@ -12,6 +12,8 @@ local MARKET_FIELDS = { limit_units = true, quote_ttl_ms = true, refresh_ms = tr
 local SYMBOL_FIELDS = { reference_ticks = true, spread_ticks = true, size_lots = true,
   skew_ticks = true, position_limit_lots = true, protection_lots = true, protection_loss_ticks = true }
 
+local SYMBOL_CHANGES = { alter = true, add = true, retire = true, ['return'] = true }
+
 -- field_fault(list, allowed) -> the error reply that refuses a change of these fields, or nil. `list` is
 -- {field, value, ...}.
 local function field_fault(list, allowed)
@@ -27,6 +29,9 @@ end
 
 -- symbol_fault(symbol_key, symbol, change) -> the error reply that refuses the change, or nil
 local function symbol_fault(symbol_key, symbol, change)
+  if not SYMBOL_CHANGES[change] then
+    return redis.error_reply('BAD_CHANGE ' .. change)
+  end
   local exists = redis.call('EXISTS', symbol_key) == 1
   if exists and change == 'add' then
     return redis.error_reply('EXISTS ' .. symbol)

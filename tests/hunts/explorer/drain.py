@@ -269,7 +269,7 @@ def _check_symbol(spec: Spec, db: Db, symbol: Symbol) -> None:
     for side in SIDES:
         lots = int(quote.get(f"{side}_lots", "0"))
         demand(
-            lots == full[side] or (lots < full[side] and waits[side]) or beyond[side],
+            lots == full[side] or (waits[side] if lots < full[side] else beyond[side]),
             f"at rest {name} {side} has {lots} lots of {full[side]} and does not wait",
         )
     if quote:

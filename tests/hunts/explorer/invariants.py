@@ -126,9 +126,10 @@ def _check_exposure(spec: Spec, db: Db) -> None:
         demand(total == reserved, f"exposure-exact: {side} total {total}, reservations {reserved}")
         limit = spec.current(db).limit_units
         demand(int(totals["limit_units"]) == limit, f"exposure-bounded: limit {totals}")
-        if db.now <= int(totals.get("over_until_ms", "0")):
+        over_until = int(totals.get("over_until_ms", "0"))
+        if db.now <= over_until:
             limit = max(limit, int(totals[f"over_{side}_units"]))
-        elif spec.configs:
+        elif over_until:
             total -= sum(_expired(spec, db, name, side) for name in due)
         demand(0 <= total <= limit, f"exposure-bounded: {side} {total} of {limit}")
 

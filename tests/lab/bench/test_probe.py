@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mm.lab.bench.figure import Result
-from mm.lab.bench.load import Orders
+from mm.lab.bench.load import Orders, PipelinedConnection, encode
 from mm.lab.bench.probe import CLIENT, Probe, VersionTimes
 from mm.lab.bench.world import World, bench_config
 from mm.store import execute
@@ -106,3 +106,14 @@ def counts(probe: Probe) -> tuple[int, int, int]:
     for _ in range(5):
         probe.listen(0.05)
     return len(probe.to_report), len(probe.to_position), len(probe.to_quote)
+
+
+@pytest.mark.server
+def test_a_first_reply_that_is_an_error_ends_the_wait() -> None:
+    """A refused entry is an error, also where no reply has come before it."""
+    with World(Result(), "errors", bench_config(1, 1_000), audited=False) as world:
+        connection = PipelinedConnection(world.socket)
+        connection.put(encode(["XADD", world.orders_key]))
+        with pytest.raises(ConnectionError, match="1 of the entries were refused"):
+            connection.finish(1)
+        connection.close()
