@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
-from mm.errors import DurabilityRefused, SystemRefused
+from mm.errors import ConfigDiffers, DurabilityRefused, SystemRefused
+from mm.maker import Maker
 from mm.process import Process
 from mm.store import execute, open_client
 from tests.kit import Fake, Real, World, small_config, wait_for
@@ -124,6 +125,19 @@ class TestRunning:
         finally:
             execute(live.client, "CONFIG", "SET", name, good)
         state.close()
+
+    def test_a_changed_configuration_ends_no_process(self, live: World) -> None:
+        """A file that a process was started with binds it when it joins, and not ever after."""
+        given = live.config
+        maker = Maker(live.backend.client, live.keys, "1", given)
+        run_until(maker, lambda: maker._joined)
+        live.configure(limit_units=given.limit_units + 5)
+        # As after a lost connection.
+        maker.open()
+        maker.close()
+        late = Maker(live.backend.client, live.keys, "2", given)
+        with pytest.raises(ConfigDiffers, match="mm config apply FILE"):
+            late.open()
 
     def test_a_time_out_is_not_final(self, live: World, monkeypatch: pytest.MonkeyPatch) -> None:
         """A server that answers too late while it is looked at is tried again, in words, once."""

@@ -439,6 +439,15 @@ def lower_position_limit(world: World) -> None:
     set_field(world, "symbol:*", "AAA", "position_limit_lots", 2)
 
 
+@breaks("position-limited")
+def quote_past_a_lower_limit(world: World) -> None:
+    """The limit was lowered for later quotes, and those that stand were left."""
+    for name in world.names:
+        limit = world.hash("symbol:*", name)["position_limit_lots"]
+        set_field(world, "symbol:*", name, "widest_limit_lots", limit)
+        set_field(world, "symbol:*", name, "position_limit_lots", 1)
+
+
 @breaks("mode-kept")
 def quoted_while_halted(world: World) -> None:
     """All symbols are halted, and the quotes were left."""
