@@ -124,7 +124,11 @@ BREAKS = {
     ),
     "a bound that is one too wide": (
         *("commit", "traded > position.most_lots", "traded > position.most_lots + 1"),
-        *("protect", "not frozen"),
+        *("protect", "not frozen as it must be"),
+    ),
+    "a window that is one too long": (
+        *("commit", "<= now - window_ms", "< now - window_ms"),
+        *("protect", "not frozen as it must be"),
     ),
     "flat and not halted": (
         *("commit", "position.net == 0 and", "position.net == 1 and"),
@@ -139,7 +143,12 @@ BREAKS = {
 SEEN_ON_THE_WAY = {"gate-kept", "exposure-bounded", "exposure-exact", "order-once"} | {
     *("fills-within-quote", "out of turn"),
     *("withdrawn without a reason", "left after a withdrawal", "mode-kept"),
-    *("at configuration version", "position-limited", "frozen and quoted", "not frozen"),
+    *(
+        "at configuration version",
+        "position-limited",
+        "frozen and quoted",
+        "not frozen as it must be",
+    ),
 }
 
 

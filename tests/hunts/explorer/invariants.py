@@ -200,23 +200,32 @@ def is_frozen(spec: Spec, db: Db, name: str) -> bool:
 
 
 def _check_protection(spec: Spec, db: Db, symbol: Symbol, fills: list[Filled]) -> None:
-    """A frozen symbol has no quote; one that is not has traded no more than it may lately (R24).
+    """A frozen symbol has no quote, and it was frozen by the steps that had to, and by no other.
 
-    The commit of a fill has no time of its own in the ledger. So a world with a protection must
-    have a window in which all its fills lie.
+    Each committing step has an update with its instant. From these follow the lots of each window
+    (R24). In a world with a protection nobody resumes a symbol.
     """
     if not symbol.protection_lots:
         return
-    quote = db.get(spec.key("quote:*", symbol.name), {})
+    config, name = spec.current(db), symbol.name
+    quote = db.get(spec.key("quote:*", name), {})
     live = bool(quote) and int(quote["expires_ms"]) > db.now
-    frozen = "frozen_until_ms" in db.get(spec.key("symbol:*", symbol.name), {})
-    demand(not (live and is_frozen(spec, db, symbol.name)), f"frozen and quoted: {symbol.name}")
-    committed = int(db.get(spec.key("position:*", symbol.name), {})["position_version"])
-    lots = sum(fill.lots for fill in fills[:committed])
-    demand(
-        frozen or lots <= symbol.protection_lots,
-        f"not frozen: {symbol.name} has traded {lots} lots, it may {symbol.protection_lots}",
-    )
+    demand(not (live and is_frozen(spec, db, name)), f"frozen and quoted: {name}")
+    window: list[tuple[int, int]] = []
+    version = frozen_until = 0
+    for updated, line in records(db, spec.key("positions")):
+        if updated != name:
+            continue
+        _, _, committed, _, ts = map(int, line.split(" "))
+        lots = sum(fill.lots for fill in fills[version:committed])
+        version = committed
+        if ts < frozen_until:
+            continue
+        window = [one for one in [*window, (ts, lots)] if one[0] > ts - config.protection_window_ms]
+        if sum(lots for _, lots in window) > symbol.protection_lots:
+            frozen_until, window = ts + config.protection_freeze_ms, []
+    stored = int(db.get(spec.key("symbol:*", name), {}).get("frozen_until_ms", "0"))
+    demand(stored == frozen_until, f"not frozen as it must be: {name} {stored}, not {frozen_until}")
 
 
 def _check_mode(spec: Spec, db: Db, name: str, fills: list[Filled]) -> None:

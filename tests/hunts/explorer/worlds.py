@@ -104,12 +104,13 @@ WORLDS = {
                 tiny(2, 4),
             ),
         ),
-        # Two orders together trade more than a symbol may: it is frozen, and then quoted again.
+        # Two orders together trade more than a symbol may, if they come within one window: then it is
+        # frozen, and quoted again.
         Spec(
             "protect",
             tiny(
                 of_symbol={"protection_lots": 1},
-                protection_window_ms=10**6,
+                protection_window_ms=2,
                 protection_freeze_ms=2,
             ),
             orders=(BUY, order(2, "AAA", "sell", 1)),
