@@ -36,6 +36,11 @@ class Consumer(Process):
         self._calls = None
         self._more = False
 
+    def start_calls(self) -> WaitingCalls:
+        """New calls of the script, of which none waits yet."""
+        streams = {self.keys.named(self.stream): "$"}
+        return self.scripts.waiting_calls([self.script], streams, BLOCK_MS, self.batch)
+
     @property
     def waiting(self) -> int:
         """How many replies of calls in the server are still to come."""
@@ -48,13 +53,13 @@ class Consumer(Process):
         """
         return GATHER_S if done and self.waiting > CALLS // 2 else 0.0
 
-    def await_replies(self, wait_ms: int, calls: int) -> list[Any]:
-        """The script's replies that have come; empty when none comes within ``wait_ms``.
+    def await_replies(self, wait_ms: int, calls: int) -> list[list[Any]]:
+        """Of each answered call its scripts' replies; empty when none comes within ``wait_ms``.
 
         When at most half of them wait it sends calls again, so that ``calls`` wait.
         """
         if self._calls is None:
-            self._calls = self.scripts.waiting_calls(self.script, self.stream, BLOCK_MS, self.batch)
+            self._calls = self.start_calls()
         if self._calls.pending <= calls // 2:
             self._calls.start(calls - self._calls.pending)
         return self._calls.replies(wait_ms / 1000)

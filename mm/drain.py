@@ -33,10 +33,12 @@ def drain(
 
 
 def is_drained(found: Snapshot) -> bool:
-    """Whether the exchange and the state service have read their streams to the end.
+    """Whether the exchange and the state service have read their streams and inboxes to the end.
 
     The lag does not show it: it is 0 for an entry of the same millisecond.
     """
+    if found.inbox_entries:
+        return False
     consumers = ((found.cursors.exchange_id, "orders"), (found.cursors.state_id, "fills"))
     return all(
         stream_id_order(cursor) >= stream_id_order(found.streams[stream].last_id)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
-from mm.consumer import CALLS, Consumer
+from mm.consumer import BLOCK_MS, CALLS, Consumer
 from mm.process import seconds_to_expiry
-from mm.store import Matched
+from mm.store import Matched, WaitingCalls
 
 #: The most orders that one atomic step matches.
 BATCH = 1_000
@@ -24,20 +25,44 @@ FEW = 2
 class Exchange(Consumer):
     """Runs ``match.lua`` as orders arrive and ``expire.lua`` at each expiry.
 
-    ``count`` counts orders. Any number of exchanges may run at once.
+    When clients have inboxes, ``collect.lua`` runs before it and takes their orders. ``count``
+    counts orders. Any number of exchanges may run at once.
     """
 
     kind: ClassVar[str] = "exchange"
     script: ClassVar[str] = "match"
     stream: ClassVar[str] = "orders"
     batch: ClassVar[int] = BATCH
+    _clients: Sequence[str] = ()
     _calls_wanted = 1
     _expiry_s: float | None = None
     _due = False
 
+    def announce(self) -> None:
+        """Send the heartbeat, and look whose inboxes there are."""
+        super().announce()
+        clients = self.scripts.clients()
+        if clients != self._clients:
+            self.log.info("inboxes of %s", " ".join(clients) or "nobody")
+            if self._calls is not None:
+                # They wait for the inboxes of before.
+                self._calls.close()
+                self._calls = None
+            self._clients = clients
+
+    def start_calls(self) -> WaitingCalls:
+        """New calls, of which none waits yet: for orders, and for those in the inboxes."""
+        if not self._clients:
+            return super().start_calls()
+        streams = {self.keys.named(self.stream): "$"}
+        # What has been taken from an inbox is deleted from it.
+        streams |= {self.keys.member("inbox:*", client): "0-0" for client in self._clients}
+        return self.scripts.waiting_calls(["collect", self.script], streams, BLOCK_MS, BATCH)
+
     def step(self, wait_ms: int = 0) -> bool:
         """Match the next orders; wait for one up to ``wait_ms``, but not past the next expiry."""
-        before, replies = self.count, [None]
+        before = self.count
+        replies: list[list[Any]] = [[]]
         more, self._more = self._more, False
         if wait_ms > 0 and not more and (self._calls_wanted or self.waiting):
             if self._expiry_s is not None:
@@ -45,12 +70,27 @@ class Exchange(Consumer):
                 wait_ms = min(wait_ms, max(to_expiry_ms, 1))
             replies = self.await_replies(wait_ms, self._calls_wanted)
         for reply in replies:
-            self._record(self.scripts.match(BATCH, reply))
+            self._take_turn(reply)
         self._choose_calls(self.count - before, len(replies))
         unheard = not replies and (self._expiry_s is None or self._expiry_s <= time.monotonic())
         if self._due or unheard:
             self.release_expired()
         return self._more
+
+    def _take_turn(self, replies: Sequence[Any]) -> None:
+        """Collect and match, or read the replies of a waiting call that did."""
+        if not self._clients:
+            self._record(self.scripts.match(BATCH, *replies))
+            return
+        if replies:
+            taken = self.scripts.collect(BATCH, replies[0])
+            matched = self.scripts.match(BATCH, replies[-1])
+        else:
+            taken, matched = self.scripts.collect_and_match(BATCH)
+        self._more = self._more or taken.more
+        if taken.refused:
+            self.done["foreign"] += taken.refused
+        self._record(matched)
 
     def _choose_calls(self, orders: int, replies: int) -> None:
         """Many calls wait while orders are few, none while they are many, and one in between."""

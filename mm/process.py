@@ -152,15 +152,22 @@ class Process(ABC):
         if self._beats % DURABILITY_CHECK_BEATS == 0 and self._durability != "relaxed":
             self._check_durability()
         self._beats += 1
+        self.announce()
+        self.release_expired()
+        if self._beats % SUMMARY_BEATS == 0:
+            self.log_summary()
+        self._next_beat = time.monotonic() + BEAT_S
+
+    def announce(self) -> None:
+        """Tell the system that this process is live, and learn which others of its kind are.
+
+        ForeignSystem when the keys hold another system.
+        """
         fields = {"restarts": os.environ.get(RESTARTS, "0")}
         peers = self._presence.beat(self.scripts, self.count, fields)
         if peers != self.peers:
             self.log.info("live %s", " ".join(peers))
         self.peers = peers
-        self.release_expired()
-        if self._beats % SUMMARY_BEATS == 0:
-            self.log_summary()
-        self._next_beat = time.monotonic() + BEAT_S
 
     def log_summary(self) -> None:
         """Log what was done since the last summary, if anything was."""

@@ -35,7 +35,7 @@ from mm.orders import (
     tape_orders,
 )
 from mm.process import Process
-from mm.store import Keys, Scripts
+from mm.store import Keys, Scripts, execute
 
 #: Seconds from one look for the first quotes to the next.
 LOOK_S = 0.05
@@ -176,12 +176,17 @@ class Publisher(Process):
             self.run_id = f"{self._run_name}-v{config.version}"
         return config
 
-    def beat(self) -> None:
-        """Send one heartbeat, and look for another version of the configuration."""
-        super().beat()
+    def announce(self) -> None:
+        """Look whether the system is still there, and for another version of the configuration.
+
+        A client is no part of the system, so it has no heartbeat.
+        """
+        fields = ["system_id", "config_version"]
+        config = self.keys.named("config")
+        system_id, version = execute(self.scripts.client, "HMGET", config, *fields)
+        self._presence.check(self.keys, system_id)
         if self._started_s is not None and self.options.tape is None:
-            found = self.scripts.client.hget(self.keys.named("config"), "config_version")
-            self._version_seen = int(found or 1)
+            self._version_seen = int(version or 1)
 
     def _begin_next_run(self) -> None:
         """Every order of the run has its report: the flow begins anew, by the new configuration."""

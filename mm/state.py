@@ -28,7 +28,7 @@ class StateService(Consumer):
             self._more = False
             self._record(self.scripts.commit(BATCH))
         else:
-            for reply in self.await_replies(wait_ms, CALLS):
+            for (reply,) in self.await_replies(wait_ms, CALLS):
                 self._record(self.scripts.commit(BATCH, reply))
         return self._more
 

@@ -16,12 +16,14 @@ from mm.drain import DRAIN_S, drain
 from mm.errors import SystemRefused, shown_path
 from mm.host import (
     ChildPlan,
+    Listening,
     Lock,
     ManagedServer,
     ServerNurse,
     Supervisor,
     System,
     UpPresence,
+    admit_clients,
     check_directory,
     find_binary,
     open_system,
@@ -47,7 +49,7 @@ class UpOptions:
     managed server, None for the package's; no server is managed when the system names a URL.
     ``duration_s`` is None for a run without end. ``headless`` prints status lines in place of the
     live view. ``tape`` is the one that the plan replays; without ``config`` it defines the symbols
-    of a new system.
+    of a new system. ``listening`` is where the managed server listens beside its socket.
     """
 
     system: System
@@ -57,6 +59,7 @@ class UpOptions:
     duration_s: float | None = None
     headless: bool = False
     tape: Tape | None = None
+    listening: Listening | None = None
 
 
 class Up:
@@ -109,6 +112,7 @@ class Up:
         config = self._config(scripts)
         joined = open_system(self._data_dir, scripts, config, self._system.durability)
         identity = joined.identity
+        admit_clients(self._data_dir, scripts, identity.system_id, self.options.plan.clients)
         if joined.how != "joined":
             self._say(f"{joined.how} system {identity.system_id}")
         if self._nurse is not None and self._nurse.server.unclean:
@@ -128,9 +132,12 @@ class Up:
         with stop.breaking_off():
             server = ManagedServer(self._data_dir, binary, self._say, stop)
         server.clients = self.options.plan.clients
+        server.listening = self.options.listening
         self._nurse = ServerNurse(server, self._say)
         try:
             server.start()
+            if server.listening is not None:
+                self._say(f"the server listens on {server.listening}")
             yield
         finally:
             server.stop()

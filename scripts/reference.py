@@ -253,7 +253,11 @@ def scripts() -> list[str]:
 def roles() -> list[str]:
     """The users of a server, and the scripts that each runs."""
     rows = [
-        (f"`{name}-N`" if role.own else f"`{name}`", role.what, " ".join(sorted(role.scripts)))
+        (
+            f"`{name}-N`" if role.of_clients else f"`{name}`",
+            role.what,
+            " ".join(sorted(role.scripts)),
+        )
         for name, role in ROLES.items()
     ]
     return [

@@ -264,7 +264,8 @@ class TestPublisher:
                 market.publisher.step()
         configuration = {"{mm}:config", "{mm}:symbol:AAA", "{mm}:symbol:BBB"}
         quotes = {"{mm}:quote:AAA"} if tape else set()
-        assert seen == configuration | quotes | {"{mm}:orders", "{mm}:reports:publisher-1"}
+        own = {"{mm}:clients", "{mm}:orders", "{mm}:reports:publisher-1"}
+        assert seen == configuration | quotes | own
 
     def test_tape(self, fake: Fake, tmp_path: Path) -> None:
         """It sends the trades of a tape in their order, and ends with the tape."""

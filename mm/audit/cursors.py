@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from mm.audit.tally import Tally, listed
 from mm.store import Keys, Raw, is_stream_id, stream_id_order
 
 _COUNTS = ("exchange_records", "state_records", "trim_records")
+#: What is said of a client: its orders that were taken, and when the last was.
+_TAKEN = re.compile(r"[0-9]{1,16} ([0-9]{1,16}|-)")
 _IDS = ("exchange", "state", "trim_to", "trim_next")
 
 
@@ -32,6 +36,18 @@ def check_drained(keys: Keys, raw: Raw, tally: Tally, quiescent: bool) -> None:
                 tally.violation(text)
             else:
                 tally.note(text)
+    for client, line in raw.clients.items():
+        tally.count("inboxes")
+        if not _TAKEN.fullmatch(line):
+            tally.violation(
+                f"{keys.named('clients')} {client} {line!r}: it must be a number and ms"
+            )
+    if raw.inbox_entries:
+        wait = f"{raw.inbox_entries} entries of inboxes wait to be taken"
+        if quiescent:
+            tally.violation(wait)
+        else:
+            tally.note(wait)
     if not quiescent:
         tally.note("not judged: this check needs a system at rest")
     halted = [name for name, stored in raw.symbols.items() if stored.state.get("halted")]

@@ -19,6 +19,9 @@ from mm.store import Raw, StreamReader, text
 #: Orders whose outcomes are asked for at once.
 _BATCH = 1_000
 _CONFLICT = CONFLICT.encode()
+#: The reasons of answers to what is not remembered. Answers to ids that break the rule for ids
+#: share the name "-". An order under another client's name never got into the orders.
+_UNKNOWN = (b"bad_order_id", b"foreign_client")
 
 
 class OrderOnce:
@@ -91,8 +94,7 @@ class OrderOnce:
                 self._tally.violation(f"report of {text(order)}: {text(line)!r} is not an outcome")
                 continue
             self._oldest_ms.setdefault(order.partition(b"/")[0], report.ts_ms)
-            # Answers to ids that break the rule for ids share the name "-".
-            if report.outcome.reason == b"bad_order_id" or self._is_left_out(report.outcome):
+            if report.outcome.reason in _UNKNOWN or self._is_left_out(report.outcome):
                 continue
             if report.outcome.reason == _CONFLICT:
                 self._tally.count("conflicts")
@@ -118,7 +120,7 @@ class OrderOnce:
         for order, _, report in self._records.reports() if marks else ():
             if report is None or report.duplicate:
                 continue
-            if report.outcome.reason in (b"bad_order_id", _CONFLICT):
+            if report.outcome.reason in (*_UNKNOWN, _CONFLICT):
                 continue
             if fingerprint(order) in marks:
                 self._tally.expect(
@@ -133,7 +135,7 @@ class OrderOnce:
         by_key: defaultdict[str, Fingerprints] = defaultdict(Fingerprints)
         for key, order, value, (_, outcome) in self._records.memory():
             self._tally.count("remembered outcomes")
-            if outcome is None or outcome.reason == _CONFLICT:
+            if outcome is None or outcome.reason in (*_UNKNOWN, _CONFLICT):
                 self._tally.violation(f"{key} {text(order)} {text(value)!r}: it is not an outcome")
                 continue
             by_key[key].add(order)

@@ -8,10 +8,19 @@ import click
 
 from mm.cli.options import DirectoryPath, system_options
 from mm.errors import UsageError
-from mm.host import System, add_users, make_secrets, rules_of
-from mm.store import ADMIN, ROLES, client_role, hashed
+from mm.host import System, add_users, admit_clients, make_secrets, rules_of
+from mm.store import (
+    ADMIN,
+    OPERATOR,
+    ROLES,
+    client_role,
+    hashed,
+    is_client,
+    no_system,
+    read_identity,
+)
 
-USERS = (*(name for name, role in ROLES.items() if not role.own), "publisher-1")
+USERS = (*(name for name, role in ROLES.items() if not role.of_clients), "publisher-1")
 
 
 @click.command("acl")
@@ -25,7 +34,8 @@ USERS = (*(name for name, role in ROLES.items() if not role.own), "publisher-1")
     "--add",
     "adds",
     is_flag=True,
-    help="Make the users on the managed server of the data directory, now and at each start.",
+    help="Give each client an inbox, and make the users on the managed server of the data"
+    " directory, now and at each start.",
 )
 @system_options
 def acl_command(users: tuple[str, ...], secrets: Path | None, adds: bool, system: System) -> None:
@@ -56,9 +66,31 @@ def acl_command(users: tuple[str, ...], secrets: Path | None, adds: bool, system
 
 
 def _add(users: list[str], secrets: Path | None, system: System) -> None:
-    if secrets is not None or system.redis_url is not None:
-        raise UsageError("--add: it is for the managed server of a data directory alone")
-    client = system.client(ADMIN) if system.data_dir.socket.exists() else None
-    add_users(system.data_dir, users, client)
-    when = "now, and at each start" if client is not None else "at its next start"
+    if secrets is not None:
+        raise UsageError("--add: it makes the secrets in the data directory, so without --secrets")
+    if system.redis_url is not None:
+        _admit_elsewhere([user for user in users if is_client(user)], system)
+        return
+    running = system.data_dir.socket.exists()
+    add_users(system.data_dir, users, system.client(ADMIN) if running else None)
+    if running:
+        scripts = system.scripts(user=OPERATOR)
+        identity = read_identity(scripts)
+        if identity is not None:
+            admit_clients(system.data_dir, scripts, identity.system_id)
+    when = "now, and at each start" if running else "at its next start"
     click.echo(f"the server of {system.data_dir} has the users {' '.join(users)} {when}")
+
+
+def _admit_elsewhere(clients: list[str], system: System) -> None:
+    if not clients:
+        raise UsageError("--add: on a server that is not managed it is for publishers alone")
+    scripts = system.scripts(user=OPERATOR)
+    identity = read_identity(scripts)
+    if identity is None:
+        raise no_system(scripts.keys)
+    admit_clients(system.data_dir, scripts, identity.system_id, clients)
+    click.echo(
+        f"the exchange reads the inboxes of {' '.join(clients)}; the ACL file of the server must"
+        " have their users"
+    )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from mm.cli.options import (
+    DirectoryPath,
     Positive,
     file_option,
     log_detail_option,
@@ -16,7 +18,8 @@ from mm.cli.options import (
     server_option,
 )
 from mm.cli.tape_options import speed_option, tape_option
-from mm.host import ChildPlan, System, exit_with_parent
+from mm.errors import UsageError
+from mm.host import ChildPlan, Listening, System, exit_with_parent
 from mm.interrupts import stop_on_signals
 from mm.market import Config, load_config
 from mm.orders import Tape, check_speed, config_to_replay
@@ -46,6 +49,18 @@ from mm.up import Up, UpOptions
 )
 @click.option("--headless", is_flag=True, help="A plain status line in place of the live view.")
 @server_option
+@click.option(
+    "--listen",
+    metavar="ADDRESS:PORT",
+    help="Let the managed server listen there too, for clients with a user and its secret. Without"
+    " --tls only on a loopback address.  [default: on no port]",
+)
+@click.option(
+    "--tls",
+    type=DirectoryPath(),
+    help="Directory with ca.crt, server.crt and server.key: --listen then takes TLS alone, and only"
+    " clients with a certificate of that authority.",
+)
 @tape_option
 @speed_option
 @seed_option("The same seed makes the same order flow.")
@@ -63,6 +78,8 @@ def up_command(
     server: str | None,
     duration_s: float | None,
     headless: bool,
+    listen: str | None,
+    tls: Path | None,
     tape: Tape | None,
     **plan_options: Any,
 ) -> None:
@@ -78,7 +95,18 @@ def up_command(
     if tape is not None and config is not None:
         # It is judged again when the system is open. This is before anything has started.
         config_to_replay(tape, config, None, plan.speed)
-    run = UpOptions(system, plan, config, server, duration_s, headless, tape)
+    listening = _listening(listen, tls, system)
+    run = UpOptions(system, plan, config, server, duration_s, headless, tape, listening)
     stop = stop_on_signals()
     exit_with_parent(lambda text: click.echo(f"mm: {text}", err=True))
     sys.exit(Up(run, make_console()).run(stop))
+
+
+def _listening(listen: str | None, tls: Path | None, system: System) -> Listening | None:
+    if listen is None:
+        if tls is not None:
+            raise UsageError("--tls: it is for --listen, which says where the server listens")
+        return None
+    if system.redis_url is not None:
+        raise UsageError("--listen: it is for the managed server alone, and --redis-url names one")
+    return Listening.parse(listen, tls)

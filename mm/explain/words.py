@@ -205,6 +205,7 @@ _OPERATIONS = {
     "end_halt": "ended the halt of {subject} after a repair ({before})",
     "freeze": "froze {subject} by its protection, {after}",
     "end_freeze": "ended the freeze of {subject} ({before})",
+    "admit": "admitted {after} as clients",
     "config": "changed the configuration, {change}",
     "alter": "changed the configuration of {subject}, {change}",
     "add": "added {subject} ({after})",

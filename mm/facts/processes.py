@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mm.market import LIVE_MS
-from mm.store import ProcessInfo, Snapshot
+from mm.store import ClientInfo, ProcessInfo, Snapshot, is_client
+
+#: The kind of a row that is a client's.
+CLIENT = "client"
+#: A client that has sent nothing for so long is not shown.
+HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True)
 class ProcessRow:
     """One process: ``silent_ms`` is the time since its last heartbeat, None when it had none.
+
+    A client has the kind ``client``. It has no heartbeat: ``silent_ms`` is the time since its last
+    order was taken, and ``count`` counts these.
 
     ``lag_ms`` is how long the oldest entry that its kind has not processed has waited, for the
     exchange and the state service. ``pid`` and ``rate_per_s`` are None when unknown.
@@ -28,15 +36,20 @@ class ProcessRow:
     lag_ms: int | None
 
     @property
-    def state(self) -> Literal["live", "silent", "unheard"]:
-        """``live``, ``silent`` (no heartbeat for 2 s) or ``unheard`` (never a heartbeat)."""
+    def state(self) -> Literal["live", "silent", "unheard", "idle"]:
+        """``live``, ``silent`` (no heartbeat for 2 s) or ``unheard`` (never a heartbeat).
+
+        A client that has sent nothing for 2 s is ``idle``.
+        """
+        if self.kind == CLIENT and (self.silent_ms is None or self.silent_ms > LIVE_MS):
+            return "idle"
         if self.silent_ms is None:
             return "unheard"
         return "live" if self.silent_ms <= LIVE_MS else "silent"
 
 
 #: The kinds in the order in which they are shown: that of an order's way through them.
-_KINDS = ("publisher", "exchange", "state", "maker", "up")
+_KINDS = (CLIENT, "exchange", "state", "maker", "up")
 
 
 def _rank(row: ProcessRow) -> tuple[int, int, str]:
@@ -47,14 +60,27 @@ def _rank(row: ProcessRow) -> tuple[int, int, str]:
 def process_rows(snapshot: Snapshot, restarts: Mapping[str, int] | None = None) -> list[ProcessRow]:
     """All processes that had a heartbeat or are supervised, in the order to show them.
 
+    The clients among them are those that are supervised, or of which an order was taken within an
+    hour.
+
     ``restarts`` is the supervisor's own count by process name.
     """
     supervised = restarts or {}
     rows = []
     for name in {**snapshot.processes, **supervised, **wanted_since(snapshot)}:
+        if is_client(name):
+            continue
         info = snapshot.processes.get(name)
         rows.append(_row(snapshot, name, info, supervised.get(name, 0)))
+    for client in snapshot.clients.values():
+        silent_ms = max(0, snapshot.now_ms - client.last_ms) if client.last_ms else None
+        if client.name in supervised or (silent_ms is not None and silent_ms <= HOUR_MS):
+            rows.append(_client_row(client, silent_ms, supervised.get(client.name, 0)))
     return sorted(rows, key=_rank)
+
+
+def _client_row(client: ClientInfo, silent_ms: int | None, restarts: int) -> ProcessRow:
+    return ProcessRow(client.name, CLIENT, None, silent_ms, restarts, None, client.orders, None)
 
 
 def wanted_since(snapshot: Snapshot) -> dict[str, int]:

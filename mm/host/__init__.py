@@ -4,6 +4,7 @@ from mm.host.binary import allocator, default_binary, find_binary, identify
 from mm.host.datadir import DataDir, Lock, full_disk, lock_owner
 from mm.host.identity import check_directory, known_system_id, open_system
 from mm.host.interpreter import module_command, module_environment
+from mm.host.listening import Listening
 from mm.host.locate import CHILD_URL, System
 from mm.host.logs import log_to_file, log_to_stderr
 from mm.host.nurse import ServerNurse
@@ -21,7 +22,7 @@ from mm.host.supervise import (
     stamped,
 )
 from mm.host.throwaway import ThrowawaySystem
-from mm.host.users import add_users, make_secrets, rules_of
+from mm.host.users import add_users, admit_clients, make_secrets, rules_of
 
 __all__ = [
     "CHILD_URL",
@@ -31,6 +32,7 @@ __all__ = [
     "STOPPED_STATUS",
     "ChildPlan",
     "DataDir",
+    "Listening",
     "Lock",
     "ManagedServer",
     "PlannedChild",
@@ -40,6 +42,7 @@ __all__ = [
     "ThrowawaySystem",
     "UpPresence",
     "add_users",
+    "admit_clients",
     "allocator",
     "check_directory",
     "default_binary",

@@ -1,15 +1,19 @@
-"""Server programs: where they are, what they are, and the environment that suits them."""
+"""Server programs: where they are, what they are, and what suits their processes."""
 
 from __future__ import annotations
 
 import ctypes.util
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from mm.errors import UsageError, shown_path
+
+#: From Linux's prctl(2).
+_PR_SET_PDEATHSIG = 1
 
 
 def allocator() -> dict[str, str]:
@@ -67,3 +71,12 @@ def identify(binary: Path) -> tuple[str, str]:
             f"server {shown_path(binary)}: it does not say that it is a Redis or Valkey server"
         )
     return found[1].lower(), found[2]
+
+
+def die_with_parent() -> None:
+    """Ask Linux to kill this process when its parent dies.
+
+    On other systems the children of ``mm up`` shut the server down.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import re
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +14,9 @@ import redis
 from redis.exceptions import BusyLoadingError, RedisError
 
 from mm.errors import SystemRefused, shown_path
-from mm.host.binary import allocator, default_binary, identify
+from mm.host.binary import allocator, default_binary, die_with_parent, identify
 from mm.host.datadir import DataDir
+from mm.host.listening import Listening
 from mm.host.server_conf import write_server_conf
 from mm.host.state_file import read_state, sync_directory, write_state
 from mm.host.users import make_secrets, server_users
@@ -33,8 +31,6 @@ ORPHAN_S, SILENT_S = 10.0, 120.0
 
 #: Characters of the error with which the server's log ends that are shown.
 MAX_LAST_WORDS = 300
-#: From Linux's prctl(2).
-_PR_SET_PDEATHSIG = 1
 
 
 class ManagedServer:
@@ -44,6 +40,7 @@ class ManagedServer:
     breaks a start off. ``unclean`` is set when the last start found data of a server that had not
     been stopped in order. The caller clears it after an audit. Until then no stop counts as clean.
     ``clients`` are the order clients for which the next start makes users, beside the usual ones.
+    ``listening`` is where the next start listens on TCP, None for nowhere.
     """
 
     def __init__(
@@ -62,6 +59,7 @@ class ManagedServer:
             make_secrets(data_dir.secrets, server_users())
         self.unclean = False
         self.clients: tuple[str, ...] = ()
+        self.listening: Listening | None = None
         self._say = say
         self._stop = stop or Stop()
         self._socket = data_dir.socket
@@ -222,8 +220,11 @@ class ManagedServer:
         self._socket = socket
         # From here on the server may be killed at any moment; only an orderly stop sets the mark.
         self._unmark_clean()
+        # While it repairs its log nobody else may connect.
+        listening = self.listening if socket == self.data_dir.socket else None
+        conf = write_server_conf(self.data_dir, socket, self.clients, listening)
         self.process = subprocess.Popen(
-            [self.binary, write_server_conf(self.data_dir, socket, self.clients)],
+            [self.binary, conf],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -278,17 +279,14 @@ class ManagedServer:
     def _why_it_ended(self) -> str:
         log = self._log
         last = " | ".join(self._errors_logged(last_lines=30)[-3:]) or "it logged nothing"
+        if "tls" in last.lower() and self.listening is not None:
+            return (
+                f"the server {shown_path(self.binary)} cannot listen with TLS: {last}. It may have"
+                " been built without TLS: name another with --server. Or a certificate may be"
+                " wrong. Nothing was changed."
+            )
         return (
             f"the server {shown_path(self.binary)} ended while starting in {self.data_dir}: {last}."
             f" See {shown_path(log)}. If its log is damaged, restore the directory from a backup;"
             " nothing was changed."
         )
-
-
-def die_with_parent() -> None:
-    """Ask Linux to kill this process when its parent dies.
-
-    On other systems the children of ``mm up`` shut the server down.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

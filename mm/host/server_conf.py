@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mm.host.datadir import DataDir
+from mm.host.listening import Listening
 from mm.host.users import write_users
 
 _CONFIG = """\
 # Written by `mm up` at each start; changes here are lost.
-port 0
 unixsocket {socket}
 unixsocketperm 700
 dir {dir}
@@ -32,10 +32,16 @@ aclfile {users}
 """
 
 
-def write_server_conf(data_dir: DataDir, socket: Path, clients: Iterable[str] = ()) -> str:
+def write_server_conf(
+    data_dir: DataDir,
+    socket: Path,
+    clients: Iterable[str] = (),
+    listening: Listening | None = None,
+) -> str:
     """Write the file for a server on this socket; the argument that names it to the server.
 
-    The server has a user for each of these clients, and for the usual ones.
+    The server has a user for each of these clients, and for the usual ones. It listens on TCP only
+    where ``listening`` says so.
     """
     directory, logs = data_dir.path.absolute(), data_dir.logs.absolute()
     paths = {
@@ -47,7 +53,12 @@ def write_server_conf(data_dir: DataDir, socket: Path, clients: Iterable[str] = 
     }
     path = directory / "server.conf"
     quoted = {name: _quoted(one) for name, one in paths.items()}
-    path.write_text(_CONFIG.format(**quoted), encoding="ascii")
+    settings = listening.settings() if listening else [("port", "0")]
+    wire = "".join(
+        f"{name} {_quoted(value) if isinstance(value, Path) else value}\n"
+        for name, value in settings
+    )
+    path.write_text(_CONFIG.format(**quoted) + wire, encoding="ascii")
     return _literal(path)
 
 

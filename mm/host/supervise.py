@@ -220,8 +220,9 @@ class Supervisor:
 
     @property
     def wanted(self) -> list[str]:
-        """The children that should be running."""
-        return [child.name for child in self.children.values() if not child.done]
+        """The children that should run as long as the system does; publishers end by themselves."""
+        children = self.children.values()
+        return [child.name for child in children if not (child.done or child.finishes)]
 
     @property
     def restarts(self) -> dict[str, int]:

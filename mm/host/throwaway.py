@@ -17,6 +17,7 @@ from mm.host.locate import System
 from mm.host.plan import ChildPlan
 from mm.host.server import ManagedServer
 from mm.host.supervise import Supervisor
+from mm.host.users import admit_clients
 from mm.market import Config
 from mm.store import Keys, Scripts, open_client
 
@@ -61,7 +62,8 @@ class ThrowawaySystem(Generic[ServerT]):
         """Start the server, and set up the keys if a configuration is given."""
         self.server.start()
         if config is not None:
-            open_system(self.data_dir, self.scripts, config)
+            joined = open_system(self.data_dir, self.scripts, config)
+            admit_clients(self.data_dir, self.scripts, joined.identity.system_id)
 
     def start_children(self, plan: ChildPlan) -> None:
         """Start the children of the plan."""

@@ -12,7 +12,18 @@ from redis.exceptions import RedisError
 from mm.errors import UsageError, ValueRefused
 from mm.host.datadir import DataDir
 from mm.host.state_file import TEMPORARY, write_state
-from mm.store import ADMIN, ROLES, acl_rules, as_own_error, execute, hashed, read_secret
+from mm.store import (
+    ADMIN,
+    ROLES,
+    Operator,
+    Scripts,
+    acl_rules,
+    as_own_error,
+    execute,
+    hashed,
+    is_client,
+    read_secret,
+)
 
 #: The publishers that a new data directory has users for.
 CLIENTS = tuple(f"publisher-{number}" for number in range(1, 9))
@@ -22,7 +33,7 @@ ANY_PREFIX = "{*}"
 
 def server_users(clients: Iterable[str] = ()) -> list[str]:
     """The users that a managed server has, for these clients beside the usual ones."""
-    plain = [name for name, role in ROLES.items() if not role.own]
+    plain = [name for name, role in ROLES.items() if not role.of_clients]
     return [ADMIN, *plain, *dict.fromkeys((*CLIENTS, *clients))]
 
 
@@ -57,6 +68,19 @@ def write_users(data_dir: DataDir, clients: Iterable[str] = ()) -> Path:
     if not path.exists() or path.read_bytes() != text.encode():
         write_state(path, text, 0o600)
     return path
+
+
+def admit_clients(
+    data_dir: DataDir, scripts: Scripts, system_id: str, clients: Iterable[str] = ()
+) -> list[str]:
+    """Give an inbox to these clients and to all that the directory has users for; the new ones.
+
+    Its errors are those of :meth:`mm.store.Scripts.admit`.
+    """
+    found = {*clients}
+    if data_dir.secrets.is_dir():
+        found |= {path.name for path in data_dir.secrets.iterdir() if is_client(path.name)}
+    return scripts.admit(system_id, Operator("mm"), "it has a user", sorted(found))
 
 
 def rules_of(user: str, prefix: str) -> str:

@@ -1,19 +1,21 @@
 #!lua flags=no-writes
 -- Read everything that a reader needs, at one instant.
 --
--- KEYS   config exposure cursors expiry waiting:bid waiting:ask processes orders fills positions quotes deadletter symbol:* position:* quote:* reservation:* process:* lifecycle server control operations
+-- KEYS   config exposure cursors expiry waiting:bid waiting:ask processes orders fills positions quotes deadletter symbol:* position:* quote:* reservation:* process:* lifecycle server control operations clients inbox:*
 -- ARGV   1 recent: how many of the newest fill entries and quote events to include  2 max_symbols:
 --        symbols to include, 0 for all. Of more symbols, those that are halted or have another mode come
 --        first, then those with an active quote, then the others, and beside them those of the fills
--- REPLY  flat {name, value, ...}: now_ms; config, exposure, cursors, server, control as flat hashes; expiry,
---        waiting_bid, waiting_ask, processes as {member, score, ...}; symbols {{name, symbol hash,
+-- REPLY  flat {name, value, ...}: now_ms; config, exposure, cursors, server, control, clients as flat hashes;
+--        expiry, waiting_bid, waiting_ask, processes as {member, score, ...}; symbols {{name, symbol hash,
 --        position hash, quote hash, reservation hash}, ...}; process {{name, hash}, ...};
 --        streams {{name, length, first id, last id}, ...}; pending {{consumer, ms of the oldest entry
---        after the cursor or 0}, ...}; fills, events: newest first
+--        after the cursor or 0}, ...}; inboxes {entries in them, ms of the oldest or 0}; fills, events:
+--        newest first
 -- ERRORS none
 -- EMITS  nothing
 
 -- INCLUDE base
+-- INCLUDE shown
 local config_key, exposure_key, cursors_key, expiry_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local waiting_bid, waiting_ask, processes_key = KEYS[5], KEYS[6], KEYS[7]
 local fills_key, quotes_key = KEYS[9], KEYS[11]
@@ -39,53 +41,12 @@ end
 
 local fills = recent > 0 and newest(fills_key) or {}
 
--- included(names) -> the set of the symbols to include, where there are more than max_symbols.
-local function included(names)
-  local count, set, known = 0, {}, {}
-  local function include(symbol)
-    if known[symbol] and not set[symbol] and count < max_symbols then
-      set[symbol], count = true, count + 1
-    end
-  end
-  for _, symbol in ipairs(names) do
-    known[symbol] = true
-  end
-  for _, symbol in ipairs(names) do
-    local halted, mode = unpack(redis.call('HMGET', symbol_prefix .. symbol, 'halted', 'mode'))
-    if halted or mode and mode ~= 'active' then
-      include(symbol)
-    end
-  end
-  local active = {}
-  for _, symbol in ipairs(redis.call('ZRANGEBYSCORE', expiry_key, '(' .. text(now), '+inf')) do
-    active[symbol] = true
-  end
-  for _, symbol in ipairs(names) do
-    if active[symbol] then
-      include(symbol)
-    end
-  end
-  for _, symbol in ipairs(names) do
-    include(symbol)
-  end
-  local listed = 0
-  for _, entry in ipairs(fills) do
-    local records = entry[2]
-    for place = #records - 1, 1, -2 do
-      local symbol = string.match(records[place], '^(.*)%-')
-      if listed < recent and known[symbol] then
-        set[symbol], listed = true, listed + 1
-      end
-    end
-  end
-  return set
-end
-
 local names, symbols = {}, {}
 for symbol in string.gmatch(redis.call('HGET', config_key, 'symbols') or '', '%S+') do
   names[#names + 1] = symbol
 end
-local wanted = max_symbols > 0 and #names > max_symbols and included(names)
+local wanted = max_symbols > 0 and #names > max_symbols
+  and shown_symbols({ symbol = symbol_prefix, expiry = expiry_key }, names, max_symbols, fills, recent, now)
 for _, symbol in ipairs(names) do
   if not wanted or wanted[symbol] then
     symbols[#symbols + 1] = { symbol, hash(symbol_prefix .. symbol),
@@ -107,6 +68,16 @@ for _, consumer in ipairs(consumers) do
   local since_ms = oldest and string.match(oldest[1], '^%d+') or '0'
   pending[#pending + 1] = { consumer.name, since_ms }
 end
+local clients, in_inboxes, oldest_ms = hash(KEYS[22]), 0, nil
+for index = 1, #clients, 2 do
+  local inbox = KEYS[23] .. clients[index]
+  local first = redis.call('XRANGE', inbox, '-', '+', 'COUNT', 1)[1]
+  if first then
+    local since_ms = tonumber(string.match(first[1], '^%d+'))
+    oldest_ms = math.min(oldest_ms or since_ms, since_ms)
+    in_inboxes = in_inboxes + redis.call('XLEN', inbox)
+  end
+end
 local processes = {}
 for _, name in ipairs(redis.call('ZRANGE', processes_key, 0, -1)) do
   processes[#processes + 1] = { name, hash(process_prefix .. name) }
@@ -117,4 +88,5 @@ return { 'now_ms', now, 'config', hash(config_key), 'exposure', hash(exposure_ke
   'waiting_bid', ranked(waiting_bid), 'waiting_ask', ranked(waiting_ask),
   'processes', ranked(processes_key), 'symbols', symbols, 'process', processes,
   'streams', lengths, 'pending', pending, 'fills', fills,
+  'clients', clients, 'inboxes', { in_inboxes, oldest_ms or 0 },
   'events', recent > 0 and newest(quotes_key) or {} }

@@ -23,6 +23,7 @@ REASONS = {
     "exhausted": "the quote's remaining quantity was smaller than the order",
     "halted": "the symbol is halted, by an operator or after an integrity error",
     CONFLICT: "its order_id was used before, for another order of this client",
+    "foreign_client": "it names another client than the one whose inbox it came from",
     "unknown_symbol": "no such symbol is configured",
     "malformed": "not five words: client_id symbol side qty_lots limit_ticks",
     "bad_client_id": "client_id is not 1 to 64 of A-Z a-z 0-9 . _ -",

@@ -5,6 +5,8 @@ exchange never executes an order twice. It answers the second sending with the f
 marked duplicate (R13). So a caller need not handle lost connections. An order that was given to
 :meth:`OrderClient.send` stays unanswered until its report has been read.
 
+Orders go to the client's inbox; a client that is not admitted appends to the stream of all orders.
+
 An order id used again for another order is not executed. Its report has the status ``rejected`` and
 the reason ``order_id_conflict``. A report that cannot be of the order that waits for it is never
 taken for its answer.
@@ -29,12 +31,11 @@ from redis.exceptions import RedisError
 from mm.backoff import Backoff
 from mm.errors import TimedOut, Unavailable, ValueRefused
 from mm.market import Order, Report, check_id
+from mm.orders.inbox import newest_report, stream_of_orders, user_of
 from mm.orders.trouble import order_api_error
 from mm.orders.unanswered import UnansweredOrder, UnansweredOrders
 from mm.store import (
-    OPERATOR,
     Keys,
-    execute,
     open_client,
     send_pipeline,
     server_url,
@@ -97,7 +98,8 @@ class OrderClient:
         self.resent = self.duplicates = self.unknown = self.malformed = 0
         self._client = client
         self._clock = clock
-        self._orders_key = keys.named("orders")
+        self._keys = keys
+        self._sends_to = ""
         self._reports_key = keys.member("reports:*", client_id)
         self._unanswered = UnansweredOrders(resend_after_s, clock)
         self._cursor: str | None = None
@@ -120,7 +122,7 @@ class OrderClient:
 
         The server need not run yet. Raises ValueRefused when ``server`` is neither.
         """
-        client = open_client(server_url(server), user=OPERATOR)
+        client = open_client(server_url(server), user=user_of(client_id))
         return cls(client, keys or Keys(), client_id, resend_after_s)
 
     def reconnect(self, client: redis.Redis) -> None:
@@ -211,11 +213,13 @@ class OrderClient:
     def _round(self, orders: Sequence[Order], wait_ms: int | None, bulk: int) -> None:
         """One round trip: send the orders, and read reports unless ``wait_ms`` is None."""
         try:
+            if not self._sends_to:
+                self._sends_to = stream_of_orders(self._client, self._keys, self.client_id)
             if self._cursor is None:
                 # This must precede the first order, else its report could be missed.
-                self._cursor = self._end()
+                self._cursor = newest_report(self._client, self._reports_key)
             commands: list[tuple[str | int, ...]] = [
-                ("XADD", self._orders_key, "*", *words) for words in _entries(orders, bulk)
+                ("XADD", self._sends_to, "*", *words) for words in _entries(orders, bulk)
             ]
             if wait_ms is not None:
                 block = self._block_ms(wait_ms)
@@ -231,18 +235,14 @@ class OrderClient:
             self._read(results[-1])
         if failed:
             self._unanswered.mark_lost(orders)
-            raise order_api_error(failed[0]) from failed[0]
+            is_admitted, self._sends_to = self._sends_to != self._keys.named("orders"), ""
+            raise order_api_error(failed[0], self.client_id, is_admitted) from failed[0]
 
     def _block_ms(self, wait_ms: int) -> int:
         due_s = self._unanswered.due_in_s()
         if due_s is not None:
             wait_ms = min(wait_ms, int(1000 * due_s) + 1)
         return min(wait_ms, LONGEST_WAIT_MS)
-
-    def _end(self) -> str:
-        """The id of the newest report, or ``0-0``."""
-        last = execute(self._client, "XREVRANGE", self._reports_key, "+", "-", "COUNT", 1)
-        return text(last[0][0]) if last else "0-0"
 
     def _read(self, reply: Any) -> None:
         for _, entries in reply or []:
@@ -289,7 +289,9 @@ class OrderClient:
         ids are below the old ones, so only reading from the start finds the new reports.
         """
         try:
-            if self._cursor and stream_id_order(self._end()) < stream_id_order(self._cursor):
+            if self._cursor and stream_id_order(
+                newest_report(self._client, self._reports_key)
+            ) < stream_id_order(self._cursor):
                 self._cursor = "0-0"
         except (RedisError, OSError) as error:
             raise order_api_error(error) from error

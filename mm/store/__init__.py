@@ -19,8 +19,9 @@ from mm.store.keys import DEFAULT_PREFIX, Keys
 from mm.store.lua import script_names
 from mm.store.memory import RememberedOrder, remembered_orders
 from mm.store.presence import Presence
-from mm.store.raw import Raw, RawSymbol, Stream, read_raw
+from mm.store.raw import Raw, RawSymbol, Stream, no_system, read_raw
 from mm.store.records import (
+    ClientInfo,
     Control,
     Cursors,
     Exposure,
@@ -32,6 +33,7 @@ from mm.store.records import (
 )
 from mm.store.refusals import foreign_system
 from mm.store.replies import (
+    Collected,
     Committed,
     Configured,
     Expired,
@@ -40,7 +42,7 @@ from mm.store.replies import (
     SurveyRow,
     Withdrawn,
 )
-from mm.store.roles import ADMIN, OPERATOR, ROLES, VIEWER, acl_rules, client_role
+from mm.store.roles import ADMIN, OPERATOR, ROLES, VIEWER, acl_rules, client_role, is_client
 from mm.store.scripts import Scripts
 from mm.store.secrets import hashed, read_secret, secret_of, secrets_directory
 from mm.store.snapshot import Snapshot, SymbolState, take_snapshot
@@ -58,6 +60,8 @@ __all__ = [
     "SOCKET_NAME",
     "VIEWER",
     "Beat",
+    "ClientInfo",
+    "Collected",
     "Committed",
     "Configured",
     "Control",
@@ -105,8 +109,10 @@ __all__ = [
     "execute",
     "foreign_system",
     "hashed",
+    "is_client",
     "is_stream_id",
     "join_system",
+    "no_system",
     "open_client",
     "pairs",
     "read_config",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import redis
@@ -40,22 +40,31 @@ def _reply(connection: Any) -> Any:
 
 
 class WaitingCalls:
-    """Calls of one script that wait inside the server, each behind a blocking read of a stream.
+    """Calls of scripts that wait inside the server, each behind a blocking read of streams.
 
-    The server runs the next call as soon as the stream gets an entry, or after ``wait_ms``. No
+    A call runs all ``scripts``, one after the other. ``streams`` has for each stream the id after
+    which an entry is awaited: ``$`` for new ones, ``0-0`` where the scripts delete what they have
+    read. The server runs the next call as soon as there is such an entry, or after ``wait_ms``. No
     round trip lies between the entry and the call, one fsync covers both, and the process that sent
     the calls need not be awake. The server does not send the entries that the read found (``CLIENT
-    REPLY SKIP``), since the script reads them itself. The calls have a connection of their own.
-    ``pending`` is how many replies are still to come.
+    REPLY SKIP``), since the scripts read them. The calls have a connection of their own.
+    ``pending`` is how many calls are still to be answered.
     """
 
     def __init__(
-        self, client: redis.Redis, stream: str, wait_ms: int, script: Sequence[str | int]
+        self,
+        client: redis.Redis,
+        streams: Mapping[str, str],
+        wait_ms: int,
+        scripts: Sequence[Sequence[str | int]],
     ) -> None:
         self._connection: Any = client.connection_pool.get_connection()
-        read = ("XREAD", "COUNT", 1, "BLOCK", wait_ms, "STREAMS", stream, "$")
-        self._call = self._packed([script])
-        self._waiting_call = self._packed([("CLIENT", "REPLY", "SKIP"), read, script])
+        where: tuple[str, ...] = (*streams, *streams.values())
+        read: tuple[str | int, ...] = ("XREAD", "COUNT", 1, "BLOCK", wait_ms, "STREAMS", *where)
+        self._scripts = len(scripts)
+        self._call = self._packed(scripts)
+        self._waiting_call = self._packed([("CLIENT", "REPLY", "SKIP"), read, *scripts])
+        self._begun: list[Any] = []
         self.pending = 0
 
     def _packed(self, commands: Sequence[Sequence[str | int]]) -> bytes:
@@ -70,17 +79,25 @@ class WaitingCalls:
         self._connection.send_packed_command([self._call + waiting * self._waiting_call])
         self.pending += waiting + 1
 
-    def replies(self, timeout_s: float) -> list[Any]:
-        """The replies that have come, oldest first; waits ``timeout_s`` seconds for the first one.
+    def replies(self, timeout_s: float) -> list[list[Any]]:
+        """Of each answered call its scripts' replies, oldest first.
 
-        An error reply is an exception object. The list is empty when none came in time. Raises
-        ConnectionError and TimeoutError.
+        Waits ``timeout_s`` seconds for the first reply. An error reply is an exception object. The
+        list is empty when no call was answered in time. Raises ConnectionError and TimeoutError.
         """
-        found: list[Any] = []
+        found: list[list[Any]] = []
         while self.pending and self._connection.can_read(timeout=0 if found else timeout_s):
-            found.append(_reply(self._connection))
-            self.pending -= 1
+            self._begun.append(_reply(self._connection))
+            if len(self._begun) == self._scripts:
+                found.append(self._begun)
+                self._begun = []
+                self.pending -= 1
         return found
+
+    def close(self) -> None:
+        """Drop the connection; calls that still wait are not made."""
+        self._connection.disconnect()
+        self.pending = 0
 
 
 def text(value: Any) -> str:

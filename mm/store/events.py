@@ -131,8 +131,8 @@ class LifecycleEvent:
 class Operation:
     """An entry of the operations stream: who changed what, and why.
 
-    ``op`` is mode, repair, end_halt, freeze, end_freeze, config, or of one symbol's configuration
-    alter, add, retire or return; ``symbol`` is ``*`` for all symbols.
+    ``op`` is mode, repair, end_halt, freeze, end_freeze, config, admit, or of one symbol's
+    configuration alter, add, retire or return; ``symbol`` is ``*`` for all symbols.
     """
 
     entry_id: str

@@ -19,6 +19,8 @@ from mm.errors import ValueRefused
 CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "orders": ("stream", "the order API: order_id -> client_id symbol side lots limit"),
+        "clients": ("hash", "the clients that have an inbox: orders taken from it, and when last"),
+        "inbox:*": ("stream", "orders of one client, until the exchange takes them to orders"),
         "reports:*": ("stream", "execution reports of one client; bounded, expires when idle"),
         "fills": ("stream", "the ledger: fill_id -> what was filled; never trimmed"),
         "positions": ("stream", "committed position updates; bounded"),
@@ -56,6 +58,7 @@ CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType(
 RECORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "orders": ("order_id", "client_id symbol side qty_lots limit_ticks"),
+        "inbox:*": ("order_id", "client_id symbol side qty_lots limit_ticks"),
         "reports:*": (
             "order_id",
             "status reason cum_lots price_ticks fill_id quote_id duplicate ts_ms",

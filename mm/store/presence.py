@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from mm.errors import Unavailable
 from mm.market import Config, Durability
 from mm.store.beat import Beat
+from mm.store.calls import text
 from mm.store.identity import read_identity
+from mm.store.keys import Keys
+from mm.store.refusals import foreign_system
 from mm.store.scripts import Scripts
 from mm.store.system import Joined, join_system
 
@@ -37,6 +40,19 @@ class Presence:
         self.system_id = joined.identity.system_id
         self._server_run = joined.server.run_id
         return joined
+
+    def check(self, keys: Keys, found: bytes | None) -> None:
+        """Compare the system's id in the keys with that of the system that it belongs to.
+
+        Raises what :meth:`beat` raises.
+        """
+        found_id = None if found is None else text(found)
+        if self.system_id is None:
+            if found_id is None:
+                raise Unavailable(f"no system under {keys.prefix}")
+            self.system_id = found_id
+        if found_id != self.system_id:
+            raise foreign_system(keys, self.system_id, found_id)
 
     def beat(self, scripts: Scripts, count: int, fields: Mapping[str, str]) -> list[str]:
         """Send a heartbeat; the live processes of this kind.

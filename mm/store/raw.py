@@ -45,7 +45,8 @@ class RawSymbol:
 class Raw:
     """Everything at one instant, unparsed: hashes as text, sorted sets as member -> score text.
 
-    ``pending`` maps a consumer to the time in ms of the oldest entry after its cursor, or to 0.
+    ``pending`` maps a consumer to the time in ms of the oldest entry after its cursor, or to 0; for
+    the exchange also of the oldest entry of an inbox. ``inbox_entries`` is how many these hold.
     ``fills`` and ``events`` are stream entries, newest first.
     """
 
@@ -62,6 +63,8 @@ class Raw:
     symbols: dict[str, RawSymbol]
     streams: dict[str, Stream]
     pending: dict[str, int]
+    clients: dict[str, str]
+    inbox_entries: int
     fills: list[Any]
     events: list[Any]
 
@@ -93,6 +96,9 @@ def _wrong_keys(scripts: Scripts) -> list[str]:
     if _typed(scripts, "processes"):
         for name in execute(client, "ZRANGE", keys.named("processes"), 0, -1):
             expected[keys.member("process:*", text(name))] = CATALOGUE["process:*"][0]
+    if _typed(scripts, "clients"):
+        for name in scripts.clients():
+            expected[keys.member("inbox:*", name)] = CATALOGUE["inbox:*"][0]
     wrong = []
     for key, kind in expected.items():
         found = text(execute(client, "TYPE", key))
@@ -129,7 +135,10 @@ def read_raw(scripts: Scripts, recent: int = 0, max_symbols: int = 0) -> Raw:
         raise no_system(scripts.keys)
     if stored.get("schema") == OLD_SCHEMA:
         raise old_schema(scripts.keys)
-    since = (pairs(one).popitem() for one in raw["pending"])
+    pending = {name: int(ms) for one in raw["pending"] for name, ms in pairs(one).items()}
+    inbox_entries, oldest_ms = raw["inboxes"]
+    if inbox_entries:
+        pending["exchange"] = min(pending["exchange"] or oldest_ms, oldest_ms)
     return Raw(
         now_ms=int(raw["now_ms"]),
         config=stored,
@@ -146,7 +155,9 @@ def read_raw(scripts: Scripts, recent: int = 0, max_symbols: int = 0) -> Raw:
             text(name): Stream(length, text(first), text(last))
             for name, length, first, last in raw["streams"]
         },
-        pending={consumer: int(ms) for consumer, ms in since},
+        pending=pending,
+        clients=pairs(raw["clients"]),
+        inbox_entries=inbox_entries,
         fills=raw["fills"],
         events=raw["events"],
     )

@@ -233,6 +233,24 @@ class ProcessInfo:
         return cls(_kind_of(name), 0, 0, 0, None, 0)
 
 
+@dataclass(frozen=True)
+class ClientInfo:
+    """A client that has an inbox: the orders taken from it, and when the last one was.
+
+    ``last_ms`` is 0 before the first order.
+    """
+
+    name: str
+    orders: int
+    last_ms: int
+
+    @classmethod
+    def parse(cls, name: str, line: str) -> ClientInfo:
+        """Read the line of the ``clients`` hash; ValueError when it is none."""
+        orders, last = line.split(" ")
+        return cls(name, int(orders), 0 if last == "-" else int(last))
+
+
 def _kind_of(name: str) -> str:
     """The kind that a process name begins with: ``exchange-1`` -> ``exchange``."""
     return name.partition("-")[0]

@@ -73,6 +73,8 @@ def control_refusal(keys: Keys, system_id: str, error: ResponseError) -> Excepti
     code, _, detail = str(error).partition(" ")
     if code == "UNKNOWN_SYMBOL":
         return ValueRefused(f"symbol {detail!r}: it must be a configured one")
+    if code == "BAD_CLIENT":
+        return ValueRefused(f"client {detail!r}: it must be 1 to 64 of A-Z a-z 0-9 . _ -")
     if code == "BAD_MODE":
         return ValueRefused(f"mode {detail}")
     if code == "NOT_REPAIRED":

@@ -23,6 +23,15 @@ class Matched:
 
 
 @dataclass(frozen=True)
+class Collected:
+    """What one collecting step took from the inboxes; ``refused`` orders name another client."""
+
+    orders: int
+    refused: int
+    more: bool
+
+
+@dataclass(frozen=True)
 class Committed:
     """What one committing step did: new position versions and new halts, by symbol."""
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from mm.errors import ValueRefused
+from mm.errors import UsageError, ValueRefused
 from mm.market import check_id
 from mm.store.keys import CATALOGUE
 from mm.store.lua import assembled, key_names, only_reads, read_names, runner, script_names
@@ -31,6 +31,8 @@ _READING = (
     *("pttl", "pexpiretime", "time", "memory|usage"),
 )
 _PRESENCE = ("heartbeat", "farewell")
+#: The scripts that only the processes of the system run.
+_OF_PROCESSES = ("collect", "match", "commit", "place")
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ class Role:
     """A role: what it is for, the scripts that it runs, and what it does without a script.
 
     ``commands`` are for what it reads without a script: ``reads`` are catalogue names. To the
-    streams ``appends`` it may append, and no other command reaches them. ``own`` are streams of
-    which it reads the one of its client; such a role has a user for each client.
+    streams ``appends`` it may append, and no other command reaches them. A role ``of_clients`` has
+    a user for each client, which may append to the client's inbox and read its reports.
     """
 
     name: str
@@ -48,7 +50,7 @@ class Role:
     commands: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     appends: tuple[str, ...] = ()
-    own: tuple[str, ...] = ()
+    of_clients: bool = False
 
 
 ROLES = {
@@ -57,8 +59,8 @@ ROLES = {
         Role(
             "exchange",
             "matches orders and ends expired quotes",
-            ("match", "expire", *_PRESENCE),
-            _PROCESS,
+            ("collect", "match", "expire", *_PRESENCE),
+            (*_PROCESS, "hkeys"),
             (*_JOINING, "orders"),
         ),
         Role(
@@ -78,11 +80,10 @@ ROLES = {
         Role(
             "publisher",
             "sends the orders of one client and reads their reports",
-            _PRESENCE,
-            (*_PROCESS, "exists"),
-            (*_JOINING, "quote:*"),
-            ("orders",),
-            ("reports:*",),
+            (),
+            (*_CONNECTING, "hget", "hgetall", "hmget", "exists"),
+            (*_JOINING, "quote:*", "clients"),
+            of_clients=True,
         ),
         Role(
             "viewer",
@@ -94,13 +95,15 @@ ROLES = {
         Role(
             "operator",
             "changes modes, limits and the configuration, sends orders and repairs",
-            tuple(name for name in script_names() if name not in ("match", "commit", "place")),
+            tuple(name for name in script_names() if name not in _OF_PROCESSES),
             (*_PROCESS, *_READING, "acl|whoami"),
             tuple(CATALOGUE),
-            ("orders",),
+            ("orders", "inbox:*"),
         ),
     )
 }
+#: The streams of one client: where its orders go, and where their reports come from.
+OF_A_CLIENT = ("inbox:*", "reports:*")
 #: The user that manages the server itself: it may do everything.
 ADMIN = "admin"
 VIEWER, OPERATOR = "viewer", "operator"
@@ -111,15 +114,23 @@ def client_role(user: str) -> tuple[Role, str]:
 
     A publisher's user has its client's name: ``publisher-1`` sends the orders of that client.
     """
-    if user in ROLES and not ROLES[user].own:
+    if user in ROLES and not ROLES[user].of_clients:
         return ROLES[user], ""
     kind, _, number = user.partition("-")
-    if kind in ROLES and ROLES[kind].own and number:
+    if kind in ROLES and ROLES[kind].of_clients and number:
         return ROLES[kind], check_id("user", user)
-    named = " ".join(name for name, role in ROLES.items() if not role.own)
+    named = " ".join(name for name, role in ROLES.items() if not role.of_clients)
     raise ValueRefused(
         f"user {user!r}: it must be one of {named}, or a publisher such as publisher-1"
     )
+
+
+def is_client(user: str) -> bool:
+    """Whether a user of this name sends the orders of a client."""
+    try:
+        return client_role(user)[0].of_clients
+    except UsageError:
+        return False
 
 
 def acl_rules(user: str, prefix: str) -> list[str]:
@@ -145,9 +156,9 @@ def acl_rules(user: str, prefix: str) -> list[str]:
     rules += [f"+{runner(script)}|{digest(script)}".lower() for script in sorted(role.scripts)]
     # A selector: its commands reach its keys only, and these keys no other command.
     rules += [f"(-@all +xadd %W~{prefix}:{name})" for name in role.appends]
-    for name in role.own:
-        stream = f"{prefix}:{name.removesuffix('*')}{client}"
-        rules.append(f"(-@all +xread +xrevrange %R~{stream})")
+    if role.of_clients:
+        inbox, reports = (f"{prefix}:{name.removesuffix('*')}{client}" for name in OF_A_CLIENT)
+        rules += [f"(-@all +xadd %W~{inbox})", f"(-@all +xread +xrevrange %R~{reports})"]
     return ["resetchannels", *rules]
 
 

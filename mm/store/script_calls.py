@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import redis
@@ -62,21 +62,37 @@ class ScriptCalls:
 
         An error is an exception object among the results. Raises ConnectionError and TimeoutError.
         """
+        return self.call_each([(name, args) for args in calls])
+
+    def call_each(self, calls: Sequence[tuple[str, Sequence[str | int]]]) -> list[Any]:
+        """Run scripts, each given by its name and arguments, in one round trip.
+
+        Errors are as with :meth:`call_many`.
+        """
         if not calls:
             return []
-        commands = [self._command(name, args) for args in calls]
-        results = send_pipeline(self.client, commands)
-        if any(isinstance(result, NoScriptError) for result in results):
-            self.client.script_load(self.source(name))
-            redo = [i for i, result in enumerate(results) if isinstance(result, NoScriptError)]
-            for i, result in zip(redo, self.call_many(name, [calls[i] for i in redo]), strict=True):
+        results = send_pipeline(self.client, [self._command(*call) for call in calls])
+        redo = [i for i, result in enumerate(results) if isinstance(result, NoScriptError)]
+        if redo:
+            for name in dict.fromkeys(calls[i][0] for i in redo):
+                self.client.script_load(self.source(name))
+            for i, result in zip(redo, self.call_each([calls[i] for i in redo]), strict=True):
                 results[i] = result
         return results
 
-    def waiting_calls(self, name: str, stream: str, wait_ms: int, max_records: int) -> WaitingCalls:
-        """Calls of a script that the server itself runs when ``stream`` gets entries."""
-        script = self._command(name, [max_records])
-        return WaitingCalls(self.client, self.keys.named(stream), wait_ms, script)
+    def waiting_calls(
+        self,
+        names: Sequence[str],
+        streams: Mapping[str, str],
+        wait_ms: int,
+        max_records: int,
+    ) -> WaitingCalls:
+        """Calls of scripts that the server itself makes when a stream gets entries.
+
+        ``streams`` are keys, each with the id after which an entry is awaited.
+        """
+        scripts = [self._command(name, [max_records]) for name in names]
+        return WaitingCalls(self.client, streams, wait_ms, scripts)
 
     def _done(self, name: str, reply: Any, *args: str | int) -> Any:
         # This call was sent without loading the script first: the server may not know it.

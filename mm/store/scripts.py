@@ -25,6 +25,7 @@ from mm.store.calls import pairs, send_pipeline, text
 from mm.store.control import Controlled, ModeChange, Operator, config_words
 from mm.store.refusals import control_refusal, membership_refusal, setup_refusal
 from mm.store.replies import (
+    Collected,
     Committed,
     Configured,
     Expired,
@@ -69,6 +70,20 @@ class Scripts(ScriptCalls):
             reply = self._done("match", reply, max_orders)
         done, orders, fills, duplicates, rejected, more, now, next_expiry = reply
         return Matched(text(done), orders, fills, duplicates, rejected, more == 1, now, next_expiry)
+
+    def collect(self, max_orders: int, reply: Any = None) -> Collected:
+        """Take up to ``max_orders`` orders from inboxes, or read the reply of a waiting call."""
+        if reply is None:
+            reply = self.call("collect", max_orders)
+        else:
+            reply = self._done("collect", reply, max_orders)
+        orders, refused, more = reply
+        return Collected(orders, refused, more == 1)
+
+    def collect_and_match(self, max_orders: int) -> tuple[Collected, Matched]:
+        """Both steps in one round trip."""
+        taken, matched = self.call_each([("collect", [max_orders]), ("match", [max_orders])])
+        return self.collect(max_orders, taken), self.match(max_orders, matched)
 
     def commit(self, max_fills: int, reply: Any = None) -> Committed:
         """Apply up to ``max_fills`` fills, or read the ``reply`` of a waiting call that did."""
@@ -173,6 +188,21 @@ class Scripts(ScriptCalls):
             raise control_refusal(self.keys, system_id, error) from error
         now_version, quote_ids = reply
         return Configured(int(now_version), [text(one) for one in quote_ids])
+
+    def admit(self, system_id: str, by: Operator, why: str, clients: Sequence[str]) -> list[str]:
+        """Give each of these clients an inbox; those that had none.
+
+        ForeignSystem as for :meth:`control`, ValueRefused for a name that no client may have.
+        """
+        try:
+            reply = self.call("admit", system_id, by.who, by.role, why, *clients)
+        except ResponseError as error:
+            raise control_refusal(self.keys, system_id, error) from error
+        return [text(one) for one in reply]
+
+    def clients(self) -> list[str]:
+        """The clients that have an inbox."""
+        return sorted(text(one) for one in self.client.hkeys(self.keys.named("clients")))
 
     def repair(
         self,

@@ -7,12 +7,14 @@ that is not what this system writes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from mm.market import Config, Fill, Position, Symbol, strictest, symbol_from_store
 from mm.store.events import QuoteEvent, parse_events, parse_fills
 from mm.store.keys import Keys
 from mm.store.raw import Raw, RawSymbol, Stream, read_raw
 from mm.store.records import (
+    ClientInfo,
     Control,
     Cursors,
     Exposure,
@@ -68,7 +70,8 @@ class Snapshot:
     the symbols that wait for exposure to their places, the first in turn first. ``processes`` and
     ``symbols`` go by name; ``symbol_names`` are all that are configured, also those that the
     snapshot does not include. ``lag_ms`` is, for each consumer, how long the oldest entry after its
-    cursor has waited. ``fills`` and ``events`` are newest first.
+    cursor has waited; the exchange's also counts ``inbox_entries``, those that wait in inboxes.
+    ``clients`` are those that have one. ``fills`` and ``events`` are newest first.
     """
 
     now_ms: int
@@ -84,6 +87,8 @@ class Snapshot:
     symbol_names: tuple[str, ...]
     streams: dict[str, Stream]
     lag_ms: dict[str, int]
+    clients: dict[str, ClientInfo]
+    inbox_entries: int
     fills: list[Fill]
     events: list[QuoteEvent]
 
@@ -163,6 +168,11 @@ def _snapshot(raw: Raw, keys: Keys) -> Snapshot:
         symbol_names=tuple(raw.config.get("symbols", "").split()),
         streams=raw.streams,
         lag_ms={name: max(0, raw.now_ms - ms) if ms else 0 for name, ms in raw.pending.items()},
+        clients={
+            name: parsed(keys.named("clients"), partial(ClientInfo.parse, name, line))
+            for name, line in raw.clients.items()
+        },
+        inbox_entries=raw.inbox_entries,
         fills=parse_fills(raw.fills),
         events=parse_events(raw.events),
     )

@@ -47,7 +47,7 @@ MARKS = (
 )
 #: A process that lags by this much needs attention.
 LATE_MS = 1_000
-_STATE_STYLES = {"live": GOOD, "silent": f"bold {BAD}"}
+_STATE_STYLES = {"live": GOOD, "silent": f"bold {BAD}", "idle": QUIET}
 
 
 def names(found: Sequence[str], max_names: int) -> str:

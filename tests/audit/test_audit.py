@@ -98,6 +98,7 @@ def recording() -> Recording:
     """One busy run, made once."""
     with fake_backend() as backend:
         world = World(backend, busy_config())
+        world.admit("c1")
         run_busy(world)
         return Recording(world.now_ms(), commands_of(world))
 
@@ -362,7 +363,7 @@ def test_rubbish_in_any_field_is_reported_by_key(fake: Fake) -> None:
 @pytest.mark.parametrize("family", [name for name in CATALOGUE if name != "process:*"])
 def test_key_of_another_type_is_reported(busy: World, family: str) -> None:
     """Each key that a foreign program has overwritten is named."""
-    member = {"reports:*": "c1", "seen:*": "1"}.get(family, "AAA")
+    member = {"reports:*": "c1", "inbox:*": "c1", "seen:*": "1"}.get(family, "AAA")
     key = busy.keys.member(family, member) if "*" in family else busy.keys.named(family)
     busy.client.set(key, "x")
     result = audit(busy.scripts)

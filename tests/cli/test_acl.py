@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from redis.exceptions import NoPermissionError
 
 from mm.host import ManagedServer, ThrowawaySystem
 from mm.market import default_config
@@ -46,8 +47,10 @@ def test_add_needs_a_data_directory(tmp_path: Path) -> None:
     done = invoke("acl", "publisher-9", "--add", "--data-dir", tmp_path / "none")
     assert (done.exit_code, "no `mm up` has ever run there" in done.stderr) == (2, True)
     assert not (tmp_path / "none").exists()
-    done = invoke("acl", "publisher-9", "--add", "--redis-url", "redis://localhost:1")
-    assert (done.exit_code, "--add: it is for the managed server" in done.stderr) == (2, True)
+    done = invoke("acl", "publisher-9", "--add", "--secrets", tmp_path / "s")
+    assert (done.exit_code, "so without --secrets" in done.stderr) == (2, True)
+    done = invoke("acl", "maker", "--add", "--redis-url", "redis://localhost:1")
+    assert (done.exit_code, "it is for publishers alone" in done.stderr) == (2, True)
 
 
 @pytest.mark.server
@@ -63,8 +66,11 @@ def test_a_further_client(server: str) -> None:
         assert "has the users publisher-77 now, and at each start" in " ".join(done.stdout.split())
         for _ in range(2):
             client = open_client(made.data_dir.url, user="publisher-77")
-            entry = execute(client, "XADD", "{mm}:orders", "*", "o1", "publisher-77 AAPL buy 1 1")
-            assert text(entry)
+            line = "publisher-77 AAPL buy 1 1"
+            assert text(execute(client, "XADD", "{mm}:inbox:publisher-77", "*", "o1", line))
+            with pytest.raises(NoPermissionError):
+                execute(client, "XADD", "{mm}:orders", "*", "o1", line)
+            assert "publisher-77" in made.scripts.clients()
             client.close()
             made.server.stop()
             made.server.start()

@@ -270,12 +270,35 @@ class TestProcesses:
 
     def test_unheard_and_order(self, fake_world: World) -> None:
         """A supervised process without a heartbeat is listed; rows follow an order's way."""
+        fake_world.admit("publisher-1", "publisher-2")
         for name in ("maker-10", "maker-2", "state-1", "exchange-1"):
             beat(fake_world, name)
-        rows = process_rows(take_snapshot(fake_world.scripts), {"publisher-1": 0})
-        expected = ["publisher-1", "exchange-1", "state-1", "maker-2", "maker-10"]
+        supervised = {"publisher-1": 3, "maker-3": 0}
+        rows = process_rows(take_snapshot(fake_world.scripts), supervised)
+        expected = ["publisher-1", "exchange-1", "state-1", "maker-2", "maker-3", "maker-10"]
         assert [row.name for row in rows] == expected
-        assert (rows[0].state, rows[0].kind, rows[0].pid) == ("unheard", "publisher", None)
+        assert (rows[0].state, rows[0].kind, rows[0].restarts) == ("idle", "client", 3)
+        assert (rows[4].state, rows[4].kind, rows[4].pid) == ("unheard", "maker", None)
+
+    def test_clients(self, fake_world: World) -> None:
+        """A client is listed for an hour after its last order; what was taken of it counts."""
+        fake_world.admit("c1", "c2")
+        fake_world.send_to_inbox("c1", "o1", "c1 AAA buy 1 1", "o2", "c2 AAA buy 1 1")
+        fake_world.scripts.collect(10)
+
+        def found() -> list[tuple[str, str, int, int | None]]:
+            rows = process_rows(take_snapshot(fake_world.scripts))
+            return [(row.name, row.state, row.count, row.silent_ms) for row in rows]
+
+        assert found() == [("c1", "live", 2, 0)]
+        fake_world.advance(2_000)
+        assert found() == [("c1", "live", 2, 2_000)]
+        fake_world.advance(1)
+        assert found() == [("c1", "idle", 2, 2_001)]
+        fake_world.advance(3_600_000 - 2_001)
+        assert len(found()) == 1
+        fake_world.advance(1)
+        assert found() == []
 
     @pytest.mark.parametrize(("name", "lag_ms"), [("exchange-1", 250), ("maker-1", None)])
     def test_lag(self, fake_world: World, name: str, lag_ms: int | None) -> None:

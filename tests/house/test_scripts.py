@@ -40,7 +40,18 @@ LUA_GLOBALS = {"KEYS", "ARGV", "redis", "math", "string", "table"} | {
     "pairs",
     "unpack",
 }
-WRITING = {"DEL", "HDEL", "HINCRBY", "HSET", "PEXPIRE", "PEXPIREAT", "XADD", "XTRIM"} | {
+WRITING = {
+    "DEL",
+    "HDEL",
+    "HINCRBY",
+    "HSET",
+    "HSETNX",
+    "PEXPIRE",
+    "PEXPIREAT",
+    "XADD",
+    "XDEL",
+    "XTRIM",
+} | {
     "LPOP",
     "RPUSH",
     "ZADD",
@@ -206,7 +217,7 @@ def test_error_codes_are_known_to_python() -> None:
     assert placing - {"DAMAGED"} == set(REFUSALS)
     source = (ROOT / "mm" / "store" / "refusals.py").read_text(encoding="utf-8")
     handled = set(re.findall(r'code == "([A-Z_]+)"', source))
-    refusing = ("setup", "heartbeat", "withdraw", "control", "repair", "configure")
+    refusing = ("setup", "heartbeat", "withdraw", "control", "repair", "configure", "admit")
     texts = "".join(map(assembled, refusing))
     assert handled == set(re.findall(r"error_reply\('([A-Z_]+) ", texts)) - {"DAMAGED"}
     others = [name for name in SCRIPTS if name not in ("place", *refusing)]
@@ -312,7 +323,7 @@ def test_no_key_is_spelled_in_a_script() -> None:
 
 
 def reasons_in_lua() -> set[str]:
-    """The reason words that the matching script can put on a report."""
+    """The reason words that the matching and the collecting script can put on a report."""
     order, book = code(include_text("order")), code(include_text("book"))
     match = code(script_text("match"))
     # Why a quote or its side trades with no order, and why this order trades with no side.
@@ -324,7 +335,7 @@ def reasons_in_lua() -> set[str]:
         if re.search(r"\bfault = |\breturn '", line):
             found.update(re.findall(r"(?:return|and|or|=) '([a-z_]+)'", line))
     statuses = r"'(?:rejected|canceled|partially_filled) (\w+)"
-    found.update(re.findall(statuses, order + book + match))
+    found.update(re.findall(statuses, order + book + match + code(script_text("collect"))))
     prefixes = re.findall(r"number_fault\(\w+, '(\w+)'\)", order)
     suffixes = re.findall(r"name \.\. '(_\w+)'", order)
     return found | {prefix + suffix for prefix in prefixes for suffix in suffixes}

@@ -130,6 +130,30 @@ BREAKS = {
         *("commit", "<= now - window_ms", "< now - window_ms"),
         *("protect", "not frozen as it must be"),
     ),
+    "an order under another client's name": (
+        *("collect", "string.match(line, '^%S+') == one.client", "true"),
+        *("inbox", "collected"),
+    ),
+    "an inbox that keeps what was taken": (
+        *("collect", "redis.call('XDEL', one.inbox, unpack(entry_ids))", "do end"),
+        *("inbox", "collected"),
+    ),
+    "an order that is taken and not sent": (
+        *("collect", "append(orders_key, own, nil)", "do end"),
+        *("inbox", "collected"),
+    ),
+    "a refusal without a report": (
+        *(
+            "collect",
+            "send_reports(reports_prefix, reports, keep_reports, report_idle_ms)\nreturn",
+            "return",
+        ),
+        *("inbox", "order-once: sent"),
+    ),
+    "a repair by what is past": (
+        *("repair", "if stored ~= found then", "if false then"),
+        *("repair", "ledger-dense"),
+    ),
     "flat and not halted": (
         *("commit", "position.net == 0 and", "position.net == 1 and"),
         *("flatten", "was to be flattened"),
@@ -148,6 +172,8 @@ SEEN_ON_THE_WAY = {"gate-kept", "exposure-bounded", "exposure-exact", "order-onc
         "position-limited",
         "frozen and quoted",
         "not frozen as it must be",
+        "collected",
+        "ledger-dense",
     ),
 }
 

@@ -22,6 +22,20 @@ from tests.kit.backends import wait_for
 from tests.kit.commands import MM
 
 
+def publishers(data_dir: Path) -> dict[str, int]:
+    """The pids of the publishers of a data directory, by name; they have no heartbeats."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_text(errors="replace").split("\0")
+        except OSError:
+            continue
+        if "publisher" in words and "--id" in words and str(data_dir) in words:
+            number = words[words.index("--id") + 1]
+            found[f"publisher-{number}"] = int(path.parent.name)
+    return found
+
+
 class RunningSystem:
     """A data directory of its own, and the `mm up` that runs on it now."""
 
@@ -52,8 +66,8 @@ class RunningSystem:
         """Wait until every process has joined and is heard of."""
 
         def live() -> bool:
-            states = {row["state"] for row in self.status().get("processes", [])}
-            return states == {"live"}
+            rows = self.status().get("processes", [])
+            return {row["state"] for row in rows if row["kind"] != "client"} == {"live"}
 
         wait_for("all processes", live, 30)
 
@@ -85,13 +99,14 @@ class RunningSystem:
         return Scripts(open_client(DataDir(self.data_dir).url), Keys())
 
     def pids(self) -> dict[str, int]:
-        """The pids of the children by name, as their heartbeats have them."""
+        """The pids of the children by name: from their heartbeats, and those of the publishers."""
         rows = self.status().get("processes", [])
-        return {
+        found = {
             row["name"]: int(row["pid"])
             for row in rows
             if row["kind"] != "up" and row["pid"] is not None
         }
+        return publishers(self.data_dir) | found
 
     def server_pid(self) -> int:
         """The server's pid."""

@@ -108,6 +108,15 @@ class World:
         """Run the set-up script; what it says it did."""
         return self.scripts.setup(config or self.config, system_id)
 
+    def admit(self, *clients: str) -> list[str]:
+        """Give these clients inboxes; those that had none."""
+        return self.scripts.admit(SYSTEM_ID, Operator("ann"), "a test", clients)
+
+    def send_to_inbox(self, client: str, *words: str) -> str:
+        """Append an entry of orders, as ids and lines, to the client's inbox; its id."""
+        inbox = self.keys.member("inbox:*", client)
+        return text(execute(self.client, "XADD", inbox, "*", *words))
+
     # processes
 
     def beat(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mm.host import DataDir, ManagedServer, known_system_id
-from mm.store import Keys, Scripts, create_system, execute, open_client
+from mm.store import Keys, Operator, Scripts, create_system, execute, open_client
 from tests.kit import Real, binary_or_skip, small_config, wait_for
 from tests.kit.commands import MM, run_mm
 from tests.kit.running import RunningSystem
@@ -51,7 +51,8 @@ def test_flushed_while_trading(system: RunningSystem, server: list[str]) -> None
     again = run_mm("up", "--headless", *server, "--duration", "1", data_dir=system.data_dir)
     assert again.returncode == 1
     assert f"belongs to system {known}, but the server holds no system" in again.stderr
-    assert keys_of(system, server) <= {"{mm}:orders"}, "something was set up"
+    sent = {"{mm}:orders", "{mm}:inbox:publisher-1"}
+    assert keys_of(system, server) <= sent, "something was set up"
 
 
 def test_an_emptied_server_is_not_set_up_anew(system: RunningSystem, server: list[str]) -> None:
@@ -85,14 +86,21 @@ def test_processes_only_join(real_backend: Real, tmp_path: Path, kind: str) -> N
     (tmp_path / "logs").mkdir()
     where = ["--redis-url", real_backend.server.url, "--data-dir", str(tmp_path)]
     scripts = Scripts(real_backend.client(), Keys())
-    beats = scripts.keys.named("processes")
+    beats, inbox = scripts.keys.named("processes"), scripts.keys.member("inbox:*", "publisher-1")
+    # A publisher has no heartbeat.
+    sign = inbox if kind == "publisher" else beats
     with subprocess.Popen([*MM, kind, *where], stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
             assert "no system under {mm} yet: `mm up` creates one" in process.stderr.readline()
             assert execute(scripts.client, "DBSIZE") == 0
             first = create_system(scripts, small_config()).identity.system_id
-            wait_for("a heartbeat", lambda: execute(scripts.client, "ZCARD", beats), 20)
+            if kind == "publisher":
+                words = "the client publisher-1 has no inbox: `mm acl publisher-1 --add` gives it"
+                while words not in process.stderr.readline():
+                    assert process.poll() is None
+                scripts.admit(first, Operator("ann"), "a test", ["publisher-1"])
+            wait_for("a sign of life", lambda: execute(scripts.client, "EXISTS", sign), 20)
             scripts.client.flushall()
             second = create_system(scripts, small_config()).identity.system_id
             said = process.communicate(timeout=20)[1]

@@ -21,7 +21,7 @@ from mm.store import execute, open_client
 from tests.kit import SERVERS, binary_or_skip, short_directory, wait_for
 from tests.kit.commands import MM, run_mm
 from tests.kit.failing import fail_to_save
-from tests.kit.running import RunningSystem
+from tests.kit.running import RunningSystem, publishers
 
 pytestmark = pytest.mark.server
 
@@ -197,8 +197,9 @@ def test_no_password_leaves_its_url(server: str) -> None:
         )
         try:
             wait_for("fills", lambda: execute(client, "XLEN", "{mm}:fills"), 60)
-            wait_for("all processes", lambda: len(pids_of(client)) == 6, 60)
-            pids = pids_of(client)
+            wait_for("all processes", lambda: len(pids_of(client)) == 5, 60)
+            pids = [*pids_of(client), *publishers(directory).values()]
+            assert len(pids) == 6
             lines = [Path(f"/proc/{pid}/cmdline").read_text() for pid in pids]
         finally:
             up.send_signal(signal.SIGINT)

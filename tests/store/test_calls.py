@@ -30,7 +30,7 @@ def world(request: pytest.FixtureRequest) -> World:
 def calls(world: World) -> Iterator[WaitingCalls]:
     """Calls of ``match.lua`` that wait for orders."""
     world.scripts.match(10)
-    yield world.scripts.waiting_calls("match", "orders", LONG_MS, 10)
+    yield world.scripts.waiting_calls(["match"], {world.keys.named("orders"): "$"}, LONG_MS, 10)
     world.scripts.client.connection_pool.disconnect()
 
 
@@ -43,7 +43,7 @@ def counts(world: World, calls: WaitingCalls, replies: int) -> list[int]:
     """The orders that the calls matched, by the next replies."""
     found: list[int] = []
     while len(found) < replies and (came := calls.replies(LONG_S)):
-        found += [world.scripts.match(10, reply).orders for reply in came]
+        found += [world.scripts.match(10, reply).orders for (reply,) in came]
     return found
 
 
@@ -105,7 +105,7 @@ def test_timeout(world: World, calls: WaitingCalls) -> None:
 
 def test_a_read_that_finds_nothing_calls_too(world: World) -> None:
     """When the wait ends without an entry the script runs too."""
-    calls = world.scripts.waiting_calls("match", "orders", 1, 10)
+    calls = world.scripts.waiting_calls(["match"], {world.keys.named("orders"): "$"}, 1, 10)
     calls.start(2)
     assert counts(world, calls, 3) == [0, 0, 0]
     world.scripts.client.connection_pool.disconnect()
@@ -155,3 +155,33 @@ def test_calls_wait_as_orders_are_few(world: World, monkeypatch: pytest.MonkeyPa
     assert exchange.waiting == 3
     assert exchange.rest_s(1, False) == GATHER_S
     assert exchange.rest_s(0, False) == 0
+
+
+def test_calls_of_two_scripts(world: World) -> None:
+    """A call runs both in turn, and an entry in any of its streams sets it off."""
+    world.admit("c1")
+    inbox = world.keys.member("inbox:*", "c1")
+    streams = {world.keys.named("orders"): "$", inbox: "0-0"}
+    calls = world.scripts.waiting_calls(["collect", "match"], streams, LONG_MS, 10)
+    calls.start(1)
+    ((taken, matched),) = calls.replies(LONG_S)
+    assert world.scripts.collect(10, taken).orders == world.scripts.match(10, matched).orders == 0
+    wait_until_blocked(world)
+    execute(world.client, "SCRIPT", "FLUSH")
+    world.send_to_inbox("c1", "o1", "c1 AAA buy 1 101")
+    ((taken, matched),) = calls.replies(LONG_S)
+    # The server has lost the scripts, so each runs again from here.
+    assert world.scripts.collect(10, taken).orders == world.scripts.match(10, matched).orders == 1
+    calls.start(1)
+    ((taken, matched),) = calls.replies(LONG_S)
+    wait_until_blocked(world)
+    world.send(world.order())
+    ((taken, matched),) = calls.replies(LONG_S)
+    assert world.scripts.collect(10, taken).orders == 0
+    assert world.scripts.match(10, matched).orders == 1
+    calls.start(1)
+    assert len(calls.replies(LONG_S)) == 1
+    wait_until_blocked(world)
+    calls.close()
+    assert calls.pending == 0
+    wait_for("the end of it", lambda: world.client.info("clients")["blocked_clients"] == 0)

@@ -40,34 +40,35 @@ PRESENCE = {"processes", "process:*", "lifecycle", "server"}
 #: What ends an expired quote, which every process may do.
 EXPIRY = {"exposure", "expiry", "quotes", "quote:*", "reservation:*"}
 #: User -> the keys that it may write, and those that it may read besides.
-WRITES = {
+WRITES: dict[str, set[str]] = {
     "exchange": PRESENCE
     | EXPIRY
-    | {"cursors", "orders", "fills", "deadletter", "symbol:*", "reports:*", "seen:*"},
+    | {"cursors", "orders", "fills", "deadletter", "symbol:*", "reports:*", "seen:*"}
+    | {"clients", "inbox:*"},
     "state": PRESENCE
     | EXPIRY
     | {"cursors", "positions", "deadletter", "waiting:bid", "waiting:ask", "symbol:*"}
     | {"position:*", "operations", "window:*"},
     "maker": PRESENCE | EXPIRY | {"waiting:bid", "waiting:ask", "symbol:*"},
-    "publisher-1": PRESENCE | {"orders"},
-    "viewer": set[str](),
+    "publisher-1": set(),
+    "viewer": set(),
     "operator": set(CATALOGUE) - {"fills", "reports:*", "seen:*", "deadletter", "window:*"},
 }
 READS = {
     "exchange": WRITES["exchange"] | {"config", "control"},
     "state": WRITES["state"] | {"config", "fills"},
     "maker": WRITES["maker"] | {"config", "control", "position:*", "positions"},
-    "publisher-1": PRESENCE | {"config", "symbol:*", "quote:*"},
+    "publisher-1": {"config", "symbol:*", "quote:*", "clients"},
     "viewer": set(CATALOGUE),
     "operator": set(CATALOGUE),
 }
-SCRIPTS = {
-    "exchange": {"match", "expire", "heartbeat", "farewell"},
+SCRIPTS: dict[str, set[str]] = {
+    "exchange": {"collect", "match", "expire", "heartbeat", "farewell"},
     "state": {"commit", "expire", "heartbeat", "farewell"},
     "maker": {"survey", "place", "expire", "heartbeat", "farewell"},
-    "publisher-1": {"heartbeat", "farewell"},
+    "publisher-1": set(),
     "viewer": {"snapshot", "survey"},
-    "operator": set(script_names()) - {"match", "commit", "place"},
+    "operator": set(script_names()) - {"collect", "match", "commit", "place"},
 }
 Commands = list[tuple[str, ...]]
 #: Type of a key -> commands that read it, and that write it; ``KEY`` stands for the key.
@@ -163,8 +164,21 @@ class TestClients:
             assert may(admin, "publisher-1", *command, own, *end)
             assert not may(admin, "publisher-1", *command, other, *end)
             assert not may(admin, "publisher-1", *command, key_of("orders"), *end)
-        assert not may(admin, "publisher-1", "DEL", key_of("orders"))
-        assert not may(admin, "publisher-1", "XTRIM", key_of("orders"), "MAXLEN", "0")
+
+    def test_a_publisher_appends_to_its_own_inbox_only(self, admin: redis.Redis) -> None:
+        """So it can neither send under another name, nor touch what others have sent."""
+        own, other = key_of("inbox:*", "publisher-1"), key_of("inbox:*", "publisher-2")
+        words = ("*", "o1", "publisher-1 AAPL buy 1 1")
+        assert may(admin, "publisher-1", "XADD", own, *words)
+        for key in (other, key_of("orders"), key_of("inbox:*", "publisher-11")):
+            assert not may(admin, "publisher-1", "XADD", key, *words)
+            assert not may(admin, "publisher-1", "XADD", key, "MAXLEN", "0", *words)
+        for key in (own, other, key_of("orders"), key_of("reports:*", "publisher-1")):
+            for command in (("DEL",), ("XTRIM",), ("XDEL",), ("UNLINK",), ("EXPIRE",)):
+                end = {"XTRIM": ("MAXLEN", "0"), "XDEL": ("1-1",), "EXPIRE": ("1",)}
+                line = (*command, key, *end.get(command[0], ()))
+                assert not may(admin, "publisher-1", *line), line
+        assert not may(admin, "publisher-1", "XRANGE", other, "-", "+")
 
     def test_nobody_without_a_secret(self, admin: redis.Redis) -> None:
         """A connection that does not log in may do nothing, and a wrong secret logs nobody in."""

@@ -220,11 +220,17 @@ def test_processes(fake: Fake) -> None:
     world = World(fake, small_config())
     beat(world, "exchange-1", "4711")
     fake.advance(2_000)
+    world.admit("publisher-1")
     status = replace(STATUS, restarts={"exchange-1": 2, "publisher-1": 0})
     assert row(shown(world, 120, status=status), "exchange-1")[1:4] == ["4711", "live", "2"]
     assert row(shown(world, status=status), "publisher-1")[1:3] == ["-", "-"]
+    world.send_to_inbox("publisher-1", "o1", "publisher-1 AAA buy 1 1")
+    world.scripts.collect(10)
+    assert row(shown(world, 120, status=status), "publisher-1")[1:3] == ["-", "live"]
     fake.advance(1)
     assert row(shown(world, status=status), "exchange-1")[2] == "silent"
+    fake.advance(2_000)
+    assert row(shown(world, 120, status=status), "publisher-1")[1:3] == ["-", "idle"]
     line = status_line(take(world), History(), status)
     assert "silent exchange-1" in line and "restarts 2" in line
 

@@ -124,6 +124,7 @@ def of_db(system: System, db: Db) -> bytes:
         sorted((_rest(system, db, instant), name) for name, instant in due.items()),
         (_ranked(db, key("waiting:bid")), _ranked(db, key("waiting:ask"))),
         unprocessed(system, db, "orders", "exchange"),
+        [[words for _, words in db.get(key("inbox:*", one), ())] for one in system.spec.clients],
         [(name, *line.split(" ")[:3]) for name, line in fills],
         _seen(system, db),
         sorted((name, min(LIVE_MS + 1, db.now - beat)) for name, beat in beats.items()),
@@ -180,6 +181,7 @@ def digest(system: System, position: Position) -> bytes:
         whole.update(of_proc(system, position.db, proc))
     letters = tuple(call_form(system, position.db, call) for call in position.letters)
     done = (position.rogue, position.restarts, position.withdrawals, position.controls)
-    rest = (letters, position.sent, position.again, *done, position.applied)
+    sent = (position.sent, position.again, position.mailed, position.examined, position.repaired)
+    rest = (letters, *sent, *done, position.applied)
     whole.update(marshal.dumps(rest, 0))
     return whole.digest()

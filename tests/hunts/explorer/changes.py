@@ -6,7 +6,16 @@ from typing import Any
 
 from mm.market import LIVE_MS
 from tests.hunts.explorer.db import Db
-from tests.hunts.explorer.invariants import SIDES, check_state, demand, is_frozen, ledger, mode_of
+from tests.hunts.explorer.invariants import (
+    SIDES,
+    check_state,
+    demand,
+    entries,
+    is_frozen,
+    ledger,
+    mode_of,
+    records,
+)
 from tests.hunts.explorer.parts import Spec
 from tests.hunts.explorer.system import System
 from tests.hunts.explorer.wire import Call
@@ -19,6 +28,7 @@ def check_call(system: System, call: Call, before: Db, after: Db) -> None:
         check_fills(system.spec, before, after)
         check_events(system.spec, before, after)
     name, args = system.describe(call)
+    check_collection(system.spec, before, after)
     if name == "withdraw":
         check_withdrawal(system.spec, before, after)
     if name == "place":
@@ -26,6 +36,29 @@ def check_call(system: System, call: Call, before: Db, after: Db) -> None:
         for side in SIDES:
             check_turn(system.spec, side, args, before, after)
             check_limit(system.spec, side, before, after)
+
+
+def check_collection(spec: Spec, before: Db, after: Db) -> None:
+    """What leaves an inbox is in the orders once, or refused if it has another client's name."""
+    if not spec.clients:
+        return
+    taken: list[tuple[str, str]] = []
+    refused: list[str] = []
+    for client in spec.clients:
+        key = spec.key("inbox:*", client)
+        was, now = records(before, key), records(after, key)
+        gone = was[: len(was) - len(now)]
+        demand(was == gone + now, f"collected: {client} had {was} and has {now}")
+        own = [one for one in gone if one[1].split(" ")[0] == client]
+        taken += own
+        refused += [f"{one[0]} {one[1]}" for one in gone if one not in own]
+    skip = len(before.get(spec.key("orders"), ()))
+    sent = records(after, spec.key("orders"), skip)
+    demand(sorted(sent) == sorted(taken), f"collected: {taken} from inboxes, {sent} to the orders")
+    skip = len(before.get(spec.key("deadletter"), ()))
+    letters = entries(after, spec.key("deadletter"), skip)
+    foreign = [one["raw"] for one in letters if one["reason"] == "foreign_client"]
+    demand(sorted(foreign) == sorted(refused), f"collected: {refused} is not refused: {letters}")
 
 
 def check_gate(spec: Spec, args: list[str], before: Db) -> None:
@@ -109,6 +142,7 @@ def check_fills(spec: Spec, before: Db, after: Db) -> None:
             f"fills-within-quote: {fill} against {quote}",
         )
         remaining = left.get((fill.symbol, side), int(quote[f"{side}_lots"]))
+        demand(fill.order in first, f"fills-within-quote: nobody has sent {fill.order}")
         _, symbol, taker, lots, limit = first[fill.order].split(" ")
         crosses = fill.price <= int(limit) if taker == "buy" else fill.price >= int(limit)
         demand(
@@ -121,7 +155,12 @@ def check_fills(spec: Spec, before: Db, after: Db) -> None:
 
 
 def _sent(spec: Spec) -> list[tuple[str, str]]:
-    return [pair for words in spec.orders for pair in zip(words[::2], words[1::2], strict=True)]
+    """What is sent in a world, but for what is sent under another client's name."""
+    found = [pair for words in spec.orders for pair in zip(words[::2], words[1::2], strict=True)]
+    for client, words in spec.mail:
+        pairs = zip(words[::2], words[1::2], strict=True)
+        found += [pair for pair in pairs if pair[1].split(" ")[0] == client]
+    return found
 
 
 def check_events(spec: Spec, before: Db, after: Db) -> None:

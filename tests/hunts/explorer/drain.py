@@ -13,6 +13,7 @@ from tests.hunts.explorer.db import Db
 from tests.hunts.explorer.invariants import (
     SIDES,
     demand,
+    entries,
     is_frozen,
     ledger,
     mode_of,
@@ -193,6 +194,8 @@ def check_rest(system: System, db: Db) -> None:
     spec = system.spec
     demand(not unprocessed(system, db, "orders", "exchange"), "drained: orders are left")
     demand(not unprocessed(system, db, "fills", "state"), "drained: fills are left")
+    waiting = [one for one in spec.clients if db.get(spec.key("inbox:*", one), ())]
+    demand(not waiting, f"drained: the inboxes of {waiting} are not empty")
     _check_answers(spec, db)
     due = [name for name, at in db.get(spec.key("expiry"), {}).items() if at <= db.now]
     demand(not due, f"at rest {due} are reserved beyond their expiry")
@@ -215,6 +218,10 @@ def _check_answers(spec: Spec, db: Db) -> None:
         sent[order] = sent.get(order, 0) + 1
         if first.setdefault(order, line) != line:
             refused[order] = refused.get(order, 0) + 1
+    for letter in entries(db, spec.key("deadletter")):
+        if letter["reason"] == "foreign_client":
+            order = f"{letter['source'].split(':')[1]}/{letter['raw'].split(' ')[0]}"
+            sent[order] = sent.get(order, 0) + 1
     answered: dict[str, int] = {}
     prefix = spec.key("reports:*")
     for key in db.keys:

@@ -49,6 +49,12 @@ def records(db: Db, key: str, skip: int = 0) -> list[tuple[str, str]]:
     return found
 
 
+def entries(db: Db, key: str, skip: int = 0) -> list[dict[str, str]]:
+    """The fields of a stream's entries after the first ``skip``, in order."""
+    found = db.get(key, ())[skip:]
+    return [dict(zip(words[::2], words[1::2], strict=True)) for _, words in found]
+
+
 def ledger(spec: Spec, db: Db, skip: int = 0) -> list[Filled]:
     """The fills of the ledger, without the record that a foreign hand has appended."""
     found = []
@@ -260,7 +266,9 @@ def _check_orders(spec: Spec, db: Db, fills: list[Filled]) -> None:
             *outcome, duplicate, ts = line.split(" ")
             order = f"{key.removeprefix(prefix)}/{order_id}"
             known = first.get(order)
-            if outcome[1] == "order_id_conflict":
+            if outcome[1] == "foreign_client":
+                demand(duplicate == "0", f"order-once: {order} is refused as a duplicate")
+            elif outcome[1] == "order_id_conflict":
                 demand(
                     known is not None and duplicate == "0" and len(contents[order]) > 1,
                     f"order-once: {order} is refused for {contents[order]}, first {known}",

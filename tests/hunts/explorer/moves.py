@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mm.market import LIVE_MS, config_changes
-from mm.store.control import config_words
+from mm.store.control import REPAIRED_FIELDS, config_words
 from tests.hunts.explorer.changes import check_call
 from tests.hunts.explorer.db import Db
+from tests.hunts.explorer.invariants import mode_of
 from tests.hunts.explorer.parts import Position, Proc
 from tests.hunts.explorer.system import System
 from tests.hunts.explorer.wire import Call
 from tests.kit import SYSTEM_ID
+
+#: The calls whose effect others see, so that it matters when their reply is lost.
+_WRITING = ("place", "collect", "match", "commit", "expire", "heartbeat")
 
 
 class Moves:
@@ -34,6 +38,8 @@ class Moves:
             yield "arrive"
         if at.sent < len(self.spec.orders):
             yield f"send {at.sent}"
+        if at.mailed < len(self.spec.mail):
+            yield f"mail {at.mailed}"
         if len(at.again) < self.spec.again:
             for number in range(at.again[-1] if at.again else 0, at.sent):
                 yield f"again {number}"
@@ -45,6 +51,10 @@ class Moves:
             yield "withdraw"
         if at.controls < len(self.spec.controls):
             yield f"control {at.controls}"
+        if self.spec.repair and not at.examined and self._can_be_examined(at.db):
+            yield "examine"
+        if at.examined and not at.repaired:
+            yield "repair"
         if at.applied < len(self.spec.configs):
             yield "apply"
         if self.spec.ticks and (instant := self.next_instant(at.db)):
@@ -59,6 +69,8 @@ class Moves:
             return self._arrive(at)
         if verb == "send":
             return self._send(at, int(rest))
+        if verb == "mail":
+            return self._mail(at, int(rest))
         if verb == "again":
             return self._again(at, int(rest))
         if verb == "rogue":
@@ -71,6 +83,10 @@ class Moves:
             return self._control(at, int(rest))
         if verb == "apply":
             return self._apply(at)
+        if verb == "examine":
+            return at._replace(examined=self._repair_words(at.db))
+        if verb == "repair":
+            return self._repair(at)
         if verb == "wait":
             return self.waited(at, at.db.now + int(rest))
         return self._moved(at, self._index[rest], verb)
@@ -86,7 +102,7 @@ class Moves:
         return names
 
     def _writes(self, call: Call) -> bool:
-        return self.system.describe(call)[0] in ("place", "match", "commit", "expire", "heartbeat")
+        return self.system.describe(call)[0] in _WRITING
 
     def _moved(self, at: Position, index: int, name: str) -> Position:
         proc, db = self.moved(at.db, at.procs[index], name)
@@ -122,10 +138,10 @@ class Moves:
 
     # the world outside
 
-    def _append(self, db: Db, stream: str, words: tuple[str, ...]) -> Db:
-        key = ("append", stream, words)
+    def _append(self, db: Db, stream: str, words: tuple[str, ...], member: str = "") -> Db:
+        key = ("append", stream, member, words)
         if key not in db.memo:
-            call = ("XADD", self.spec.key(stream), "*", *words)
+            call = ("XADD", self.spec.key(stream, member), "*", *words)
             _, db.memo[key] = self.system.host.run(db, call)
         found: Db = db.memo[key]
         return found
@@ -133,6 +149,11 @@ class Moves:
     def _send(self, at: Position, number: int) -> Position:
         db = self._append(at.db, "orders", self.spec.orders[number])
         return at._replace(db=db, sent=at.sent + 1)
+
+    def _mail(self, at: Position, number: int) -> Position:
+        client, words = self.spec.mail[number]
+        db = self._append(at.db, "inbox:*", words, client)
+        return at._replace(db=db, mailed=at.mailed + 1)
 
     def _again(self, at: Position, number: int) -> Position:
         db = self._append(at.db, "orders", self.spec.orders[number])
@@ -176,6 +197,28 @@ class Moves:
             db = at.db.knowing(at.db.loaded | {str(words[0])})
             _, at.db.memo[key] = self.system.run(db, ("EVALSHA", *words))
         return at._replace(db=at.db.memo[key], applied=at.applied + 1)
+
+    def _can_be_examined(self, db: Db) -> bool:
+        spec, name = self.spec, self.spec.repair
+        version = db.get(spec.key("position:*", name), {})["position_version"]
+        fills = db.get(spec.key("symbol:*", name), {})["fill_seq"]
+        return mode_of(spec, db, name) == "halted" and version == fills
+
+    def _repair_words(self, db: Db) -> tuple[str, ...]:
+        """What the operator finds; the ledger says the same, as long as every invariant holds."""
+        state = db.get(self.spec.key("symbol:*", self.spec.repair), {})
+        position = db.get(self.spec.key("position:*", self.spec.repair), {})
+        found = {"fill_seq": state["fill_seq"], **position}
+        return tuple(found.get(name, "") for name in REPAIRED_FIELDS)
+
+    def _repair(self, at: Position) -> Position:
+        key = ("repair", at.examined)
+        if key not in at.db.memo:
+            who = (SYSTEM_ID, self.spec.repair, "ann", "operator", "a test")
+            words = self.system.scripts._words("repair", [*who, *at.examined, *at.examined])
+            db = at.db.knowing(at.db.loaded | {str(words[0])})
+            _, at.db.memo[key] = self.system.run(db, ("EVALSHA", *words))
+        return at._replace(db=at.db.memo[key], repaired=True)
 
     # time
 

@@ -28,18 +28,22 @@ class Spec:
     """A small world: its configuration and what may happen in it.
 
     ``orders`` are the words of each order entry, sent in this order; ``again`` of them in all may
-    be sent a second time. ``rogue`` is a record that a foreign hand appends to the ledger once.
+    be sent a second time. ``mail`` are entries that clients append to their inboxes, in this order.
+    ``rogue`` is a record that a foreign hand appends to the ledger once.
     ``presence``: processes connect, beat and share the symbols as they do in earnest; without it
     each maker quotes every symbol. ``zombie``: a dead maker's proposal may still arrive.
     ``restarts``: how often the server may restart. ``withdrawals``: how often somebody may end the
     quotes, as after a stop of the makers. ``controls`` are the trading modes that an operator sets,
     in this order, each with its symbols, none for all. ``configs`` are the configurations that an
-    operator applies, in this order. ``ticks``: time passes.
+    operator applies, in this order. ``repair`` is a symbol that an operator examines once while it
+    is halted with all its fills committed; its repair by what was found comes sooner or later.
+    ``ticks``: time passes.
     """
 
     name: str
     config: Config
     orders: tuple[tuple[str, ...], ...] = ()
+    mail: tuple[tuple[str, tuple[str, ...]], ...] = ()
     again: int = 1
     makers: int = 2
     exchanges: int = 1
@@ -51,6 +55,7 @@ class Spec:
     withdrawals: int = 0
     controls: tuple[tuple[str, ...], ...] = ()
     configs: tuple[Config, ...] = ()
+    repair: str = ""
     ticks: bool = True
     warm: bool = True
     grain_ms: int = 1
@@ -59,6 +64,11 @@ class Spec:
     def key(self, name: str, member: str = "") -> str:
         """The key of a catalogue name, or of a member of a family."""
         return _KEYS[name] + member
+
+    @cached_property
+    def clients(self) -> tuple[str, ...]:
+        """The clients that have inboxes."""
+        return tuple(sorted({client for client, _ in self.mail}))
 
     @cached_property
     def versions(self) -> tuple[Config, ...]:
@@ -125,6 +135,9 @@ class Position(NamedTuple):
     withdrawals: int = 0
     controls: int = 0
     applied: int = 0
+    mailed: int = 0
+    examined: tuple[str, ...] = ()
+    repaired: bool = False
 
 
 class Host(Protocol):

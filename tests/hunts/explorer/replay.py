@@ -152,7 +152,8 @@ class ServerHost:
                     (text(name), tuple(text(word) for item in fields.items() for word in item))
                     for name, fields in entries
                 )
-                db.ids[key] = stream_id(db.keys[key][-1][0])
+                facts = self.client.xinfo_stream(key)
+                db.ids[key] = stream_id(text(facts["last-generated-id"]))
         return db
 
 
@@ -181,6 +182,9 @@ def _meaning(system: System, at: Position, name: str) -> str:
     if verb in ("send", "again"):
         words = system.spec.orders[int(rest)]
         return f"{' '.join(words)}{', a second time' if verb == 'again' else ''}"
+    if verb == "mail":
+        client, words = system.spec.mail[int(rest)]
+        return f"{client} sends to its inbox: {' '.join(words)}"
     if verb == "wait":
         instant = at.db.now + int(rest) - START_MS
         return f"{rest} ms pass, to {instant} ms after the start"
@@ -191,6 +195,10 @@ def _meaning(system: System, at: Position, name: str) -> str:
     if verb == "control":
         mode, *symbols = system.spec.controls[int(rest)]
         return f"an operator sets {' '.join(symbols) or 'all symbols'} to {mode}"
+    if verb == "examine":
+        return f"an operator examines {system.spec.repair}"
+    if verb == "repair":
+        return f"the repair by what was found arrives: {' '.join(at.examined)}"
     if verb == "apply":
         return "an operator applies the next configuration"
     if verb == "restart":

@@ -16,7 +16,7 @@ from mm.exchange import Exchange
 from mm.maker import Maker
 from mm.process import Process
 from mm.state import StateService
-from mm.store import Keys, script_names
+from mm.store import Keys, Operator, script_names
 from mm.store.lua import read_names
 from tests.hunts.explorer.db import Db
 from tests.hunts.explorer.parts import START_MS, Host, Position, Proc, Spec, Violation
@@ -88,6 +88,8 @@ class System:
             self.wire.begin(replies)
             try:
                 assert self.scripts.setup(self.spec.config, SYSTEM_ID) == "created"
+                if self.spec.clients:
+                    self.scripts.admit(SYSTEM_ID, Operator("ann"), "a test", self.spec.clients)
                 break
             except Suspended as wish:
                 reply, db = self.host.run(db, wish.calls[0])
@@ -153,6 +155,8 @@ class System:
             process.attach(self.scripts)
         process.peers = list(proc.begun[-1])
         process._beats = process.count = 0
+        if isinstance(process, Exchange):
+            process._clients = self.spec.clients
         if isinstance(process, Maker):
             heard = proc.begun[0]
             process.reconcile_s = math.inf

@@ -91,6 +91,7 @@ class Table:
         scalar = {
             "HGET": lambda key, name: self._read(key, {}).get(name, False),
             "HSET": self._hset,
+            "HSETNX": self._hsetnx,
             "HINCRBY": self._hincrby,
             "HDEL": self._hdel,
             "EXISTS": lambda *keys: sum(self._read(key, None) is not None for key in keys),
@@ -102,6 +103,7 @@ class Table:
             "LINDEX": self._lindex,
             "XADD": self._xadd,
             "XTRIM": self._xtrim,
+            "XDEL": self._xdel,
             "XLEN": lambda key: len(self._read(key, ())),
             "ZADD": self._zadd,
             "ZREM": self._zrem,
@@ -242,6 +244,9 @@ class Table:
             stored[words[i]] = _word(words[i + 1])
         return new
 
+    def _hsetnx(self, key: str, name: str, value: Any) -> int:
+        return 0 if name in self._read(key, {}) else self._hset(key, name, value)
+
     def _hdel(self, key: str, *names: str) -> int:
         stored = self._write(key, dict)
         return sum(stored.pop(name, None) is not None for name in names)
@@ -337,6 +342,11 @@ class Table:
     def _xtrim(self, key: str, kind: str, how: str, least: str) -> int:
         assert (kind, how, least) == ("MINID", "~", "0-0"), "the table does not trim"
         return 0
+
+    def _xdel(self, key: str, *names: str) -> int:
+        old = self._write(key, _same)
+        self._db.keys[key] = tuple(entry for entry in old if entry[0] not in names)
+        return len(old) - len(self._db.keys[key])
 
     def _xrange(self, key: str, low: str, high: str, *options: Any) -> list[Entry]:
         stream: Stream = self._read(key, ())

@@ -115,6 +115,10 @@ class Wire:
         """A field of the configuration that never changes."""
         return self._ask(("HGETALL", key)).get(field.encode())
 
+    def hkeys(self, key: str) -> list[bytes]:
+        """The clients that have inboxes, which are constant in a world."""
+        return list(self._ask(("HGETALL", key)))
+
     def info(self) -> dict[str, str]:
         """What the server is."""
         return _INFO

@@ -21,6 +21,7 @@ def tiny(symbols: int = 2, limit: int = 3, size: int = 2, **changes: Any) -> Con
 
 
 BUY = order(1, "AAA", "buy", 1)
+MAIL = ("o1", "c2 AAA sell 1 1")
 
 #: Every world by its name; what each adds stands beside it.
 WORLDS = {
@@ -104,8 +105,8 @@ WORLDS = {
                 tiny(2, 4),
             ),
         ),
-        # Two orders together trade more than a symbol may, if they come within one window: then it is
-        # frozen, and quoted again.
+        # Two orders together trade more than a symbol may, if they come within one window: then it
+        # is frozen, and quoted again.
         Spec(
             "protect",
             tiny(
@@ -116,6 +117,29 @@ WORLDS = {
             orders=(BUY, order(2, "AAA", "sell", 1)),
             again=0,
             makers=1,
+        ),
+        # Two clients send to their inboxes, one of them also under the other's name; two exchanges.
+        Spec(
+            "inbox",
+            tiny(),
+            mail=(("c1", BUY), ("c2", ("o2", "c1 AAA buy 2 1000", *MAIL)), ("c2", MAIL)),
+            again=0,
+            makers=1,
+            exchanges=2,
+            zombie=False,
+        ),
+        # An operator examines a halted symbol; its repair may come when the symbol has traded on.
+        Spec(
+            "repair",
+            small_config(1, 3, 2, dedup_window_ms=10**12),
+            orders=(BUY, order(2, "AAA", "sell", 1)),
+            again=0,
+            makers=1,
+            zombie=False,
+            ticks=False,
+            grain_ms=60_000,
+            controls=(("halted", "AAA"), ("active", "AAA"), ("halted", "AAA")),
+            repair="AAA",
         ),
         # Processes connect, beat and share the symbols; the quotes outlive a silence.
         Spec(
@@ -154,6 +178,8 @@ QUICK = {
     "flatten": 1_200,
     "config": 1_500,
     "protect": 1_200,
+    "inbox": 1_500,
+    "repair": 1_000,
     "presence": 1_000,
     "still": 800,
 }
@@ -173,6 +199,8 @@ FULL = {
     "flatten": 50_000,
     "config": 60_000,
     "protect": 50_000,
+    "inbox": 60_000,
+    "repair": 5_000,
     "presence": 50_000,
     "still": 40_000,
 }
