@@ -289,9 +289,8 @@ class OrderClient:
         ids are below the old ones, so only reading from the start finds the new reports.
         """
         try:
-            if self._cursor and stream_id_order(
-                newest_report(self._client, self._reports_key)
-            ) < stream_id_order(self._cursor):
+            newest = stream_id_order(newest_report(self._client, self._reports_key))
+            if self._cursor and newest < stream_id_order(self._cursor):
                 self._cursor = "0-0"
         except (RedisError, OSError) as error:
             raise order_api_error(error) from error
