@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
-from mm.cli.options import DirectoryPath, system_options
+from mm.cli.options import DirectoryPath, json_option, system_options
 from mm.errors import UsageError
 from mm.host import System, add_users, admit_clients, make_secrets, rules_of
 from mm.store import (
     ADMIN,
     OPERATOR,
     ROLES,
+    Operator,
     client_role,
     hashed,
     is_client,
@@ -37,8 +39,11 @@ USERS = (*(name for name, role in ROLES.items() if not role.of_clients), "publis
     help="Give each client an inbox, and make the users on the managed server of the data"
     " directory, now and at each start.",
 )
+@json_option
 @system_options
-def acl_command(users: tuple[str, ...], secrets: Path | None, adds: bool, system: System) -> None:
+def acl_command(
+    users: tuple[str, ...], secrets: Path | None, adds: bool, as_json: bool, system: System
+) -> None:
     """Print the server's users for the roles, as lines of an ACL file.
 
     USER is exchange, state, maker, viewer, operator, or a publisher by its client's name, such as
@@ -51,7 +56,10 @@ def acl_command(users: tuple[str, ...], secrets: Path | None, adds: bool, system
     for user in named:
         client_role(user)
     if adds:
-        _add(named, secrets, system)
+        if secrets is not None:
+            raise UsageError("--add: it makes the secrets in the data directory: omit --secrets")
+        facts, words = (_add if system.redis_url is None else _admit_elsewhere)(named, system)
+        click.echo(json.dumps(facts, indent=2) if as_json else words)
         return
     found: dict[str, str] = {}
     if secrets is not None:
@@ -60,37 +68,43 @@ def acl_command(users: tuple[str, ...], secrets: Path | None, adds: bool, system
             found = make_secrets(secrets, named)
         except OSError as error:
             raise UsageError(f"{secrets}: cannot be used: {error.strerror}") from error
+    rules = {}
     for user in named:
         login = f"on #{hashed(found[user])}" if user in found else "on"
-        click.echo(f"user {user} {login} {rules_of(user, system.keys.prefix)}")
-
-
-def _add(users: list[str], secrets: Path | None, system: System) -> None:
-    if secrets is not None:
-        raise UsageError("--add: it makes the secrets in the data directory, so without --secrets")
-    if system.redis_url is not None:
-        _admit_elsewhere([user for user in users if is_client(user)], system)
+        rules[user] = f"{login} {rules_of(user, system.keys.prefix)}"
+    if as_json:
+        click.echo(json.dumps({"users": rules}, indent=2))
         return
+    for user, rule in rules.items():
+        click.echo(f"user {user} {rule}")
+
+
+def _add(users: list[str], system: System) -> tuple[dict[str, object], str]:
+    """Make the users of the managed server; what was done as facts and in words."""
     running = system.data_dir.socket.exists()
     add_users(system.data_dir, users, system.client(ADMIN) if running else None)
+    admitted: list[str] = []
     if running:
         scripts = system.scripts(user=OPERATOR)
         identity = read_identity(scripts)
         if identity is not None:
-            admit_clients(system.data_dir, scripts, identity.system_id)
+            admitted = admit_clients(system.data_dir, scripts, identity.system_id)
     when = "now, and at each start" if running else "at its next start"
-    click.echo(f"the server of {system.data_dir} has the users {' '.join(users)} {when}")
+    facts: dict[str, object] = {"users": users, "running": running, "admitted": admitted}
+    return facts, f"the server of {system.data_dir} has the users {' '.join(users)} {when}"
 
 
-def _admit_elsewhere(clients: list[str], system: System) -> None:
+def _admit_elsewhere(users: list[str], system: System) -> tuple[dict[str, object], str]:
+    """Give inboxes to the clients among the users, on a server that is not managed."""
+    clients = [user for user in users if is_client(user)]
     if not clients:
         raise UsageError("--add: on a server that is not managed it is for publishers alone")
     scripts = system.scripts(user=OPERATOR)
     identity = read_identity(scripts)
     if identity is None:
         raise no_system(scripts.keys)
-    admit_clients(system.data_dir, scripts, identity.system_id, clients)
-    click.echo(
+    admitted = scripts.admit(identity.system_id, Operator("mm"), "it has a user", clients)
+    return {"users": clients, "running": True, "admitted": admitted}, (
         f"the exchange reads the inboxes of {' '.join(clients)}; the ACL file of the server must"
         " have their users"
     )

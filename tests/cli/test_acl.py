@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from redis.exceptions import NoPermissionError
 
 from mm.host import ManagedServer, ThrowawaySystem
 from mm.market import default_config
-from mm.store import execute, hashed, open_client, text
+from mm.store import create_system, execute, hashed, open_client, text
 from tests.kit import SERVERS, binary_or_skip
 from tests.kit.commands import invoke
 
@@ -32,6 +33,9 @@ def test_lines_of_an_acl_file(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "s" / "maker").stat().st_mode) == 0o600
     again = invoke("acl", "maker", "--prefix", "{x}", "--secrets", tmp_path / "s")
     assert again.stdout == done.stdout
+    found = json.loads(invoke("acl", "maker", "viewer", "--prefix", "{x}", "--json").stdout)
+    assert list(found["users"]) == ["maker", "viewer"]
+    assert " %R~{x}:positions " in found["users"]["maker"]
 
 
 @pytest.mark.parametrize("words", [("nobody",), ("publisher-",), ("maker", "admin")])
@@ -48,7 +52,7 @@ def test_add_needs_a_data_directory(tmp_path: Path) -> None:
     assert (done.exit_code, "no `mm up` has ever run there" in done.stderr) == (2, True)
     assert not (tmp_path / "none").exists()
     done = invoke("acl", "publisher-9", "--add", "--secrets", tmp_path / "s")
-    assert (done.exit_code, "so without --secrets" in done.stderr) == (2, True)
+    assert (done.exit_code, "omit --secrets" in done.stderr) == (2, True)
     done = invoke("acl", "maker", "--add", "--redis-url", "redis://localhost:1")
     assert (done.exit_code, "it is for publishers alone" in done.stderr) == (2, True)
 
@@ -64,6 +68,14 @@ def test_a_further_client(server: str) -> None:
         done = invoke("acl", "publisher-77", "--add", "--data-dir", place)
         assert done.exit_code == 0, done.output
         assert "has the users publisher-77 now, and at each start" in " ".join(done.stdout.split())
+        again = invoke(
+            "acl", "publisher-77", "publisher-78", "--add", "--json", "--data-dir", place
+        )
+        assert json.loads(again.stdout) == {
+            "users": ["publisher-77", "publisher-78"],
+            "running": True,
+            "admitted": ["publisher-78"],
+        }
         for _ in range(2):
             client = open_client(made.data_dir.url, user="publisher-77")
             line = "publisher-77 AAPL buy 1 1"
@@ -74,6 +86,24 @@ def test_a_further_client(server: str) -> None:
             client.close()
             made.server.stop()
             made.server.start()
+
+
+@pytest.mark.server
+@SERVERS
+def test_a_client_of_an_existing_server(server: str) -> None:
+    """There a client gets its inbox; who makes its user is said."""
+    with ThrowawaySystem(partial(ManagedServer, binary=binary_or_skip(server)), "mm-test-") as made:
+        made.start()
+        words = ("acl", "publisher-9", "--add", "--redis-url", made.data_dir.url)
+        done = invoke(*words)
+        assert (done.exit_code, "no system runs under" in done.stderr) == (1, True), done.output
+        create_system(made.scripts, default_config())
+        done = invoke(*words)
+        assert done.exit_code == 0, done.output
+        assert "the exchange reads the inboxes of publisher-9; the ACL file" in done.stdout
+        assert made.scripts.clients() == ["publisher-9"]
+        found = json.loads(invoke(*words, "--json").stdout)
+        assert found == {"users": ["publisher-9"], "running": True, "admitted": []}
 
 
 @pytest.mark.server
