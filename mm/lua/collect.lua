@@ -33,10 +33,11 @@ for index = 1, #clients, 2 do
   local inbox = inbox_prefix .. clients[index]
   if redis.call('XLEN', inbox) > 0 then
     waiting[#waiting + 1] = { client = clients[index], inbox = inbox,
-      taken = tonumber(string.match(clients[index + 1], '^%d+')) }
+      taken = tonumber(string.match(clients[index + 1], '%d+')) }
   end
 end
-local share, any_more = math.max(1, math.floor(max_orders / #waiting)), false
+-- Of each client the first entry is taken in any case, also with a share of 0.
+local share, any_more = math.floor(max_orders / #waiting), false
 for _, one in ipairs(waiting) do
   local more
   one.entries, one.orders, more = next_entries(one.inbox, '0-0', share)

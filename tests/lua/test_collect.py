@@ -130,6 +130,30 @@ class TestCollect:
         own = [order_id for order_id, line in sent(world) if line == BUY]
         assert own == [f"o{number}" for number in range(15)]
 
+    def test_shares_are_whole(self, world: World) -> None:
+        """What does not divide waits: a step takes no more than it may."""
+        world.admit("c3")
+        for client in ("c1", "c2", "c3"):
+            for number in range(9):
+                world.send_to_inbox(client, f"o{number}", f"{client} AAA buy 1 1")
+        done = world.scripts.collect(10)
+        assert (done.orders, done.more) == (9, True)
+
+    def test_several_refusals(self, world: World) -> None:
+        """Each has a report in an entry of its own, and one dead letter under its sender's name."""
+        world.send_to_inbox("c1", "o1", "c9 AAA buy 1 1", "o1", "c8 AAA buy 1 1")
+        world.send_to_inbox("c2", "o1", "c1 AAA buy 1 1")
+        assert world.scripts.collect(10).refused == 3
+        assert len(world.stream("reports:*", "c1")) == 2
+        assert len(world.stream("reports:*", "c2")) == 1
+        letters = [dict(fields) for _, fields in world.stream("deadletter")]
+        found = sorted((one["source"], one["raw"]) for one in letters)
+        assert found == [
+            ("inbox:c1", "o1 c8 AAA buy 1 1"),
+            ("inbox:c1", "o1 c9 AAA buy 1 1"),
+            ("inbox:c2", "o1 c1 AAA buy 1 1"),
+        ]
+
     def test_more_clients_than_a_step_takes(self, world: World) -> None:
         """Each still gives one entry, so none waits for ever."""
         names = [f"m{number}" for number in range(7)]
