@@ -11,7 +11,7 @@ from mm.audit import audit
 from mm.drain import is_drained
 from mm.errors import ForeignSystem, ValueRefused
 from mm.store import Operator, execute, take_snapshot, text
-from tests.kit import SEEDS, Fake, MakeWorld, World, assert_sound, small_config
+from tests.kit import SEEDS, SYSTEM_ID, Fake, MakeWorld, World, assert_sound, small_config
 
 BUY = "c1 AAA buy 1 101"
 
@@ -240,14 +240,18 @@ class TestAdmit:
     @pytest.mark.parametrize("name", ["", "a b", "x" * 65, "ä"])
     def test_names(self, world: World, name: str) -> None:
         """One that no client may have is refused with all others of the call."""
-        with pytest.raises(ValueRefused, match="client"):
-            world.admit("c9", name)
+        for names in (("c9", name), (name, "c9"), (name,)):
+            with pytest.raises(ValueRefused, match="client"):
+                world.admit(*names)
         assert set(world.hash("clients")) == {"c1", "c2"}
 
     def test_another_system(self, world: World) -> None:
         """Nothing is written to the keys of another system."""
-        with pytest.raises(ForeignSystem):
+        with pytest.raises(ForeignSystem, match=f"holds system {SYSTEM_ID}"):
             world.scripts.admit("0" * 16, Operator("ann"), "a test", ["c9"])
+        world.client.delete(world.keys.named("config"))
+        with pytest.raises(ForeignSystem, match="holds no system"):
+            world.admit("c9")
         assert "c9" not in world.hash("clients")
 
 
