@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mm.audit.tally import Tally, listed
-from mm.store import Keys, Raw, is_stream_id, stream_id_order
+from mm.store import Raw, StreamReader, is_stream_id, stream_id_order
 
 _COUNTS = ("exchange_records", "state_records", "trim_records")
 #: What is said of a client: its orders that were taken, and when the last was.
@@ -13,8 +13,12 @@ _TAKEN = re.compile(r"[0-9]{1,16} ([0-9]{1,16}|-)")
 _IDS = ("exchange", "state", "trim_to", "trim_next")
 
 
-def check_drained(keys: Keys, raw: Raw, tally: Tally, quiescent: bool) -> None:
-    """drained: nothing waits to be processed. What waits is a violation only when quiescent."""
+def check_drained(reader: StreamReader, raw: Raw, tally: Tally, quiescent: bool) -> None:
+    """drained: nothing waits to be processed. What waits is a violation only when quiescent.
+
+    An inbox that nobody reads is one always.
+    """
+    keys = reader.keys
     key = keys.named("cursors")
     tally.optional_integers(key, raw.cursors, *_COUNTS)
     tally.optional_stream_ids(key, raw.cursors, *_IDS)
@@ -42,6 +46,11 @@ def check_drained(keys: Keys, raw: Raw, tally: Tally, quiescent: bool) -> None:
             tally.violation(
                 f"{keys.named('clients')} {client} {line!r}: it must be a number and ms"
             )
+    for client in set(reader.members("inbox:*")) - raw.clients.keys():
+        tally.violation(
+            f"{keys.member('inbox:*', client)}: nobody reads it, for {keys.named('clients')} does"
+            f" not name the client. `mm acl {client} --add` admits it"
+        )
     if raw.inbox_entries:
         wait = f"{raw.inbox_entries} entries of inboxes wait to be taken"
         if quiescent:

@@ -137,4 +137,4 @@ def _check_all(reader: StreamReader, raw: Raw, tallies: dict[str, Tally], quiesc
     check_modes(keys, raw, tallies["mode-kept"])
     check_windows(reader, raw, tallies["mode-kept"])
     check_limits(keys, raw, tallies["position-limited"])
-    check_drained(keys, raw, tallies["drained"], quiescent)
+    check_drained(reader, raw, tallies["drained"], quiescent)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
+from mm.cli.operating import operator_of, system_id_of, who_option
 from mm.cli.options import DirectoryPath, json_option, system_options
 from mm.errors import UsageError
-from mm.host import System, add_users, admit_clients, make_secrets, rules_of
+from mm.host import ADMITTED_WHY, System, add_users, admit_clients, make_secrets, rules_of
 from mm.store import (
     ADMIN,
     OPERATOR,
@@ -18,7 +19,6 @@ from mm.store import (
     client_role,
     hashed,
     is_client,
-    no_system,
     read_identity,
 )
 
@@ -39,10 +39,16 @@ USERS = (*(name for name, role in ROLES.items() if not role.of_clients), "publis
     help="Give each client an inbox, and make the users on the managed server of the data"
     " directory, now and at each start.",
 )
+@who_option
 @json_option
 @system_options
 def acl_command(
-    users: tuple[str, ...], secrets: Path | None, adds: bool, as_json: bool, system: System
+    users: tuple[str, ...],
+    secrets: Path | None,
+    adds: bool,
+    who: str,
+    as_json: bool,
+    system: System,
 ) -> None:
     """Print the server's users for the roles, as lines of an ACL file.
 
@@ -58,7 +64,8 @@ def acl_command(
     if adds:
         if secrets is not None:
             raise UsageError("--add: it makes the secrets in the data directory: omit --secrets")
-        facts, words = (_add if system.redis_url is None else _admit_elsewhere)(named, system)
+        by, add = operator_of(who, ADMITTED_WHY), _add if system.redis_url is None else _admit
+        facts, words = add(named, system, by)
         click.echo(json.dumps(facts, indent=2) if as_json else words)
         return
     found: dict[str, str] = {}
@@ -79,7 +86,7 @@ def acl_command(
         click.echo(f"user {user} {rule}")
 
 
-def _add(users: list[str], system: System) -> tuple[dict[str, object], str]:
+def _add(users: list[str], system: System, by: Operator) -> tuple[dict[str, object], str]:
     """Make the users of the managed server; what was done as facts and in words."""
     running = system.data_dir.socket.exists()
     add_users(system.data_dir, users, system.client(ADMIN) if running else None)
@@ -88,22 +95,19 @@ def _add(users: list[str], system: System) -> tuple[dict[str, object], str]:
         scripts = system.scripts(user=OPERATOR)
         identity = read_identity(scripts)
         if identity is not None:
-            admitted = admit_clients(system.data_dir, scripts, identity.system_id)
+            admitted = admit_clients(system.data_dir, scripts, identity.system_id, by=by)
     when = "now, and at each start" if running else "at its next start"
     facts: dict[str, object] = {"users": users, "running": running, "admitted": admitted}
     return facts, f"the server of {system.data_dir} has the users {' '.join(users)} {when}"
 
 
-def _admit_elsewhere(users: list[str], system: System) -> tuple[dict[str, object], str]:
+def _admit(users: list[str], system: System, by: Operator) -> tuple[dict[str, object], str]:
     """Give inboxes to the clients among the users, on a server that is not managed."""
     clients = [user for user in users if is_client(user)]
     if not clients:
         raise UsageError("--add: on a server that is not managed it is for publishers alone")
     scripts = system.scripts(user=OPERATOR)
-    identity = read_identity(scripts)
-    if identity is None:
-        raise no_system(scripts.keys)
-    admitted = scripts.admit(identity.system_id, Operator("mm"), "it has a user", clients)
+    admitted = scripts.admit(system_id_of(scripts), by, ADMITTED_WHY, clients)
     return {"users": clients, "running": True, "admitted": admitted}, (
         f"the exchange reads the inboxes of {' '.join(clients)}; the ACL file of the server must"
         " have their users"

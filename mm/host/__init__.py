@@ -22,9 +22,10 @@ from mm.host.supervise import (
     stamped,
 )
 from mm.host.throwaway import ThrowawaySystem
-from mm.host.users import add_users, admit_clients, make_secrets, rules_of
+from mm.host.users import ADMITTED_WHY, add_users, admit_clients, make_secrets, rules_of
 
 __all__ = [
+    "ADMITTED_WHY",
     "CHILD_URL",
     "LEASH_FD",
     "LEASH_SERVER",

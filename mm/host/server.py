@@ -279,7 +279,7 @@ class ManagedServer:
     def _why_it_ended(self) -> str:
         log = self._log
         last = " | ".join(self._errors_logged(last_lines=30)[-3:]) or "it logged nothing"
-        if "tls" in last.lower() and self.listening is not None:
+        if self.listening is not None and self.listening.certificates and "TLS" in last:
             return (
                 f"the server {shown_path(self.binary)} cannot listen with TLS: {last}. It may have"
                 " been built without TLS: name another with --server. Or a certificate may be"

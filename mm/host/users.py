@@ -27,6 +27,9 @@ from mm.store import (
 
 #: The publishers that a new data directory has users for.
 CLIENTS = tuple(f"publisher-{number}" for number in range(1, 9))
+#: Who admits the clients of a system that `mm up` starts, and why a client is admitted.
+MM = Operator("mm")
+ADMITTED_WHY = "it has a user"
 #: Every system of the server, whatever its key prefix: all of them have one owner.
 ANY_PREFIX = "{*}"
 
@@ -71,7 +74,11 @@ def write_users(data_dir: DataDir, clients: Iterable[str] = ()) -> Path:
 
 
 def admit_clients(
-    data_dir: DataDir, scripts: Scripts, system_id: str, clients: Iterable[str] = ()
+    data_dir: DataDir,
+    scripts: Scripts,
+    system_id: str,
+    clients: Iterable[str] = (),
+    by: Operator = MM,
 ) -> list[str]:
     """Give an inbox to these clients and to all that the directory has users for; the new ones.
 
@@ -80,7 +87,7 @@ def admit_clients(
     found = {*clients}
     if data_dir.secrets.is_dir():
         found |= {path.name for path in data_dir.secrets.iterdir() if is_client(path.name)}
-    return scripts.admit(system_id, Operator("mm"), "it has a user", sorted(found))
+    return scripts.admit(system_id, by, ADMITTED_WHY, sorted(found))
 
 
 def rules_of(user: str, prefix: str) -> str:

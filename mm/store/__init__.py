@@ -19,7 +19,7 @@ from mm.store.keys import DEFAULT_PREFIX, Keys
 from mm.store.lua import script_names
 from mm.store.memory import RememberedOrder, remembered_orders
 from mm.store.presence import Presence
-from mm.store.raw import Raw, RawSymbol, Stream, no_system, read_raw
+from mm.store.raw import Raw, RawSymbol, Stream, read_raw
 from mm.store.records import (
     ClientInfo,
     Control,
@@ -112,7 +112,6 @@ __all__ = [
     "is_client",
     "is_stream_id",
     "join_system",
-    "no_system",
     "open_client",
     "pairs",
     "read_config",

@@ -487,6 +487,19 @@ def order_waits(world: World) -> None:
 
 
 @breaks("drained")
+def order_in_an_inbox(world: World) -> None:
+    """An order waits to be taken from its client's inbox."""
+    world.admit("c7")
+    world.send_to_inbox("c7", "o1", "c7 AAA buy 1 1")
+
+
+@breaks("drained")
+def inbox_of_nobody(world: World) -> None:
+    """A foreign hand has appended to the inbox of a client that is not admitted."""
+    world.send_to_inbox("c8", "o1", "c8 AAA buy 1 1")
+
+
+@breaks("drained")
 def state_behind(world: World) -> None:
     """A fill waits to be committed."""
     set_field(world, "cursors", None, "state", world.stream("fills")[-2][0])

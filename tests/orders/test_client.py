@@ -54,6 +54,18 @@ def ids(reports: list[Report]) -> list[str]:
     return [report.order_id for report in reports]
 
 
+def test_an_admitted_client_sends_to_its_inbox(world: World, client: OrderClient) -> None:
+    """There it waits for the exchange, which answers it as any other order."""
+    world.admit("c1")
+    client.send([world.order(client="c1", order_id="o1")])
+    assert world.records("orders") == []
+    assert [name for name, _ in world.records("inbox:*", "c1")] == ["o1"]
+    world.scripts.collect(10)
+    world.drain()
+    assert ids(client.poll()) == ["o1"]
+    assert not client.unanswered
+
+
 def lose_replies(client: OrderClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """The client's next round trip runs on the server, and then the connection is lost."""
 

@@ -79,6 +79,7 @@ def names_of(world: World, pattern: str) -> list[str]:
         "expiry",
         "positions",
         "orders",
+        "inbox:c1",
         "reports:c1",
         "waiting:bid",
         "waiting:ask",
@@ -93,6 +94,11 @@ def test_what_heals(traded: World, pattern: str) -> None:
     world.send_raw("bad", "c1 AAA buy x 1")
     world.drain()
     world.beat("maker-1", 1)
+    world.admit("c1")
+    world.send_to_inbox("c1", "lost", "c1 AAA buy 1 1")
+    if pattern != "inbox:c1":
+        world.scripts.collect(10)
+        world.drain()
     if pattern.startswith("waiting"):
         key = world.keys.named(pattern)
         execute(world.client, "ZADD", key, 1, "AAA")
@@ -102,6 +108,27 @@ def test_what_heals(traded: World, pattern: str) -> None:
     world.advance(2)
     live(world)
     assert_audited(world, f"without {pattern}", quiescent=True)
+
+
+def test_clients(traded: World) -> None:
+    """Orders wait unread and the audit names their inbox, until the client is admitted again."""
+    world = traded
+    world.admit("c1")
+    exchange = world.exchange()
+    exchange.announce()
+    world.client.delete(world.keys.named("clients"))
+    exchange.announce()
+    world.send_to_inbox("c1", "late", "c1 AAA buy 1 1")
+    exchange.step(0)
+    assert [report for report in world.reports("c1") if report.order_id == "late"] == []
+    found = [line for check in audit(world.scripts).checks for line in check.violations]
+    assert [line for line in found if "{mm}:inbox:c1: nobody reads it" in line] == found
+    world.admit("c1")
+    exchange.announce()
+    exchange.step(0)
+    assert len([report for report in world.reports("c1") if report.order_id == "late"]) == 1
+    world.drain()
+    assert_audited(world, "with the client back", quiescent=True)
 
 
 def test_quote_history(fake_traded: World) -> None:
