@@ -87,7 +87,9 @@ class Exchange(Consumer):
             matched = self.scripts.match(BATCH, replies[-1])
         else:
             taken, matched = self.scripts.collect_and_match(BATCH)
-        self._more = self._more or taken.more
+        # A server that had lost a script may have matched before it collected: then they wait.
+        late = taken.orders > taken.refused and not matched.orders
+        self._more = self._more or taken.more or late
         if taken.refused:
             self.done["foreign"] += taken.refused
         self._record(matched)

@@ -277,6 +277,18 @@ class TestReaders:
         assert is_drained(take_snapshot(world.scripts))
         assert audit(world.scripts, quiescent=True).ok
 
+    def test_orders_collected_after_the_match_are_not_left(self, world: World) -> None:
+        """The server knew one script and not the other, so they ran in the other order."""
+        execute(world.client, "SCRIPT", "FLUSH")
+        exchange = world.exchange()
+        exchange.step(0)
+        exchange.announce()
+        world.send_to_inbox("c1", "o1", BUY)
+        assert exchange.step(0) is True
+        assert exchange.step(0) is False
+        assert [one.cum_lots for one in world.reports("c1")] == [1]
+        exchange.close()
+
     def test_the_exchange_takes_what_waits(self, world: World) -> None:
         """By itself, once it has seen whose inboxes there are, and of a later client too."""
         exchange = world.exchange()
