@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mm.audit import audit
 from mm.errors import SystemRefused
-from mm.market import Fill, Position, strictest
+from mm.market import Fill, Position, own_mode, strictest
 from mm.store import (
     REPAIRED_FIELDS,
     Operator,
@@ -55,7 +55,7 @@ def examine(scripts: Scripts, symbol: str) -> Finding:
     if symbol not in raw.symbols:
         raise SystemRefused(f"symbol {symbol}: it must be a configured one")
     stored = raw.symbols[symbol]
-    if not stored.state.get("halted") and _mode(raw, symbol) != "halted":
+    if not stored.position.get("halted") and _mode(raw, symbol) != "halted":
         raise SystemRefused(
             f"{symbol} trades, so it is not repaired: halt it first, with"
             f" `mm halt {symbol} --why ...`"
@@ -79,7 +79,8 @@ def examine(scripts: Scripts, symbol: str) -> Finding:
 
 
 def _mode(raw: Raw, symbol: str) -> str:
-    own = raw.symbols[symbol].state.get("mode", "active")
+    stored = raw.symbols[symbol]
+    own = own_mode(stored.terms.get("mode", "active"), "flattened_ms" in stored.position)
     return strictest(raw.control.get("mode", "active"), own)
 
 

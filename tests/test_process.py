@@ -57,7 +57,7 @@ class TestRunning:
     def test_expiry_in_time(self, live: World, running: list[Process]) -> None:
         """A quote that no maker refreshes is released within a second of its expiry."""
         wait_for("a quote", lambda: live.quote_lots("AAA"))
-        execute(live.client, "HSET", live.keys.member("symbol:*", "AAA"), "halted", "by hand")
+        execute(live.client, "HSET", live.keys.member("position:*", "AAA"), "halted", "by hand")
         expired = wait_for(
             "the expiry",
             lambda: [event for event in live.events("AAA") if event["event"] == "expired"],

@@ -262,7 +262,7 @@ class TestPublisher:
             patch.setattr(redis.connection.AbstractConnection, "pack_commands", recording_all)
             for _ in range(3):
                 market.publisher.step()
-        configuration = {"{mm}:config", "{mm}:symbol:AAA", "{mm}:symbol:BBB"}
+        configuration = {"{mm}:config", "{mm}:terms:AAA", "{mm}:terms:BBB"}
         quotes = {"{mm}:quote:AAA"} if tape else set()
         own = {"{mm}:clients", "{mm}:orders", "{mm}:reports:publisher-1"}
         assert seen == configuration | quotes | own

@@ -77,7 +77,7 @@ def test_a_halt_shows_in_the_exit_statuses(
 ) -> None:
     """With a halted symbol `mm status` and `mm up` end with status 1 and say why, audit or not."""
     world = World(real_backend, small_config())
-    key = world.keys.member("symbol:*", "AAA")
+    key = world.keys.member("position:*", "AAA")
     execute(world.client, "HSET", key, "halted", "for a test")
     monkeypatch.setenv("MM_DATA_DIR", str(tmp_path / "data"))
     place = ["--redis-url", real_backend.server.url]

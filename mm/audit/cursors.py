@@ -59,6 +59,6 @@ def check_drained(reader: StreamReader, raw: Raw, tally: Tally, quiescent: bool)
             tally.note(wait)
     if not quiescent:
         tally.note("not judged: this check needs a system at rest")
-    halted = [name for name, stored in raw.symbols.items() if stored.state.get("halted")]
+    halted = [name for name, stored in raw.symbols.items() if stored.position.get("halted")]
     if halted:
         tally.note(f"halted: {listed(halted)}")

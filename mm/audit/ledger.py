@@ -71,12 +71,12 @@ class LedgerCheck:
         self._limited = tallies["position-limited"]
         self._tracks: dict[bytes, _Track] = {}
         for name, stored in raw.symbols.items():
-            key = reader.keys.member("symbol:*", name)
-            limit = self._limited.integer(key, stored.state, "position_limit_lots")
+            key = reader.keys.member("terms:*", name)
+            limit = self._limited.integer(key, stored.terms, "position_limit_lots")
             # A limit that was lowered while the system ran bounds later quotes only.
-            self._limited.optional_integers(key, stored.state, "widest_limit_lots")
+            self._limited.optional_integers(key, stored.terms, "widest_limit_lots")
             if limit is not None:
-                limit = max(limit, integer_or_none(stored.state, "widest_limit_lots") or 0)
+                limit = max(limit, integer_or_none(stored.terms, "widest_limit_lots") or 0)
             version = integer_or_none(stored.position, "position_version")
             track = _Track(name, books[name], version, limit)
             if version == 0:
@@ -215,8 +215,8 @@ class LedgerCheck:
             f"{key} fill_seq {emitted}: the ledger holds {track.seq} fills",
         ):
             track.broken = True
-        if stored.state.get("halted"):
-            self._dense.note(f"{track.name} is halted: {stored.state['halted']}")
+        if halted := stored.position.get("halted"):
+            self._dense.note(f"{track.name} is halted: {halted}")
 
     def _check_position(self, track: _Track, stored: dict[str, str]) -> None:
         exact = self._exact

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mm.audit.tally import Tally, integer_or_none
-from mm.market import MODES, strictest
+from mm.market import MODES, own_mode, strictest
 from mm.store import Keys, Raw
 
 
@@ -13,17 +13,19 @@ def check_modes(keys: Keys, raw: Raw, tally: Tally) -> None:
     """Judge the modes, and the quotes of symbols that may not trade freely."""
     of_all = _mode(keys.named("control"), raw.control, tally)
     for name, stored in raw.symbols.items():
-        own = _mode(keys.member("symbol:*", name), stored.state, tally)
+        key = keys.member("terms:*", name)
+        own = own_mode(_mode(key, stored.terms, tally), "flattened_ms" in stored.position)
         mode = strictest(of_all, own)
         tally.count("symbols")
-        key = keys.member("symbol:*", name)
-        tally.optional_integers(key, stored.state, "retired_ms")
+        tally.optional_integers(key, stored.terms, "retired_ms")
         tally.expect(
-            "retired_ms" not in stored.state or own in ("flattening", "halted"),
+            "retired_ms" not in stored.terms or own in ("flattening", "halted"),
             f"{key} mode {own!r}: a retired symbol is flattened or halted",
         )
-        frozen_until_ms = integer_or_none(stored.state, "frozen_until_ms") or 0
-        tally.optional_integers(key, stored.state, "frozen_until_ms")
+        frozen_until_ms = integer_or_none(stored.position, "frozen_until_ms") or 0
+        tally.optional_integers(
+            keys.member("position:*", name), stored.position, "frozen_until_ms", "flattened_ms"
+        )
         if frozen_until_ms > raw.now_ms:
             tally.count("frozen symbols")
             tally.expect(
@@ -54,7 +56,7 @@ def check_limits(keys: Keys, raw: Raw, tally: Tally) -> None:
     """
     for name, stored in raw.symbols.items():
         quote, key = stored.quote, keys.member("quote:*", name)
-        limit = integer_or_none(stored.state, "position_limit_lots")
+        limit = integer_or_none(stored.terms, "position_limit_lots")
         net = integer_or_none(stored.position, "net_lots")
         if limit is None or net is None or not quote:
             continue

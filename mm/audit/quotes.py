@@ -141,12 +141,13 @@ class QuoteCheck:
             book.ended = int(version)
 
     def check_hashes(self) -> set[str]:
-        """Judge the hashes of quotes and of parameters; returns the symbols without a violation."""
+        """Judge the hashes of quotes and of symbols; returns the symbols without a violation."""
         keys, tally = self._reader.keys, self._tally
         sound = set()
         for name, stored in self._raw.symbols.items():
             before = tally.total
             self._check_symbol(keys.member("symbol:*", name), stored.state, self.books[name])
+            self._check_terms(keys.member("terms:*", name), stored.terms)
             newest = integer_or_none(stored.state, "quote_version")
             if stored.quote and newest is not None:
                 self._check_quote(keys.member("quote:*", name), stored, newest, self.books[name])
@@ -167,19 +168,22 @@ class QuoteCheck:
             )
         elif newest:
             tally.count("symbols whose newest placement is beyond retention")
-        tally.integers(key, state, *_PARAMETERS)
-        tally.optional_integers(key, state, *ADDED_PARAMETERS)
-        for name in ("tick", "lot"):
-            try:
-                positive = Decimal(state.get(name, "")) > 0
-            except InvalidOperation:
-                positive = False
-            tally.expect(positive, f"{key} {name} {state.get(name)!r}: it must be above 0")
         outcome = state.get("outcome", "granted")
         tally.expect(
             outcome in ("granted", "reduced", "omitted"),
             f"{key} outcome {outcome!r}: it must be granted, reduced or omitted",
         )
+
+    def _check_terms(self, key: str, terms: dict[str, str]) -> None:
+        tally = self._tally
+        tally.integers(key, terms, *_PARAMETERS)
+        tally.optional_integers(key, terms, *ADDED_PARAMETERS)
+        for name in ("tick", "lot"):
+            try:
+                positive = Decimal(terms.get(name, "")) > 0
+            except InvalidOperation:
+                positive = False
+            tally.expect(positive, f"{key} {name} {terms.get(name)!r}: it must be above 0")
 
     def _check_quote(self, key: str, stored: RawSymbol, newest: int, book: Book) -> None:
         tally, quote = self._tally, stored.quote

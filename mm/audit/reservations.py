@@ -88,7 +88,7 @@ def check_exact(
     for name, stored in raw.symbols.items():
         key = keys.member("reservation:*", name)
         numbers = tally.integers(key, stored.reservation, "bid_units", "ask_units", "expires_ms")
-        _check_units(keys, raw, tally, name, stored.state)
+        _check_units(keys, raw, tally, name, stored.terms)
         tally.optional_integers(key, stored.reservation, *_CLAIMS)
         tally.optional_stream_ids(key, stored.reservation, "event_id")
         tally.count("reservations")
@@ -107,17 +107,17 @@ def check_exact(
     _check_totals(keys, raw, tally, sums if readable else None)
 
 
-def _check_units(keys: Keys, raw: Raw, tally: Tally, name: str, state: dict[str, str]) -> None:
+def _check_units(keys: Keys, raw: Raw, tally: Tally, name: str, terms: dict[str, str]) -> None:
     """notional_units is the money of a tick x lot in units; in lots mode it is 1."""
-    key = keys.member("symbol:*", name)
-    found = tally.integers(key, state, "multiplier", "notional_units")
+    key = keys.member("terms:*", name)
+    found = tally.integers(key, terms, "multiplier", "notional_units")
     if found is None:
         return
     multiplier, units = found
     expected = Decimal(1)
     if raw.config.get("exposure_mode") == "notional":
         try:
-            lot = _EXACT.multiply(Decimal(state["tick"]), Decimal(state["lot"]))
+            lot = _EXACT.multiply(Decimal(terms["tick"]), Decimal(terms["lot"]))
             money = _EXACT.multiply(lot, Decimal(multiplier))
             expected = _EXACT.divide(money, Decimal(raw.config["notional_unit"]))
         except (KeyError, ArithmeticError):
@@ -241,7 +241,7 @@ class ReservationCheck:
             self._check_deadline(key)
 
     def _lot_units(self, side: str) -> int | None:
-        units = integer_or_none(self.stored.state, "notional_units")
+        units = integer_or_none(self.stored.terms, "notional_units")
         ticks = integer_or_none(self.stored.quote, f"{side}_ticks")
         return None if units is None or ticks is None else units * ticks
 

@@ -4,8 +4,8 @@
 -- A record halts its symbol when it does not continue the symbol's sequence, or would make a number
 -- inexact: the symbol's quote is withdrawn, and no further fill of the symbol is applied.
 --
--- KEYS   cursors positions exposure expiry quotes deadletter waiting:bid waiting:ask symbol:* position:* quote:* reservation:* operations window:*
--- READS  fills config
+-- KEYS   cursors positions exposure expiry quotes deadletter waiting:bid waiting:ask position:* quote:* reservation:* operations window:*
+-- READS  fills config symbol:* terms:*
 -- ARGV   1 max_fills: integer > 0, fills to take at most; an entry is never split
 -- REPLY  {cursor, fills applied, more(0/1), now_ms, {symbol, position_version, ...}, {symbol, why, ...} of new halts}
 -- ERRORS DAMAGED (a required key is missing). A bad record halts its own symbol only
@@ -21,12 +21,13 @@
 -- INCLUDE waiting
 -- INCLUDE operations
 -- INCLUDE protection
-local READS, ARGV = take_reads(2)
+local READS, ARGV = take_reads(4)
 local cursors_key, fills_key, positions_key, config_key = KEYS[1], READS[1], KEYS[2], READS[2]
-local deadletter_key, waiting = KEYS[6], { bid = KEYS[7], ask = KEYS[8] }
-local symbol_prefix, position_prefix, reservation_prefix = KEYS[9], KEYS[10], KEYS[12]
-local keys = { exposure = KEYS[3], expiry = KEYS[4], quotes = KEYS[5], quote = KEYS[11],
-  reservation = reservation_prefix, symbol = symbol_prefix, operations = KEYS[13], window = KEYS[14] }
+local waiting, deadletter_key = { bid = KEYS[7], ask = KEYS[8] }, KEYS[6]
+local position_prefix, reservation_prefix = KEYS[9], KEYS[11]
+local keys = { exposure = KEYS[3], expiry = KEYS[4], quotes = KEYS[5], position = position_prefix,
+  quote = KEYS[10], reservation = reservation_prefix, operations = KEYS[12], window = KEYS[13],
+  symbol = READS[3], terms = READS[4] }
 local now = now_ms()
 local keep_updates, keep_quotes, keep_deadletters, window_ms, freeze_ms = unpack(redis.call('HMGET',
   config_key, 'keep_updates', 'keep_quotes', 'keep_deadletters', 'protection_window_ms',
@@ -45,7 +46,7 @@ for _, entry in ipairs(entries) do
     local symbol, seq, signed_lots, ticks = parse_fill(fill_id, line)
     local position = positions[symbol or '']
     if position == nil and symbol then
-      position = load_position(symbol_prefix, position_prefix, symbol)
+      position = load_position(keys, symbol)
       positions[symbol] = position
       symbols[#symbols + 1] = position and symbol or nil
     end
@@ -70,8 +71,7 @@ for _, entry in ipairs(entries) do
     end
   end
 end
-local new_cursor = count > 0 and entries[#entries][1] or cursor
-local committed = {}
+local new_cursor, committed = count > 0 and entries[#entries][1] or cursor, {}
 if count == 0 then
   return { new_cursor, 0, 0, now, committed, halts }
 end
@@ -97,7 +97,7 @@ local function stop_quoting(symbol, cause)
 end
 for index = 1, #halts, 2 do
   local symbol, why = halts[index], halts[index + 1]
-  redis.call('HSET', symbol_prefix .. symbol, 'halted', why)
+  redis.call('HSET', position_prefix .. symbol, 'halted', why)
   stop_quoting(symbol, 'halted')
 end
 -- Systems of earlier versions lack the two until somebody changes them.
@@ -108,7 +108,7 @@ for _, symbol in ipairs(symbols) do
     stop_quoting(symbol, 'protection')
   end
   if position.mode == 'flattening' and position.net == 0 and text(position.version) == position.fill_seq then
-    redis.call('HSET', symbol_prefix .. symbol, 'mode', 'halted', 'mode_ms', text(now))
+    redis.call('HSET', position_prefix .. symbol, 'flattened_ms', text(now))
     tell_operation(keys.operations, { op = 'mode', symbol = symbol, who = '-', role = 'state',
       why = 'the position is flat', before = 'flattening', after = 'halted' }, now)
     stop_quoting(symbol, 'operator_halt')

@@ -6,7 +6,7 @@
 -- more is reserved than the new limit, place.lua grants no unit, and the last quote that may be part of
 -- it ends at over_until_ms. A retired symbol is reduced until flat and then halted for good.
 --
--- KEYS   config exposure operations expiry quotes waiting:bid waiting:ask symbol:* position:* quote:* reservation:*
+-- KEYS   config exposure operations expiry quotes waiting:bid waiting:ask symbol:* position:* quote:* reservation:* terms:*
 -- ARGV   1 system_id: the system that the caller means  2 config_version that the changes start from
 --        3 who  4 role  5 why  6 number of changed fields, then for each: field, value; then for each
 --        symbol: name, change (alter, add, retire or return), number of parameters, and for each:
@@ -26,20 +26,20 @@
 -- INCLUDE configuration
 local config_key, expiry_key = KEYS[1], KEYS[4]
 local waiting = { bid = KEYS[6], ask = KEYS[7] }
-local symbol_prefix, position_prefix, reservation_prefix = KEYS[8], KEYS[9], KEYS[11]
+local symbol_prefix, position_prefix, reservation_prefix, terms_prefix = KEYS[8], KEYS[9], KEYS[11], KEYS[12]
 local keys = { exposure = KEYS[2], expiry = expiry_key, quotes = KEYS[5], quote = KEYS[10],
   reservation = reservation_prefix }
 local by = { who = ARGV[3], role = ARGV[4], why = ARGV[5] }
 
 local now = now_ms()
-local system_id, version_word, keep_quotes, names = unpack(redis.call('HMGET', config_key, 'system_id',
-  'config_version', 'keep_quotes', 'symbols'))
+local system_id, version_word, keep_quotes, names, limit_units = unpack(redis.call('HMGET', config_key,
+  'system_id', 'config_version', 'keep_quotes', 'symbols', 'limit_units'))
 local version = version_word or '1'
 if system_id ~= ARGV[1] then
   return redis.error_reply('FOREIGN_SYSTEM ' .. (system_id or 'nothing'))
 elseif version ~= ARGV[2] then
   return redis.error_reply('STALE_CONFIG ' .. version)
-elseif not (keep_quotes and names and load_exposure(keys.exposure)) then
+elseif not (keep_quotes and names and load_exposure(keys.exposure, limit_units)) then
   return damaged(not (keep_quotes and names) and config_key or keys.exposure)
 end
 local fields, next_index = pairs_at(ARGV, 6)
@@ -49,7 +49,7 @@ while next_index <= #ARGV and not fault do
   local symbol, change = ARGV[next_index], ARGV[next_index + 1]
   local parameters
   parameters, next_index = pairs_at(ARGV, next_index + 2)
-  fault = symbol_fault(symbol_prefix .. symbol, symbol, change)
+  fault = symbol_fault(terms_prefix .. symbol, symbol, change)
     or change ~= 'add' and field_fault(parameters, SYMBOL_FIELDS)
   changes[#changes + 1] = { symbol = symbol, change = change, parameters = parameters }
 end
@@ -65,13 +65,13 @@ tell_change(KEYS[3], 'config', '*', config_key, fields, { 'config_version=' .. v
 store_pairs(config_key, fields)
 redis.call('HSET', config_key, 'config_version', next_version)
 for _, one in ipairs(changes) do
-  local symbol, key = one.symbol, symbol_prefix .. one.symbol
+  local symbol, key = one.symbol, terms_prefix .. one.symbol
   local before, after = {}, {}
   if one.change == 'add' then
     listed[#listed + 1] = symbol
-    new_symbol(key, position_prefix .. symbol, reservation_prefix .. symbol)
+    new_symbol(symbol_prefix .. symbol, position_prefix .. symbol, reservation_prefix .. symbol)
   else
-    before, after = change_mode(key, position_prefix .. symbol, one.change, by, now)
+    before, after = change_mode(key, symbol_prefix .. symbol, position_prefix .. symbol, one.change, by, now)
     leave_queues(waiting, reservation_prefix, symbol)
     local expires_ms = redis.call('ZSCORE', expiry_key, symbol)
     if expires_ms then

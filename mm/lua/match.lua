@@ -2,7 +2,7 @@
 -- Match the next orders after the exchange's cursor against the active quotes, in one atomic step.
 --
 -- KEYS   cursors orders fills exposure deadletter symbol:* quote:* reservation:* reports:* seen:*
--- READS  config control expiry
+-- READS  config control expiry terms:* position:*
 -- ARGV   1 max_orders: integer > 0, orders to take at most; an entry is never split
 -- REPLY  {cursor, orders, fills, duplicates, rejected, more(0/1), now_ms, next_expiry_ms or 0}
 -- ERRORS DAMAGED (a required key is missing). A malformed order goes to the dead-letter stream and does not fail the batch
@@ -16,10 +16,11 @@
 -- INCLUDE seen
 -- INCLUDE book
 -- INCLUDE deadletter
-local READS, ARGV = take_reads(3)
+local READS, ARGV = take_reads(5)
 local cursors_key, orders_key, fills_key, expiry_key = KEYS[1], KEYS[2], KEYS[3], READS[3]
 local config_key, deadletter_key, reports_prefix, seen_prefix = READS[1], KEYS[5], KEYS[9], KEYS[10]
-local keys = { exposure = KEYS[4], symbol = KEYS[6], quote = KEYS[7], reservation = KEYS[8] }
+local keys = { exposure = KEYS[4], symbol = KEYS[6], quote = KEYS[7], reservation = KEYS[8],
+  terms = READS[4], position = READS[5] }
 local now = now_ms()
 local exposure_mode, window_ms, report_idle_ms, keep_orders, keep_reports, keep_deadletters =
   unpack(redis.call('HMGET', config_key, 'exposure_mode', 'dedup_window_ms', 'report_idle_ms',
@@ -93,10 +94,9 @@ for _, entry in ipairs(entries) do
     end
   end
 end
-local next_expiry = redis.call('ZRANGE', expiry_key, 0, 0, 'WITHSCORES')[2]
 local new_cursor = count > 0 and entries[#entries][1] or cursor
 local reply = { new_cursor, count, #fills / 2, duplicates, rejected, more and 1 or 0, now,
-  tonumber(next_expiry) or 0 }
+  tonumber(redis.call('ZRANGE', expiry_key, 0, 0, 'WITHSCORES')[2]) or 0 }
 if count == 0 then
   return reply
 end

@@ -3,7 +3,7 @@
 --
 -- A proposal is granted in full, reduced to what fits, or omitted, which withdraws the old quote.
 -- KEYS   exposure expiry quotes waiting:bid waiting:ask symbol:* quote:* reservation:*
--- READS  config position:* control
+-- READS  config position:* control terms:*
 -- ARGV   1 symbol  2 maker_id  3 trigger  4 position_version  5 quote_version (of the quote to
 --        replace)  6 bid_ticks  7 bid_lots  8 ask_ticks  9 ask_lots  10 config_version: integers >= 0
 -- REPLY  {outcome, quote_id, bid_lots, ask_lots, expires_ms}
@@ -19,40 +19,40 @@
 -- INCLUDE mode
 -- INCLUDE proposal
 -- INCLUDE gate
-local READS, ARGV = take_reads(3)
+local READS, ARGV = take_reads(4)
 local keys = { exposure = KEYS[1], expiry = KEYS[2], quotes = KEYS[3], quote = KEYS[7],
   reservation = KEYS[8] }
 local config_key, waiting = READS[1], { bid = KEYS[4], ask = KEYS[5] }
 local symbol, maker_id, trigger = ARGV[1], ARGV[2], ARGV[3]
 local proposed = { position_version = ARGV[4], quote_version = ARGV[5], config_version = ARGV[10] }
 local bid_ticks, bid_lots, ask_ticks, ask_lots = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
-local symbol_key, position_key = KEYS[6] .. symbol, READS[2] .. symbol
+local symbol_key, position_key, terms_key = KEYS[6] .. symbol, READS[2] .. symbol, READS[4] .. symbol
 local reservation_key, quote_key = keys.reservation .. symbol, keys.quote .. symbol
 local now = now_ms()
-local fill_seq, newest_version, halted, limit_lots, units_word, last_outcome, own_mode, frozen = unpack(
-  redis.call('HMGET', symbol_key, 'fill_seq', 'quote_version', 'halted', 'position_limit_lots',
-    'notional_units', 'outcome', 'mode', 'frozen_until_ms'))
-if not fill_seq then
+local fill_seq, newest_version, last_outcome = unpack(redis.call('HMGET', symbol_key, 'fill_seq',
+  'quote_version', 'outcome'))
+local limit_lots, units_word, mode = unpack(redis.call('HMGET', terms_key, 'position_limit_lots',
+  'notional_units', 'mode'))
+if not (fill_seq and units_word) then
   return redis.error_reply('UNKNOWN_SYMBOL ' .. symbol)
 end
-local position_limit, notional_units = tonumber(limit_lots), tonumber(units_word)
-local asked = asked_of(ARGV)
+local position_limit, notional_units, asked = tonumber(limit_lots), tonumber(units_word), asked_of(ARGV)
 local fault = proposal_fault(asked, trigger, maker_id, math.max(position_limit, notional_units))
 if fault then
   return redis.error_reply('BAD_PROPOSAL ' .. symbol .. ' ' .. fault)
 end
-local position_version, net_lots, cash_ticks = unpack(redis.call('HMGET', position_key,
-  'position_version', 'net_lots', 'cash_ticks'))
-local mode_of_all = redis.call('HGET', READS[3], 'mode')
-local config_version, exposure_mode, quote_ttl_ms, keep_quotes = unpack(redis.call('HMGET', config_key,
-  'config_version', 'exposure_mode', 'quote_ttl_ms', 'keep_quotes'))
-local refusal = gate_refusal(symbol, { halted = no_quote_reason(halted, mode_of_all, own_mode, frozen, now),
+local position_version, net_lots, cash_ticks, halted, frozen, flattened_ms = unpack(redis.call('HMGET',
+  position_key, 'position_version', 'net_lots', 'cash_ticks', 'halted', 'frozen_until_ms', 'flattened_ms'))
+local mode_of_all, mode_here = redis.call('HGET', READS[3], 'mode'), own_mode(mode, flattened_ms)
+local config_version, exposure_mode, quote_ttl_ms, keep_quotes, limit_units = unpack(redis.call('HMGET',
+  config_key, 'config_version', 'exposure_mode', 'quote_ttl_ms', 'keep_quotes', 'limit_units'))
+local refusal = gate_refusal(symbol, { halted = no_quote_reason(halted, mode_of_all, mode_here, frozen, now),
   fill_seq = fill_seq, position_version = position_version, quote_version = newest_version,
   config_version = config_version or '1' }, proposed)
 if refusal then
   return refusal
 end
-local exposure, own = load_exposure(keys.exposure), load_reservation(reservation_key)
+local exposure, own = load_exposure(keys.exposure, limit_units), load_reservation(reservation_key)
 local missing = not exposure_mode and config_key or not exposure and keys.exposure
   or not own.quote_id and reservation_key or not (net_lots and cash_ticks) and position_key
 if missing then
@@ -64,7 +64,7 @@ if ended[symbol] then
   own.bid, own.ask = 0, 0
 end
 local position = { limit = position_limit, net = tonumber(net_lots), cash = tonumber(cash_ticks),
-  fill_seq = tonumber(fill_seq), reducing = is_reducing(mode_of_all, own_mode) }
+  fill_seq = tonumber(fill_seq), reducing = is_reducing(mode_of_all, mode_here) }
 local sides, is_own = {}, function(other) return other == symbol end
 for _, name in ipairs({ 'bid', 'ask' }) do
   local lot_units = exposure_mode == 'notional' and asked[name].ticks * notional_units or 1
@@ -81,9 +81,9 @@ for _, name in ipairs({ 'bid', 'ask' }) do
   sides[name] = { lots = lots, wanted_lots = wanted_lots, lot_units = lot_units,
     units = lots * lot_units, waiting_since = redis.call('ZSCORE', waiting[name], symbol) }
 end
-local bid, ask = sides.bid, sides.ask
-local omitted, in_full = bid.lots + ask.lots == 0, bid.lots == asked.bid.lots and ask.lots == asked.ask.lots
-local outcome = omitted and 'omitted' or in_full and 'granted' or 'reduced'
+local bid, ask, omitted = sides.bid, sides.ask, sides.bid.lots + sides.ask.lots == 0
+local outcome = omitted and 'omitted'
+  or bid.lots == asked.bid.lots and ask.lots == asked.ask.lots and 'granted' or 'reduced'
 local expires_ms = omitted and 0 or now + tonumber(quote_ttl_ms)
 -- An omission after an omission changes nothing that anyone could see: no new version, no event.
 local silent = omitted and last_outcome == 'omitted'

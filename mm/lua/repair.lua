@@ -3,7 +3,7 @@
 --
 -- The caller has rebuilt them from the ledger. What it found before must still be there.
 --
--- KEYS   config control operations positions symbol:* position:*
+-- KEYS   config control operations positions symbol:* position:* terms:*
 -- ARGV   1 system_id: the system that the caller means  2 symbol  3 who  4 role  5 why  6 .. 12 what it
 --        found: fill_seq, net_lots, cash_ticks, cost_ticks, position_version, last_fill_id,
 --        last_price_ticks, empty for a missing one  13 .. 19 what must be there, in the same order
@@ -30,10 +30,11 @@ if system_id ~= ARGV[1] then
 elseif not keep_updates then
   return damaged(config_key)
 end
-local halted, mode, tick = unpack(redis.call('HMGET', symbol_key, 'halted', 'mode', 'tick'))
+local tick, mode = unpack(redis.call('HMGET', KEYS[7] .. symbol, 'tick', 'mode'))
+local halted, flattened_ms = unpack(redis.call('HMGET', position_key, 'halted', 'flattened_ms'))
 if not tick then
   return redis.error_reply('UNKNOWN_SYMBOL ' .. symbol)
-elseif not halted and not is_halted(redis.call('HGET', control_key, 'mode'), mode) then
+elseif not halted and not is_halted(redis.call('HGET', control_key, 'mode'), own_mode(mode, flattened_ms)) then
   return redis.error_reply('NOT_HALTED ' .. symbol)
 end
 local wanted, before, after = {}, {}, {}

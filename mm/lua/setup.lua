@@ -1,14 +1,15 @@
 #!lua flags=allow-oom
 -- Create the system's keys, or check that they hold a system with the given configuration.
 --
--- A system of schema 1 gets an id, the instant of its creation and the fields that it lacks. It must
--- count exposure in lots: in notional mode its units were not money.
+-- A system of schema 1 or 2 is carried over: the terms of its symbols, which were with their numbers, get
+-- keys of their own. One of schema 1 gets an id, the instant of its creation and the fields that it lacks
+-- too. It must count exposure in lots: in notional mode its units were not money.
 --
--- KEYS   config exposure cursors symbol:* position:* reservation:*
+-- KEYS   config exposure cursors symbol:* position:* reservation:* terms:*
 -- READS  fills positions quotes expiry
 -- ARGV   1 system_id for a system that has none  2 number of config fields, then for each: field,
 --        value; then for each symbol: name, number of parameters, and for each: parameter, value
--- REPLY  created | matched | upgraded (from schema 1)
+-- REPLY  created | matched | upgraded (from schema 1 or 2)
 -- ERRORS FOREIGN_KEYS (the first key that exists without a config), CONFIG_DIFFERS (field, stored,
 --        given), OLD_UNITS (a system of schema 1 in notional mode)
 -- EMITS  nothing
@@ -17,14 +18,15 @@
 -- INCLUDE symbol
 local READS, ARGV = take_reads(4)
 local config_key, exposure_key, cursors_key = KEYS[1], KEYS[2], KEYS[3]
-local symbol_prefix, position_prefix, reservation_prefix = KEYS[4], KEYS[5], KEYS[6]
+local symbol_prefix, position_prefix, reservation_prefix, terms_prefix = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 
 local now = now_ms()
 local system_id = ARGV[1]
-local old = redis.call('HGET', config_key, 'schema') == '1'
+local schema = redis.call('HGET', config_key, 'schema')
+local old = schema == '1' or schema == '2'
 
 -- difference(key, list, where) -> text that names the first field with another stored value, or nil.
--- A system of schema 1 has another schema, and may lack fields.
+-- An old system has another schema, and may lack fields.
 local function difference(key, list, where)
   for index = 1, #list, 2 do
     local field, given = list[index], list[index + 1]
@@ -47,12 +49,12 @@ end
 if redis.call('EXISTS', config_key) == 1 then
   local found = difference(config_key, config, '')
   for _, symbol in ipairs(symbols) do
-    local key = symbol_prefix .. symbol.name
+    local key = (old and symbol_prefix or terms_prefix) .. symbol.name
     found = found or difference(key, symbol.parameters, 'symbol ' .. symbol.name .. ' ')
   end
   if found then
     return redis.error_reply('CONFIG_DIFFERS ' .. found)
-  elseif old and redis.call('HGET', config_key, 'exposure_mode') ~= 'lots' then
+  elseif schema == '1' and redis.call('HGET', config_key, 'exposure_mode') ~= 'lots' then
     return redis.error_reply('OLD_UNITS notional')
   elseif not old then
     return 'matched'
@@ -62,7 +64,7 @@ end
 -- or to another program.
 local foreign = { KEYS[2], KEYS[3], READS[1], READS[2], READS[3], READS[4] }
 for _, symbol in ipairs(symbols) do
-  for _, prefix in ipairs({ symbol_prefix, position_prefix, reservation_prefix }) do
+  for _, prefix in ipairs({ symbol_prefix, position_prefix, reservation_prefix, terms_prefix }) do
     foreign[#foreign + 1] = prefix .. symbol.name
   end
 end
@@ -81,18 +83,20 @@ for index = 1, #config, 2 do
     limit = value
   end
 end
-redis.call('HSET', config_key, 'system_id', system_id, 'created_ms', text(now), 'config_version', '1')
+redis.call('HSETNX', config_key, 'system_id', system_id)
+redis.call('HSETNX', config_key, 'created_ms', text(now))
+redis.call('HSETNX', config_key, 'config_version', '1')
 if old then
   for _, symbol in ipairs(symbols) do
-    store_pairs(symbol_prefix .. symbol.name, symbol.parameters)
+    part_symbol(symbol_prefix .. symbol.name, position_prefix .. symbol.name, terms_prefix .. symbol.name)
+    store_pairs(terms_prefix .. symbol.name, symbol.parameters)
   end
   return 'upgraded'
 end
 redis.call('HSET', exposure_key, 'limit_units', limit, 'bid_units', '0', 'ask_units', '0')
 redis.call('HSET', cursors_key, 'exchange', '0-0', 'state', '0-0')
 for _, symbol in ipairs(symbols) do
-  local symbol_key = symbol_prefix .. symbol.name
-  new_symbol(symbol_key, position_prefix .. symbol.name, reservation_prefix .. symbol.name)
-  store_pairs(symbol_key, symbol.parameters)
+  new_symbol(symbol_prefix .. symbol.name, position_prefix .. symbol.name, reservation_prefix .. symbol.name)
+  store_pairs(terms_prefix .. symbol.name, symbol.parameters)
 end
 return 'created'

@@ -1,13 +1,13 @@
 #!lua flags=no-writes
 -- Read everything that a reader needs, at one instant.
 --
--- KEYS   config exposure cursors expiry waiting:bid waiting:ask processes orders fills positions quotes deadletter symbol:* position:* quote:* reservation:* process:* lifecycle server control operations clients inbox:*
+-- KEYS   config exposure cursors expiry waiting:bid waiting:ask processes orders fills positions quotes deadletter symbol:* position:* quote:* reservation:* process:* lifecycle server control operations clients inbox:* terms:*
 -- ARGV   1 recent: how many of the newest fill entries and quote events to include  2 max_symbols:
 --        symbols to include, 0 for all. Of more symbols, those that are halted or have another mode come
 --        first, then those with an active quote, then the others, and beside them those of the fills
 -- REPLY  flat {name, value, ...}: now_ms; config, exposure, cursors, server, control, clients as flat hashes;
 --        expiry, waiting_bid, waiting_ask, processes as {member, score, ...}; symbols {{name, symbol hash,
---        position hash, quote hash, reservation hash}, ...}; process {{name, hash}, ...};
+--        position hash, quote hash, reservation hash, terms hash}, ...}; process {{name, hash}, ...};
 --        streams {{name, length, first id, last id}, ...}; pending {{consumer, ms of the oldest entry
 --        after the cursor or 0}, ...}; inboxes {entries in them, ms of the oldest or 0}; fills, events:
 --        newest first
@@ -25,7 +25,7 @@ local streams = { { name = 'orders', key = KEYS[8] }, { name = 'fills', key = fi
   { name = 'operations', key = KEYS[21] } }
 local consumers = { { name = 'exchange', stream = KEYS[8] }, { name = 'state', stream = fills_key } }
 local symbol_prefix, position_prefix, quote_prefix = KEYS[13], KEYS[14], KEYS[15]
-local reservation_prefix, process_prefix, server_key = KEYS[16], KEYS[17], KEYS[19]
+local reservation_prefix, process_prefix, server_key, terms_prefix = KEYS[16], KEYS[17], KEYS[19], KEYS[24]
 local recent, max_symbols = tonumber(ARGV[1]), tonumber(ARGV[2])
 
 local now = now_ms()
@@ -46,12 +46,13 @@ for symbol in string.gmatch(redis.call('HGET', config_key, 'symbols') or '', '%S
   names[#names + 1] = symbol
 end
 local wanted = max_symbols > 0 and #names > max_symbols
-  and shown_symbols({ symbol = symbol_prefix, expiry = expiry_key }, names, max_symbols, fills, recent, now)
+  and shown_symbols({ expiry = expiry_key, terms = terms_prefix, position = position_prefix }, names,
+    max_symbols, fills, recent, now)
 for _, symbol in ipairs(names) do
   if not wanted or wanted[symbol] then
     symbols[#symbols + 1] = { symbol, hash(symbol_prefix .. symbol),
       hash(position_prefix .. symbol), hash(quote_prefix .. symbol),
-      hash(reservation_prefix .. symbol) }
+      hash(reservation_prefix .. symbol), hash(terms_prefix .. symbol) }
   end
 end
 local lengths = {}

@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- Read what a maker needs to decide whether to quote: its symbols, and whom exposure can serve.
 --
--- KEYS   exposure expiry waiting:bid waiting:ask positions symbol:* position:* quote:* reservation:* control config
+-- KEYS   exposure expiry waiting:bid waiting:ask positions symbol:* position:* quote:* reservation:* control config terms:*
 -- ARGV   1 cursor: the id of a position update, or - for all symbols  2 max_updates: integer > 0
 --        3 ... symbols, at most 1,000. With a cursor only those are surveyed that updates after it
 --        name, up to max_updates (an entry is never split); if no symbol is given, all that they name
@@ -24,7 +24,8 @@ local positions_key, symbol_prefix, position_prefix = KEYS[5], KEYS[6], KEYS[7]
 local quote_prefix, reservation_prefix = KEYS[8], KEYS[9]
 
 local now = now_ms()
-local exposure = load_exposure(exposure_key) or { limit = 0, bid = 0, ask = 0 }
+local config_version, limit_units = unpack(redis.call('HMGET', KEYS[11], 'config_version', 'limit_units'))
+local exposure = load_exposure(exposure_key, limit_units) or { limit = 0, bid = 0, ask = 0 }
 local due_total, ended = due_units(reservation_prefix, due_quotes(expiry_key, now))
 
 local servable, listed = {}, {}
@@ -65,13 +66,15 @@ local function add_row(symbol)
     return
   end
   done[symbol] = true
-  local fill_seq, quote_version, halted, mode, frozen = unpack(redis.call('HMGET',
-    symbol_prefix .. symbol, 'fill_seq', 'quote_version', 'halted', 'mode', 'frozen_until_ms'))
+  local fill_seq, quote_version = unpack(redis.call('HMGET', symbol_prefix .. symbol, 'fill_seq',
+    'quote_version'))
   if not fill_seq then
     return
   end
-  local position_version, net_lots, last_ticks = unpack(redis.call('HMGET',
-    position_prefix .. symbol, 'position_version', 'net_lots', 'last_price_ticks'))
+  local position_version, net_lots, last_ticks, halted, frozen, flattened_ms = unpack(redis.call('HMGET',
+    position_prefix .. symbol, 'position_version', 'net_lots', 'last_price_ticks', 'halted',
+    'frozen_until_ms', 'flattened_ms'))
+  local mode = own_mode(redis.call('HGET', KEYS[12] .. symbol, 'mode'), flattened_ms)
   local quoted_version, expires_ms = unpack(redis.call('HMGET', quote_prefix .. symbol,
     'position_version', 'expires_ms'))
   local live = expires_ms and tonumber(expires_ms) > now
@@ -96,5 +99,4 @@ end
 for _, symbol in ipairs(servable) do
   add_row(symbol)
 end
-return { now, rows, servable, cursor, more and 1 or 0,
-  redis.call('HGET', KEYS[11], 'config_version') or '1' }
+return { now, rows, servable, cursor, more and 1 or 0, config_version or '1' }

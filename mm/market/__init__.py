@@ -3,9 +3,10 @@
 from mm.market.changes import SymbolChange, check_changeable, config_changes
 from mm.market.config import (
     ADDED_FIELDS,
+    FIRST_SCHEMA,
     INT_FIELDS,
     LIVE_MS,
-    OLD_SCHEMA,
+    OLD_SCHEMAS,
     SCHEMA,
     Config,
     Durability,
@@ -35,7 +36,7 @@ from mm.market.numbers import (
     to_steps,
 )
 from mm.market.parameters import ADDED_PARAMETERS, symbol_fields, symbol_from_store
-from mm.market.reasons import CONFLICT, MODES, REASONS, REFUSALS, strictest
+from mm.market.reasons import CONFLICT, MODES, REASONS, REFUSALS, own_mode, strictest
 from mm.market.strategy import quote_prices
 from mm.market.units import Mode, money_text
 
@@ -43,12 +44,13 @@ __all__ = [
     "ADDED_FIELDS",
     "ADDED_PARAMETERS",
     "CONFLICT",
+    "FIRST_SCHEMA",
     "INT_FIELDS",
     "LIVE_MS",
     "MARKET_FIELDS",
     "MAX_INT",
     "MODES",
-    "OLD_SCHEMA",
+    "OLD_SCHEMAS",
     "REASONS",
     "REFUSALS",
     "SCHEMA",
@@ -80,6 +82,7 @@ __all__ = [
     "headroom_text",
     "load_config",
     "money_text",
+    "own_mode",
     "parse_decimal",
     "quote_prices",
     "strictest",

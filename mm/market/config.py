@@ -34,7 +34,7 @@ from mm.market.units import (
 
 #: Version of the key layout. A program refuses keys of another version. `mm up` carries a system of
 #: the old version over, unless its exposure is notional.
-SCHEMA, OLD_SCHEMA = "2", "1"
+SCHEMA, OLD_SCHEMAS = "3", (FIRST_SCHEMA := "1", "2")
 
 #: A process counts as dead when its last heartbeat is older than this. The same for every system.
 LIVE_MS = 2_000

@@ -9,6 +9,11 @@ CONFLICT = "order_id_conflict"
 MODES = ("active", "reducing", "flattening", "halted")
 
 
+def own_mode(mode: str, flattened: bool) -> str:
+    """A symbol's own mode: a flattening one that was flat meanwhile is halted (R22)."""
+    return MODES[-1] if mode == "flattening" and flattened else mode
+
+
 def strictest(*modes: str) -> str:
     """The mode that holds where several are set; a word that is no mode is as strict as can be."""
     known = [mode if mode in MODES else MODES[-1] for mode in modes]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from mm.errors import SystemRefused, Unavailable
-from mm.market import SCHEMA, Config, symbol_from_store
+from mm.market import FIRST_SCHEMA, SCHEMA, Config, symbol_from_store
 from mm.store.calls import pairs
 from mm.store.identity import identity_of, is_old, stored_fields
 from mm.store.raw import no_system
@@ -18,7 +18,7 @@ from mm.store.scripts import Scripts
 def read_config(scripts: Scripts, old: bool = False) -> Config | None:
     """The configuration that the keys hold, or None when they hold no system.
 
-    With ``old`` the system may be of the old schema. SystemRefused when it is of another schema, or
+    With ``old`` the system may be of an old schema. SystemRefused when it is of another schema, or
     naming the key whose content is not what this system writes. Most programs use
     :func:`require_config`.
     """
@@ -31,10 +31,11 @@ def read_config(scripts: Scripts, old: bool = False) -> Config | None:
 
 
 def parse_config_hash(scripts: Scripts, stored: Mapping[str, str]) -> Config:
-    """The configuration in the config hash ``stored`` and in the symbols' hashes.
+    """The configuration in the config hash ``stored`` and in the terms of the symbols.
 
-    The hash may be of the old schema. SystemRefused naming the key whose content is not valid, and
-    Unavailable when the keys were replaced meanwhile.
+    The hash may be of an old schema, where the terms are in the symbols' own hashes. SystemRefused
+    naming the key whose content is not valid, and Unavailable when the keys were replaced
+    meanwhile.
     """
     try:
         return _parse(scripts, stored)
@@ -46,16 +47,17 @@ def parse_config_hash(scripts: Scripts, stored: Mapping[str, str]) -> Config:
 
 def _parse(scripts: Scripts, stored: Mapping[str, str]) -> Config:
     client, keys = scripts.client, scripts.keys
-    if is_old(stored) and stored.get("exposure_mode") == "notional":
+    if stored.get("schema") == FIRST_SCHEMA and stored.get("exposure_mode") == "notional":
         raise old_units(keys)
     names = stored.get("symbols", "").split()
+    family = "symbol:*" if is_old(stored) else "terms:*"
     pipeline = client.pipeline(transaction=False)
     for name in names:
-        pipeline.hgetall(keys.member("symbol:*", name))
+        pipeline.hgetall(keys.member(family, name))
     symbols = []
     for name, fields in zip(names, pipeline.execute(), strict=True):
         state = pairs([word for item in fields.items() for word in item])
-        key = keys.member("symbol:*", name)
+        key = keys.member(family, name)
         symbols.append(parsed(key, partial(symbol_from_store, name, state)))
     current = {**stored, "schema": SCHEMA} if is_old(stored) else stored
     return parsed(keys.named("config"), lambda: Config.from_store(current, symbols))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mm.errors import Unavailable
-from mm.market import OLD_SCHEMA
+from mm.market import OLD_SCHEMAS
 from mm.store.calls import pairs
 from mm.store.keys import Keys
 from mm.store.records import Fields
@@ -38,14 +38,14 @@ def stored_fields(scripts: Scripts) -> dict[str, str]:
 
 
 def is_old(stored: Mapping[str, str]) -> bool:
-    """Whether the config hash is that of a system of the old schema, which has no id yet."""
-    return stored.get("schema") == OLD_SCHEMA
+    """Whether the config hash is that of a system of an old schema, which `mm up` carries over."""
+    return stored.get("schema") in OLD_SCHEMAS
 
 
 def identity_of(keys: Keys, stored: Mapping[str, str]) -> Identity:
     """The identity in a config hash. SystemRefused when the hash is not one of this schema."""
     if is_old(stored):
-        raise old_schema(keys)
+        raise old_schema(keys, stored)
     fields = Fields(keys.named("config"), stored)
     return Identity(fields.word("system_id"), fields.integer("created_ms"))
 
@@ -70,7 +70,7 @@ def check_identity(
             raise foreign_system(keys, expected, None, whose)
         raise Unavailable(f"no system under {keys.prefix} yet: `mm up` creates one")
     if is_old(stored):
-        raise Unavailable(str(old_schema(keys)))
+        raise Unavailable(str(old_schema(keys, stored)))
     found = identity_of(keys, stored)
     if expected is not None and expected != found.system_id:
         raise foreign_system(keys, expected, found.system_id, whose)

@@ -35,8 +35,9 @@ CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType(
         "expiry": ("zset", "symbols with an active quote, scored by the quote's expires_ms"),
         "waiting:bid": ("zset", "symbols waiting for long exposure, scored by when they began"),
         "waiting:ask": ("zset", "symbols waiting for short exposure, scored by when they began"),
-        "position:*": ("hash", "the symbol's committed position"),
-        "symbol:*": ("hash", "fill_seq, quote_version, state and parameters of a symbol"),
+        "position:*": ("hash", "the symbol's committed position, and what halts or freezes it"),
+        "symbol:*": ("hash", "the newest numbers that the symbol's fills and quotes have"),
+        "terms:*": ("hash", "the symbol's parameters and trading mode; only operators write it"),
         "cursors": ("hash", "of each consumer the last stream id processed, and how many records"),
         "seen:*": (
             "hash",
@@ -82,11 +83,11 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "exposure": "limit_units bid_units ask_units wait_seq over_bid_units over_ask_units"
         " over_until_ms",
         "position:*": "net_lots cash_ticks cost_ticks position_version last_fill_id"
-        " last_price_ticks updated_ms",
-        "symbol:*": "fill_seq quote_version outcome halted mode mode_why mode_who mode_ms"
-        " retired_ms frozen_until_ms frozen_why tick lot reference_ticks spread_ticks size_lots"
-        " skew_ticks position_limit_lots widest_limit_lots protection_lots"
-        " protection_loss_ticks multiplier notional_units",
+        " last_price_ticks updated_ms halted frozen_until_ms frozen_why flattened_ms",
+        "symbol:*": "fill_seq quote_version outcome",
+        "terms:*": "tick lot reference_ticks spread_ticks size_lots skew_ticks"
+        " position_limit_lots widest_limit_lots protection_lots protection_loss_ticks multiplier"
+        " notional_units mode mode_why mode_who mode_ms retired_ms",
         "cursors": "exchange exchange_records state state_records seen_bucket trim_to trim_next"
         " trim_records",
         "process:*": "kind heartbeat_ms count rate_per_s pid run steady_ms lost restarts"

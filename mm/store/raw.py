@@ -13,7 +13,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from mm.errors import SystemRefused
-from mm.market import OLD_SCHEMA
+from mm.market import OLD_SCHEMAS
 from mm.store.calls import execute, pairs, text
 from mm.store.keys import CATALOGUE, Keys
 from mm.store.refusals import old_schema
@@ -39,6 +39,7 @@ class RawSymbol:
     position: dict[str, str]
     quote: dict[str, str]
     reservation: dict[str, str]
+    terms: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _wrong_keys(scripts: Scripts) -> list[str]:
     listed = client.hget(keys.named("config"), "symbols") if _typed(scripts, "config") else None
     expected = {keys.named(name): kind for name, (kind, _) in CATALOGUE.items() if "*" not in name}
     for symbol in text(listed or b"").split():
-        for family in ("symbol:*", "position:*", "quote:*", "reservation:*"):
+        for family in ("symbol:*", "position:*", "quote:*", "reservation:*", "terms:*"):
             expected[keys.member(family, symbol)] = CATALOGUE[family][0]
     if _typed(scripts, "processes"):
         for name in execute(client, "ZRANGE", keys.named("processes"), 0, -1):
@@ -133,8 +134,8 @@ def read_raw(scripts: Scripts, recent: int = 0, max_symbols: int = 0) -> Raw:
     stored = pairs(raw["config"])
     if not stored:
         raise no_system(scripts.keys)
-    if stored.get("schema") == OLD_SCHEMA:
-        raise old_schema(scripts.keys)
+    if stored.get("schema") in OLD_SCHEMAS:
+        raise old_schema(scripts.keys, stored)
     pending = {name: int(ms) for one in raw["pending"] for name, ms in pairs(one).items()}
     inbox_entries, oldest_ms = raw["inboxes"]
     if inbox_entries:

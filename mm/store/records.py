@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from mm.errors import UsageError
-from mm.market import MODES, Position
+from mm.market import MODES, Position, own_mode
 from mm.store.raw import damage
 
 T = TypeVar("T")
@@ -75,16 +75,21 @@ class Control:
     since_ms: int
 
     @classmethod
-    def of(cls, fields: Fields) -> Control:
-        """Read the mode's fields of a hash; SystemRefused for a word that is no mode."""
+    def of(cls, fields: Fields, flattened_ms: int | None = None) -> Control:
+        """Read the mode's fields of a hash; SystemRefused for a word that is no mode.
+
+        A flattening symbol is halted since ``flattened_ms``, when it was flat.
+        """
         mode = fields.optional_word("mode") or "active"
         if mode not in MODES:
             raise damage(fields.key, f"mode {mode!r}: it must be {', '.join(MODES)}")
+        since_ms = fields.optional_integer("mode_ms") or 0
+        own = own_mode(mode, flattened_ms is not None)
         return cls(
-            mode,
+            own,
             fields.optional_word("mode_why"),
             fields.optional_word("mode_who"),
-            fields.optional_integer("mode_ms") or 0,
+            since_ms if own == mode else flattened_ms or 0,
         )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from redis.exceptions import ResponseError
 
 from mm.errors import ConfigDiffers, ForeignKeys, ForeignSystem, SystemRefused, ValueRefused
-from mm.market import OLD_SCHEMA, SCHEMA
+from mm.market import SCHEMA
 from mm.store.keys import Keys
 
 
@@ -35,11 +37,12 @@ def foreign_system(
     )
 
 
-def old_schema(keys: Keys) -> SystemRefused:
-    """The error for a system of the old schema."""
+def old_schema(keys: Keys, stored: Mapping[str, str]) -> SystemRefused:
+    """The error for a system of an old schema, whose config hash is ``stored``."""
     return SystemRefused(
-        f"the system under {keys.prefix} was made by an earlier version (schema {OLD_SCHEMA}, this"
-        f" program has {SCHEMA}): `mm up` of this version carries it over"
+        f"the system under {keys.prefix} was made by an earlier version (schema"
+        f" {stored.get('schema')}, this program has {SCHEMA}): `mm up` of this version carries it"
+        " over"
     )
 
 

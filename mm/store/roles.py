@@ -22,7 +22,7 @@ from mm.store.lua import assembled, key_names, only_reads, read_names, runner, s
 _CONNECTING = ("ping", "dbsize", "info", "config|get", "client|setname", "select")
 #: What a process does besides: join, load its scripts, and wait in the server.
 _PROCESS = (*_CONNECTING, "script|load", "hget", "hgetall", "xread", "client|reply")
-_JOINING = ("config", "symbol:*")
+_JOINING = ("config", "terms:*")
 #: The commands by which programs read keys of each type.
 _READING = (
     *("exists", "type", "scan", "hget", "hgetall", "hmget", "hscan", "hlen", "lrange", "llen"),

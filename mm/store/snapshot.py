@@ -98,9 +98,9 @@ class Snapshot:
 
 
 def _symbol_state(keys: Keys, name: str, stored: RawSymbol, now_ms: int) -> SymbolState:
-    key = keys.member("symbol:*", name)
-    symbol = parsed(key, lambda: symbol_from_store(name, stored.state))
-    state = Fields(key, stored.state)
+    key = keys.member("terms:*", name)
+    symbol = parsed(key, lambda: symbol_from_store(name, stored.terms))
+    terms, state = Fields(key, stored.terms), Fields(keys.member("symbol:*", name), stored.state)
     position = Fields(keys.member("position:*", name), stored.position)
     quote = reservation = None
     if stored.quote:
@@ -108,19 +108,19 @@ def _symbol_state(keys: Keys, name: str, stored: RawSymbol, now_ms: int) -> Symb
     if stored.reservation:
         reservation = Reservation.of(Fields(keys.member("reservation:*", name), stored.reservation))
     last_fill_id = position.optional_word("last_fill_id")
-    frozen_until_ms = state.optional_integer("frozen_until_ms") or 0
+    frozen_until_ms = position.optional_integer("frozen_until_ms") or 0
     return SymbolState(
         symbol=symbol,
         position=position_of(position),
         last_fill_id=None if last_fill_id in ("", "-") else last_fill_id,
         updated_ms=position.optional_integer("updated_ms") or 0,
-        fill_seq=state.optional_integer("fill_seq") or 0,
-        quote_version=state.optional_integer("quote_version") or 0,
+        fill_seq=state.integer("fill_seq"),
+        quote_version=state.integer("quote_version"),
         outcome=state.optional_word("outcome"),
-        halted=state.optional_word("halted"),
-        frozen=(state.optional_word("frozen_why") or "-") if frozen_until_ms > now_ms else "",
+        halted=position.optional_word("halted"),
+        frozen=(position.optional_word("frozen_why") or "-") if frozen_until_ms > now_ms else "",
         frozen_until_ms=frozen_until_ms,
-        control=Control.of(state),
+        control=Control.of(terms, position.optional_integer("flattened_ms")),
         quote=quote if quote and quote.expires_ms > now_ms else None,
         reservation=reservation,
     )

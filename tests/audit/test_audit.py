@@ -148,7 +148,7 @@ def test_run_on_every_server_is_clean(make_world: MakeWorld) -> None:
     run_busy(world, rounds=15, pauses=False)
     assert failed(world) == set()
     add(world, "position:*", "AAA", "cash_ticks", 1)
-    add(world, "symbol:*", "BBB", "position_limit_lots", -20)
+    add(world, "terms:*", "BBB", "position_limit_lots", -20)
     assert failed(world) == {"position-exact", "position-limited"}
     world.client.delete(world.keys.named("exposure"))
     world.client.set(world.keys.named("exposure"), "x")
@@ -169,8 +169,8 @@ def test_notional_run_is_clean(fake: Fake) -> None:
         ("config", None, "notional_unit", "0.001"),
         ("config", None, "notional_unit", "0.1"),
         ("config", None, "currency", "-"),
-        ("symbol:*", "CCC", "notional_units", "1"),
-        ("symbol:*", "CCC", "multiplier", "50"),
+        ("terms:*", "CCC", "notional_units", "1"),
+        ("terms:*", "CCC", "multiplier", "50"),
     ):
         before = world.hash(name, member)[field]
         set_field(world, name, member, field, value)
@@ -375,7 +375,7 @@ def test_key_of_another_type_is_reported(busy: World, family: str) -> None:
     "name",
     [
         *("config", "exposure", "cursors", "expiry", "fills", "quotes", "orders"),
-        *("symbol:*", "position:*", "quote:*", "reservation:*", "seen:*"),
+        *("symbol:*", "terms:*", "position:*", "quote:*", "reservation:*", "seen:*"),
     ],
 )
 def test_deleted_key_is_reported(busy: World, name: str) -> None:
@@ -416,7 +416,7 @@ def test_a_reducing_symbol_has_one_side(fake: Fake, side: str, sound: bool) -> N
     world.drain()
     lots = {"bid_lots": 0, "ask_lots": 0} | {f"{side}_lots": 3}
     world.propose("AAA", trigger="position", **lots)
-    world.client.hset(world.keys.member("symbol:*", "AAA"), "mode", "reducing")
+    world.client.hset(world.keys.member("terms:*", "AAA"), "mode", "reducing")
     assert ("mode-kept" in failed(world)) is not sound
 
 

@@ -26,7 +26,7 @@ def test_halt_and_resume(market: World) -> None:
     assert "AAA: active -> halted, neither quoted nor traded" in done.stdout
     assert "withdrawn, exposure released: AAA-1" in done.stdout
     assert "AAA is halted, by ann since " in done.stdout
-    stored = market.hash("symbol:*", "AAA")
+    stored = market.hash("terms:*", "AAA")
     assert (stored["mode"], stored["mode_why"], stored["mode_who"]) == ("halted", "news", "ann")
     again = invoke("halt", "AAA", "--why", "news")
     assert (again.exit_code, "AAA: halted already, neither" in again.stdout) == (0, True)
@@ -79,7 +79,7 @@ def test_the_mode_that_holds_is_said(market: World) -> None:
 
 def test_an_integrity_halt_stays(market: World) -> None:
     """``resume`` alone does not end it, says so, and has exit status 1."""
-    market.client.hset(market.keys.member("symbol:*", "AAA"), "halted", "a gap")
+    market.client.hset(market.keys.member("position:*", "AAA"), "halted", "a gap")
     done = invoke("resume", "AAA")
     assert done.exit_code == 1
     said = " ".join(done.stdout.split())
@@ -98,7 +98,7 @@ def test_the_user_is_the_operator(market: World, monkeypatch: pytest.MonkeyPatch
     for user, who in ((lambda: "ann b@c", "ann_b_c"), (lambda: "x" * 70, "x" * 64), (nobody, None)):
         monkeypatch.setattr("getpass.getuser", user)
         assert invoke("reduce", "AAA").exit_code == 0
-        assert market.hash("symbol:*", "AAA")["mode_who"] == (who or "unknown")
+        assert market.hash("terms:*", "AAA")["mode_who"] == (who or "unknown")
         invoke("resume", "AAA")
 
 
@@ -108,7 +108,7 @@ def test_repair_and_resume(market: World) -> None:
     market.drain()
     key = market.keys.member("position:*", "AAA")
     market.client.hset(key, mapping={"net_lots": "9", "cost_ticks": "1"})
-    market.client.hset(market.keys.member("symbol:*", "AAA"), "halted", "a gap")
+    market.client.hset(market.keys.member("position:*", "AAA"), "halted", "a gap")
     before = market.dump()
     looked = invoke("repair", "AAA")
     assert (looked.exit_code, market.dump()) == (1, before)
@@ -126,7 +126,7 @@ def test_repair_and_resume(market: World) -> None:
     assert back.exit_code == 0, back.output
     said = " ".join(back.stdout.split())
     assert "AAA: active already, its halt after an integrity error is ended (a gap), quoted" in said
-    assert "halted" not in market.hash("symbol:*", "AAA")
+    assert "halted" not in market.hash("position:*", "AAA")
     story = " ".join(invoke("explain", "AAA").stdout.split())
     assert "ann repaired AAA from its ledger, net_lots=9 cost_ticks=1 to net_lots=4" in story
     assert "ann ended the halt of AAA after a repair (a gap)" in story

@@ -184,7 +184,7 @@ class TestQuotes:
 
     def test_halts(self, fake_world: World) -> None:
         """Halted symbols are listed with their reasons."""
-        fake_world.client.hset(fake_world.keys.member("symbol:*", "BBB"), "halted", "a gap")
+        fake_world.client.hset(fake_world.keys.member("position:*", "BBB"), "halted", "a gap")
         assert halts(take_snapshot(fake_world.scripts)) == {"BBB": "a gap"}
 
     def test_symbols_that_are_cut_from_the_snapshot_count(self, fake: Fake) -> None:

@@ -124,7 +124,7 @@ def test_weak_settings_are_the_reason_of_absence_only(fake_world: World) -> None
 def test_a_halt_is_named_with_its_reason(fake_world: World) -> None:
     """A halted symbol and why."""
     beat(fake_world, *KINDS)
-    execute(fake_world.client, "HSET", "{mm}:symbol:AAA", "halted", "by hand")
+    execute(fake_world.client, "HSET", "{mm}:position:AAA", "halted", "by hand")
     assert words(fake_world) == ["AAA is halted: by hand"]
 
 
@@ -151,7 +151,7 @@ def test_many_halts_are_counted(fake: Fake) -> None:
     world = World(fake, small_config(7))
     beat(world, *KINDS)
     for name in world.names:
-        execute(world.client, "HSET", world.keys.member("symbol:*", name), "halted", "gap")
+        execute(world.client, "HSET", world.keys.member("position:*", name), "halted", "gap")
     found = words(world)
     assert len(found) == 6
     assert found[-1] == "2 more symbols are halted"

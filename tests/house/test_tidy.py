@@ -119,14 +119,21 @@ def sample_story(world: World) -> None:
         world.control(mode, "AAA")
         world.control(mode)
     kept = [make_symbol("AAA", position_limit_lots=90), make_symbol("BBB")]
-    kept.append(make_symbol("DDD", protection_lots=1))
+    kept += [make_symbol("DDD", protection_lots=1), make_symbol("EEE")]
     world.configure(symbols=(*kept, make_symbol("CCC")))
     world.configure(symbols=tuple(kept), limit_units=18)
     world.propose("AAA", ask_lots=1)
     world.propose("DDD", bid_lots=0, ask_lots=2)
     world.propose("BBB", bid_lots=20, ask_lots=0)
-    world.trade(world.order(), world.order("buy", 2, symbol="DDD"), world.order(symbol="NONE"))
+    world.trade(
+        world.order("sell"), world.order("buy", 2, symbol="DDD"), world.order(symbol="NONE")
+    )
     world.scripts.commit(100)
+    world.control("flattening", "AAA")
+    world.propose("AAA", trigger="position")
+    world.trade(world.order("buy"))
+    world.scripts.commit(100)
+    world.propose("EEE")
     world.client.xadd(world.keys.named("fills"), {"BBB-7": "buy 1 101 c1 o9 BBB-1 1"})
     world.scripts.commit(100)
     fields = {"restarts": "0", "wants": "-", "place": "here"}

@@ -371,8 +371,8 @@ class Market(RuleBasedStateMachine):
             len(book.fills),
             book.version,
         )
-        assert ("halted" in state) == book.halted
-        assert state.get("mode", "active") == book.mode
+        assert ("halted" in self.world.hash("position:*", name)) == book.halted
+        assert self.world.mode(name) == book.mode
         held = self.world.hash("reservation:*", name)
         assert [int(held[f"{side}_units"]) for side in SIDES] == [book.held(s) for s in SIDES]
         quote = self.world.hash("quote:*", name)

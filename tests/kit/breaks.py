@@ -179,7 +179,7 @@ def all_three_off(world: World) -> None:
 @breaks("exposure-exact")
 def units_of_another_size(world: World) -> None:
     """A tick x lot counts another number of units than it is worth."""
-    set_field(world, "symbol:*", "AAA", "notional_units", 2)
+    set_field(world, "terms:*", "AAA", "notional_units", 2)
 
 
 @breaks("exposure-exact")
@@ -436,16 +436,16 @@ def placed_at_another_version(world: World) -> None:
 @breaks("position-limited")
 def lower_position_limit(world: World) -> None:
     """The position has been past the limit."""
-    set_field(world, "symbol:*", "AAA", "position_limit_lots", 2)
+    set_field(world, "terms:*", "AAA", "position_limit_lots", 2)
 
 
 @breaks("position-limited")
 def quote_past_a_lower_limit(world: World) -> None:
     """The limit was lowered for later quotes, and those that stand were left."""
     for name in world.names:
-        limit = world.hash("symbol:*", name)["position_limit_lots"]
-        set_field(world, "symbol:*", name, "widest_limit_lots", limit)
-        set_field(world, "symbol:*", name, "position_limit_lots", 1)
+        limit = world.hash("terms:*", name)["position_limit_lots"]
+        set_field(world, "terms:*", name, "widest_limit_lots", limit)
+        set_field(world, "terms:*", name, "position_limit_lots", 1)
 
 
 @breaks("mode-kept")
@@ -463,14 +463,14 @@ def quoted_beyond_the_position(world: World) -> None:
 @breaks("mode-kept")
 def mode_that_is_none(world: World) -> None:
     """A foreign word stands for a mode."""
-    world.client.hset(world.keys.member("symbol:*", "BBB"), "mode", "asleep")
+    world.client.hset(world.keys.member("terms:*", "BBB"), "mode", "asleep")
 
 
 @breaks("mode-kept")
 def quoted_while_frozen(world: World) -> None:
     """The symbols are frozen, and the quotes were left."""
     for name in world.names:
-        set_field(world, "symbol:*", name, "frozen_until_ms", MAX_INT)
+        set_field(world, "position:*", name, "frozen_until_ms", MAX_INT)
 
 
 @breaks("mode-kept")
@@ -518,7 +518,7 @@ def undo_a_commit(world: World) -> None:
 def halted_before_a_commit(world: World) -> None:
     """A symbol is halted, and fills that were reported are not in its position."""
     undo_a_commit(world)
-    set_field(world, "symbol:*", "AAA", "halted", "overflow")
+    set_field(world, "position:*", "AAA", "halted", "overflow")
 
 
 def _register_position_fields() -> None:

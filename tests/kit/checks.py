@@ -159,7 +159,8 @@ def _assert_ledger(world: World) -> list[Fill]:
         assert position["cash_ticks"] == cash, f"{symbol} cash"
         if applied:
             assert position["last_price_ticks"] == applied[-1].price_ticks
-        limits = (state["position_limit_lots"], state.get("widest_limit_lots", "0"))
+        terms = world.hash("terms:*", symbol)
+        limits = (terms["position_limit_lots"], terms.get("widest_limit_lots", "0"))
         assert abs(position["net_lots"]) <= max(map(int, limits))
     return fills
 

@@ -38,6 +38,7 @@ from mm.store import (
     execute,
     pairs,
     require_config,
+    take_snapshot,
     text,
 )
 from tests.kit.backends import (
@@ -308,8 +309,13 @@ class World:
 
     def position(self, symbol: str = "AAA") -> dict[str, int]:
         """The numbers of a committed position."""
+        words = ("last_fill_id", "halted", "frozen_why")
         stored = self.hash("position:*", symbol)
-        return {name: int(value) for name, value in stored.items() if name != "last_fill_id"}
+        return {name: int(value) for name, value in stored.items() if name not in words}
+
+    def mode(self, symbol: str = "AAA") -> str:
+        """The symbol's own trading mode."""
+        return take_snapshot(self.scripts).symbols[symbol].control.mode
 
     def reserved(self) -> tuple[int, int]:
         """The reserved totals: units to buy, units to sell."""

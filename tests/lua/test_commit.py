@@ -226,7 +226,7 @@ class TestHalting:
         done = traded.scripts.commit(10)
         assert (done.fills, done.halts, done.cursor) == (0, {"AAA": why}, entry)
         assert traded.position() == before
-        assert traded.hash("symbol:*", "AAA")["halted"] == why
+        assert traded.hash("position:*", "AAA")["halted"] == why
         assert traded.quote_lots("AAA") is None
         assert traded.reserved() == (10, 10)
         assert traded.ranked("expiry").keys() == {"BBB"}
@@ -267,7 +267,7 @@ class TestHalting:
         ledger(traded, "AAA-2", record())
         done = traded.scripts.commit(10)
         assert (done.fills, done.halts) == (0, {})
-        assert traded.hash("symbol:*", "AAA")["halted"].startswith("sequence")
+        assert traded.hash("position:*", "AAA")["halted"].startswith("sequence")
         assert dict(traded.stream("deadletter")[-1][1])["reason"] == "symbol is halted"
 
     def test_halted_without_a_quote(self, world: World) -> None:

@@ -253,7 +253,7 @@ class TestFields:
         stored = frozen.hash("config")
         assert {name: int(stored[name]) for name in market} == market
         assert frozen.hash("exposure")["limit_units"] == "7"
-        stored = frozen.hash("symbol:*", "AAA")
+        stored = frozen.hash("terms:*", "AAA")
         assert {name: int(stored[name]) for name in of_symbol} == of_symbol
         told = [dict(entry)["after"] for _, entry in frozen.stream("operations")]
         assert all(f"{name}=7" in told[0].split() for name in market if name != "quote_ttl_ms")
@@ -267,14 +267,14 @@ class TestFields:
         change(frozen, SymbolChange("market", "", market), SymbolChange("alter", "BBB", of_symbol))
         exposure = frozen.hash("exposure")
         assert (exposure["limit_units"], exposure["over_bid_units"]) == ("4", "10")
-        assert frozen.hash("symbol:*", "BBB")["widest_limit_lots"] == "100"
+        assert frozen.hash("terms:*", "BBB")["widest_limit_lots"] == "100"
 
     def test_a_mode_stays(self, frozen: World) -> None:
         """What an operator has said of a symbol holds on, whatever else of it changes."""
         frozen.control("halted", "AAA", why="news")
-        before = frozen.hash("symbol:*", "AAA")
+        before = frozen.hash("terms:*", "AAA")
         frozen.configure(symbols=symbols(frozen, size_lots=3))
-        assert frozen.hash("symbol:*", "AAA") == before | {"size_lots": "3"}
+        assert frozen.hash("terms:*", "AAA") == before | {"size_lots": "3"}
 
 
 class TestSymbols:
@@ -286,13 +286,13 @@ class TestSymbols:
         frozen.propose(trigger="position")
         done = frozen.configure(symbols=symbols(frozen, position_limit_lots=5))
         assert done.quote_ids == ["AAA-2"]
-        assert frozen.hash("symbol:*", "AAA")["widest_limit_lots"] == "100"
+        assert frozen.hash("terms:*", "AAA")["widest_limit_lots"] == "100"
         placed = frozen.propose(trigger="expired")
         assert (placed.bid_lots, placed.ask_lots) == (0, 10)
         assert_sound(frozen)
         frozen.configure(symbols=symbols(frozen, position_limit_lots=200))
         frozen.configure(symbols=symbols(frozen, position_limit_lots=150))
-        assert frozen.hash("symbol:*", "AAA")["widest_limit_lots"] == "200"
+        assert frozen.hash("terms:*", "AAA")["widest_limit_lots"] == "200"
 
     def test_waits_no_more_for_what_it_wanted(self, frozen: World) -> None:
         """A changed symbol leaves the queues: what it wants follows from its next proposal."""
@@ -327,7 +327,7 @@ class TestSymbols:
         wanted = replace(frozen.config, symbols=every[:2])
         done = frozen.configure(symbols=every[:2])
         assert done.quote_ids == ["CCC-1"]
-        stored = frozen.hash("symbol:*", "CCC")
+        stored = frozen.hash("terms:*", "CCC")
         now = str(frozen.now_ms())
         assert (stored["mode"], stored["retired_ms"], stored["mode_ms"]) == ("halted", now, now)
         assert (stored["mode_why"], stored["mode_who"]) == ("a test", "ann")
@@ -338,7 +338,7 @@ class TestSymbols:
         assert config_changes(require_config(frozen.scripts), wanted) == []
         assert_sound(frozen)
         frozen.configure(symbols=every)
-        stored = frozen.hash("symbol:*", "CCC")
+        stored = frozen.hash("terms:*", "CCC")
         assert ("retired_ms" in stored, stored["mode"]) == (False, "active")
         assert frozen.propose("CCC", trigger="expired").outcome == "granted"
         assert_sound(frozen)
@@ -348,14 +348,14 @@ class TestSymbols:
         frozen.propose("CCC")
         frozen.trade(frozen.order("buy", 4, symbol="CCC"))
         frozen.configure(symbols=frozen.config.symbols[:2])
-        assert frozen.hash("symbol:*", "CCC")["mode"] == "flattening"
+        assert frozen.hash("terms:*", "CCC")["mode"] == "flattening"
         frozen.drain()
         assert frozen.control("active", "CCC").changes[0].after == "flattening"
         placed = frozen.propose("CCC", trigger="expired")
         assert (placed.bid_lots, placed.ask_lots) == (4, 0)
         frozen.trade(frozen.order("sell", 4, symbol="CCC"))
         frozen.drain()
-        assert frozen.hash("symbol:*", "CCC")["mode"] == "halted"
+        assert frozen.mode("CCC") == "halted"
         assert_sound(frozen)
 
     def test_a_retired_one_that_was_halted_stays_so(self, frozen: World) -> None:
@@ -365,7 +365,7 @@ class TestSymbols:
         frozen.drain()
         frozen.control("halted", "CCC")
         frozen.configure(symbols=frozen.config.symbols[:2])
-        assert frozen.hash("symbol:*", "CCC")["mode"] == "halted"
+        assert frozen.mode("CCC") == "halted"
         assert frozen.control("active", "CCC").changes[0].after == "flattening"
         assert_sound(frozen)
 

@@ -8,6 +8,7 @@ import redis
 from mm.errors import ProposalRefused, ValueRefused
 from mm.maker import decide
 from mm.market import MODES
+from mm.store import take_snapshot
 from tests.kit import Fake, MakeWorld, World, assert_only_for_its_system, assert_sound, small_config
 
 
@@ -40,11 +41,11 @@ class TestHalt:
         active, ended = world.events()
         changed = {"event": "withdrawn", "cause": "operator_halt", "ts_ms": ended["ts_ms"]}
         assert ended == active | changed
-        stored = world.hash("symbol:*", "AAA")
+        stored = world.hash("terms:*", "AAA")
         assert (stored["mode"], stored["mode_why"], stored["mode_who"]) == (
             *("halted", "news at noon", "ann"),
         )
-        assert "halted" not in stored
+        assert "halted" not in world.hash("position:*", "AAA")
         found = dict(world.stream("operations")[0][1])
         assert found == {
             "op": "mode",
@@ -205,20 +206,34 @@ class TestFlattening:
         world.propose(trigger="expired")
         world.trade(world.order("buy", 2))
         world.drain()
-        assert world.hash("symbol:*", "AAA")["mode"] == "flattening"
+        assert world.hash("terms:*", "AAA")["mode"] == "flattening"
         world.propose(trigger="position")
         world.trade(world.order("buy", 9))
-        assert world.hash("symbol:*", "AAA")["mode"] == "flattening"
+        assert world.hash("terms:*", "AAA")["mode"] == "flattening"
         world.advance(5)
         world.drain()
-        stored = world.hash("symbol:*", "AAA")
-        assert (stored["mode"], stored["mode_why"]) == ("halted", "end of day")
+        mode = take_snapshot(world.scripts).symbols["AAA"].control
+        assert (mode.mode, mode.why, mode.since_ms) == ("halted", "end of day", world.now_ms())
         assert world.position()["net_lots"] == 0
         assert world.quote_lots() is None
         assert world.reserved() == (0, 0)
         found = dict(world.stream("operations")[-1][1])
         assert (found["role"], found["before"], found["after"]) == ("state", "flattening", "halted")
-        assert found["ts_ms"] == stored["mode_ms"]
+        assert found["ts_ms"] == world.hash("position:*", "AAA")["flattened_ms"]
+        (report,) = world.trade(world.order("buy", 1))
+        assert (report.status, report.reason) == ("canceled", "halted")
+        with pytest.raises(ProposalRefused, match="HALTED AAA by an operator"):
+            world.propose(trigger="expired")
+        assert_sound(world)
+        # The end of the flattening is over with it: the next one begins anew.
+        assert world.control("flattening", "AAA").changes[0].before == "halted"
+        (change,) = world.control("active", "AAA").changes
+        assert (change.before, change.after, world.mode()) == ("halted", "active", "active")
+        world.propose(trigger="expired")
+        world.trade(world.order("buy", 2))
+        world.drain()
+        world.control("flattening", "AAA")
+        assert world.mode() == "flattening"
         assert_sound(world)
 
     def test_flat_already(self, frozen: World) -> None:
@@ -235,7 +250,7 @@ class TestFlattening:
         (change,) = frozen.control("flattening", "AAA").changes
         assert change.after == "flattening"
         frozen.drain()
-        assert frozen.hash("symbol:*", "AAA")["mode"] == "flattening"
+        assert frozen.hash("terms:*", "AAA")["mode"] == "flattening"
         placed = frozen.propose(trigger="expired")
         assert (placed.bid_lots, placed.ask_lots) == (3, 0)
 
@@ -248,9 +263,9 @@ class TestFlattening:
         frozen.control("flattening", "AAA")
         frozen.scripts.commit(1)
         assert frozen.position()["net_lots"] == 0
-        assert frozen.hash("symbol:*", "AAA")["mode"] == "flattening"
+        assert frozen.hash("terms:*", "AAA")["mode"] == "flattening"
         frozen.drain()
-        assert frozen.hash("symbol:*", "AAA")["mode"] == "flattening"
+        assert frozen.hash("terms:*", "AAA")["mode"] == "flattening"
 
     def test_of_all_is_refused(self, frozen: World) -> None:
         """Each symbol is flat at another time, so each has a mode of its own."""
@@ -288,14 +303,14 @@ class TestRefusals:
     def test_a_foreign_word_is_as_strict_as_can_be(self, frozen: World) -> None:
         """A mode that another program has written halts the symbol."""
         frozen.propose()
-        frozen.client.hset(frozen.keys.member("symbol:*", "AAA"), "mode", "asleep")
+        frozen.client.hset(frozen.keys.member("terms:*", "AAA"), "mode", "asleep")
         assert frozen.trade(frozen.order("buy", 1))[0].reason == "halted"
         with pytest.raises(ProposalRefused):
             frozen.propose()
 
     def test_an_integrity_halt_is_another_thing(self, frozen: World) -> None:
         """No mode ends it, and the reply says so."""
-        frozen.client.hset(frozen.keys.member("symbol:*", "AAA"), "halted", "a gap")
+        frozen.client.hset(frozen.keys.member("position:*", "AAA"), "halted", "a gap")
         (change,) = frozen.control("active", "AAA").changes
         assert change.halted == "a gap"
         with pytest.raises(ProposalRefused, match="a gap"):

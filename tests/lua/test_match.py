@@ -92,7 +92,7 @@ class TestOutcomes:
 
     def test_halted(self, quoted: World) -> None:
         """A halted symbol fills nothing, though its quote still stands; the others go on."""
-        execute(quoted.client, "HSET", quoted.keys.member("symbol:*", "AAA"), "halted", "why")
+        execute(quoted.client, "HSET", quoted.keys.member("position:*", "AAA"), "halted", "why")
         first, other = quoted.trade(quoted.order(), quoted.order(symbol="BBB"))
         assert outcome(first) == ("canceled", "halted", 0, 0)
         assert other.status == "filled"

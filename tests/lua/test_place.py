@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from redis.exceptions import ResponseError
 
+from mm.audit import audit
 from mm.errors import ProposalRefused
 from mm.market import MAX_INT, REFUSALS, Config
 from mm.store import execute
@@ -200,6 +201,16 @@ class TestOutcomes:
         assert world.ranked("expiry") == {"AAA": second.expires_ms}
 
 
+class TestLimit:
+    @pytest.mark.parametrize(("stored", "granted"), [(1_000, 20), (6, 6)])
+    def test_the_configuration_is_the_limit(self, world: World, stored: int, granted: int) -> None:
+        """A limit that a foreign hand writes beside the totals is not above the operator's."""
+        world.client.hset(world.keys.named("exposure"), "limit_units", stored)
+        assert world.propose(bid_lots=50, ask_lots=50).bid_lots == granted
+        assert world.reserved() == (granted, granted)
+        assert "exposure limit_units" in str(audit(world.scripts).checks)
+
+
 class TestPositionLimit:
     def test_clamped_long(self, make_world: MakeWorld) -> None:
         """Near the long limit the bid is clamped, so that its complete fill just reaches it."""
@@ -247,7 +258,7 @@ class TestRefusals:
 
     def test_halted(self, quoted: World) -> None:
         """A halted symbol gets no quote, and the refusal says why it is halted."""
-        execute(quoted.client, "HSET", quoted.keys.member("symbol:*", "AAA"), "halted", "the why")
+        execute(quoted.client, "HSET", quoted.keys.member("position:*", "AAA"), "halted", "the why")
         assert refused(quoted) == "HALTED"
         with pytest.raises(ProposalRefused, match="the why"):
             quoted.propose()

@@ -57,7 +57,7 @@ class TestLots:
         trade(world, "buy", 1)
         why = "traded 9 lots, more than 8 within 1000 ms"
         assert frozen(world) == why
-        state = world.hash("symbol:*", "AAA")
+        state = world.hash("position:*", "AAA")
         assert state["frozen_until_ms"] == str(world.now_ms() + FREEZE_MS)
         assert world.quote_lots("AAA") is None
         assert world.reserved() == (20, 20)
@@ -115,7 +115,7 @@ class TestLots:
         world = protected(fake, protection_lots=8)
         world.client.xadd(world.keys.named("fills"), {"AAA-7": "buy 90 101 c1 o9 AAA-1 1"})
         world.scripts.commit(10)
-        assert world.hash("symbol:*", "AAA")["halted"]
+        assert world.hash("position:*", "AAA")["halted"]
         assert frozen(world) == ""
         assert not world.client.exists(world.keys.member("window:*", "AAA"))
 
@@ -221,9 +221,9 @@ class TestFrozen:
         world.trade(world.order("buy", 9), world.order("buy", 2))
         world.scripts.commit(1)
         assert frozen(world)
-        before = world.hash("symbol:*", "AAA")["frozen_until_ms"]
+        before = world.hash("position:*", "AAA")["frozen_until_ms"]
         world.drain()
-        assert world.hash("symbol:*", "AAA")["frozen_until_ms"] == before
+        assert world.hash("position:*", "AAA")["frozen_until_ms"] == before
         world.control("active", "AAA")
         world.propose(trigger="expired")
         trade(world, "sell", 8)
@@ -233,14 +233,14 @@ class TestFrozen:
         """A freeze of 0 ms has no end but that; a mode is another thing."""
         world = protected(fake, freeze_ms=0, protection_lots=8)
         trade(world, "buy", 9)
-        assert world.hash("symbol:*", "AAA")["frozen_until_ms"] == str(MAX_INT)
+        assert world.hash("position:*", "AAA")["frozen_until_ms"] == str(MAX_INT)
         for mode in ("reducing", "halted"):
             assert world.control(mode, "AAA").changes[0].thawed == ""
         assert world.control("active").changes[0].thawed == ""
         done = world.control("active", "AAA", why="all is well")
         why = "traded 9 lots, more than 8 within 1000 ms"
         assert done.changes[0].thawed == why
-        assert "frozen_until_ms" not in world.hash("symbol:*", "AAA")
+        assert "frozen_until_ms" not in world.hash("position:*", "AAA")
         told = dict(world.stream("operations")[-2][1])
         assert (told["op"], told["before"], told["after"]) == ("end_freeze", why, "-")
         assert (told["who"], told["why"]) == ("ann", "all is well")
@@ -280,7 +280,7 @@ class TestFrozen:
         world.propose(trigger="expired")
         trade(world, "buy", 3)
         assert frozen(world)
-        assert world.hash("symbol:*", "AAA")["frozen_until_ms"] == str(MAX_INT)
+        assert world.hash("position:*", "AAA")["frozen_until_ms"] == str(MAX_INT)
 
     def test_a_system_from_before(self, fake: Fake) -> None:
         """Keys without the new fields have no bounds, and the times of the defaults."""
@@ -288,7 +288,7 @@ class TestFrozen:
         world.client.hdel(
             world.keys.named("config"), "protection_window_ms", "protection_freeze_ms"
         )
-        key = world.keys.member("symbol:*", "AAA")
+        key = world.keys.member("terms:*", "AAA")
         world.client.hdel(key, "protection_lots", "protection_loss_ticks")
         trade(world, "buy", 20)
         assert frozen(world) == ""
@@ -298,5 +298,5 @@ class TestFrozen:
         trade(world, "buy", 2)
         window_ms = Config.protection_window_ms
         assert frozen(world) == f"traded 2 lots, more than 1 within {window_ms} ms"
-        until_ms = int(world.hash("symbol:*", "AAA")["frozen_until_ms"])
+        until_ms = int(world.hash("position:*", "AAA")["frozen_until_ms"])
         assert until_ms - world.now_ms() == Config.protection_freeze_ms

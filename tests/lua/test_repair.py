@@ -35,7 +35,7 @@ def traded(world: World) -> None:
 def damage(world: World, **fields: int | str | None) -> None:
     """A foreign program changes fields of AAA; None deletes one."""
     for name, value in fields.items():
-        family = "symbol:*" if name in ("fill_seq", "halted") else "position:*"
+        family = "symbol:*" if name == "fill_seq" else "position:*"
         key = world.keys.member(family, "AAA")
         if value is None:
             world.client.hdel(key, name)
@@ -65,7 +65,7 @@ def test_a_damaged_position_comes_back(make_world: MakeWorld) -> None:
     damage(world, position_version=1, net_lots=77, cash_ticks=5)
     world.trade(world.order("buy", 1))
     world.drain()
-    assert world.hash("symbol:*", "AAA")["halted"] == "sequence: expected 2 got 4"
+    assert world.hash("position:*", "AAA")["halted"] == "sequence: expected 2 got 4"
     world.advance(5)
     finding = examine(world.scripts, "AAA")
     assert finding.fills == 4
@@ -89,7 +89,7 @@ def test_a_damaged_position_comes_back(make_world: MakeWorld) -> None:
     with pytest.raises(ProposalRefused, match="sequence"):
         world.propose("AAA")
     resume(world, "AAA")
-    assert "halted" not in world.hash("symbol:*", "AAA")
+    assert "halted" not in world.hash("position:*", "AAA")
     found = dict(world.stream("operations")[-1][1])
     assert (found["op"], found["before"]) == ("end_halt", "sequence: expected 2 got 4")
     world.propose("AAA", trigger="expired")
@@ -224,12 +224,12 @@ class TestResume:
         """Without the word for it a halt after an integrity error stays."""
         damage(frozen, halted="a gap")
         frozen.control("active", "AAA")
-        assert frozen.hash("symbol:*", "AAA")["halted"] == "a gap"
+        assert frozen.hash("position:*", "AAA")["halted"] == "a gap"
         (change,) = frozen.scripts.control(
             SYSTEM_ID, "active", ANN, "w", ["AAA"], after_repair=True
         ).changes
         assert (change.halted, change.ended) == ("", "a gap")
-        assert "halted" not in frozen.hash("symbol:*", "AAA")
+        assert "halted" not in frozen.hash("position:*", "AAA")
 
     def test_a_wrong_symbol_does_not_keep_another_one(self, frozen: World) -> None:
         """The audit is asked about the symbols that are to resume."""

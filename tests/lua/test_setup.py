@@ -11,7 +11,7 @@ import pytest
 
 from mm.errors import ConfigDiffers, ForeignKeys, SystemRefused
 from mm.market import SCHEMA, Config
-from mm.store import Identity, execute, read_config, read_identity, take_snapshot
+from mm.store import Identity, execute, read_config, read_identity, require_config, take_snapshot
 from tests.kit import MakeWorld, World, make_symbol, symbol_names
 
 
@@ -25,14 +25,14 @@ class TestSetup:
         assert world.dump() == before
 
     def test_keys(self, world: World) -> None:
-        """What is created: config, exposure, cursors, and three hashes of each symbol."""
+        """What is created: config, exposure, cursors, and four hashes of each symbol."""
         assert world.dump().keys() == {
             world.keys.named("config"),
             world.keys.named("exposure"),
             world.keys.named("cursors"),
             *(
                 world.keys.member(family, name)
-                for family in ("position:*", "reservation:*", "symbol:*")
+                for family in ("position:*", "reservation:*", "symbol:*", "terms:*")
                 for name in world.names
             ),
         }
@@ -108,7 +108,7 @@ class TestSetup:
         world = make_world(setup=False)
         self.foreign(world, world.keys.named(name))
 
-    @pytest.mark.parametrize("family", ["symbol:*", "position:*", "reservation:*"])
+    @pytest.mark.parametrize("family", ["symbol:*", "position:*", "reservation:*", "terms:*"])
     def test_foreign_members(self, make_world: MakeWorld, family: str) -> None:
         """A symbol's keys without a configuration are refused as well."""
         world = make_world(setup=False)
@@ -157,7 +157,7 @@ class TestOldSchema:
         key = world.keys.named("config")
         execute(world.client, "HDEL", key, "system_id", "created_ms", "keep_orders")
         world.client.hset(key, "schema", "1")
-        execute(world.client, "HDEL", world.keys.member("symbol:*", "BBB"), "multiplier")
+        execute(world.client, "HDEL", world.keys.member("terms:*", "BBB"), "multiplier")
 
     def test_upgraded(self, world: World) -> None:
         """Ids, missing fields and the schema are added; orders, fills and positions stay."""
@@ -173,6 +173,43 @@ class TestOldSchema:
         assert world.hash("symbol:*", "BBB") == whole
         assert market == {key: value for key, value in world.dump().items() if ":config" not in key}
         assert world.set_up(system_id="00000000000000bb") == "matched"
+
+    @staticmethod
+    def age_to_2(world: World) -> None:
+        """Make the keys those of schema 2: all of a symbol but its position in one hash."""
+        world.client.hset(world.keys.named("config"), "schema", "2")
+        for name in world.names:
+            key, terms = (world.keys.member(family, name) for family in ("symbol:*", "terms:*"))
+            world.client.hset(key, mapping=dict(world.hash("terms:*", name).items()))
+            world.client.delete(terms)
+            position = world.keys.member("position:*", name)
+            for field in ("halted", "frozen_until_ms", "frozen_why"):
+                if found := world.client.hget(position, field):
+                    world.client.hset(key, field, found)
+                    world.client.hdel(position, field)
+
+    def test_terms_get_keys_of_their_own(self, make_world: MakeWorld) -> None:
+        """What stood in a symbol's hash of schema 2 goes where it belongs; nothing else changes."""
+        world = make_world(symbols=4)
+        world.trade(world.order())
+        world.drain()
+        world.control("reducing", "AAA", why="news")
+        world.configure(symbols=world.config.symbols[:3], limit_units=19)
+        position = world.keys.member("position:*", "BBB")
+        world.client.hset(position, mapping={"halted": "a gap"})
+        position = world.keys.member("position:*", "CCC")
+        world.client.hset(position, mapping={"frozen_until_ms": "9", "frozen_why": "lost 2"})
+        whole, config = world.dump(), require_config(world.scripts)
+        self.age_to_2(world)
+        assert "tick" in world.hash("symbol:*", "AAA")
+        with pytest.raises(SystemRefused, match=r"schema 2, .*`mm up` of this version carries it"):
+            take_snapshot(world.scripts)
+        found = read_config(world.scripts, old=True)
+        assert found == config
+        assert found is not None
+        assert world.set_up(found, system_id="00000000000000bb") == "upgraded"
+        assert world.dump() == whole
+        assert world.set_up(found) == "matched"
 
     def test_another_configuration(self, world: World) -> None:
         """An old system with another configuration is refused, and no key changes."""
@@ -204,7 +241,7 @@ class TestOldSchema:
         assert world.set_up() == "upgraded"
         assert world.hash("config")["currency"] == "-"
         assert world.hash("config")["notional_unit"] == "1"
-        assert world.hash("symbol:*", "AAA")["notional_units"] == "1"
+        assert world.hash("terms:*", "AAA")["notional_units"] == "1"
 
     def test_readers_refuse(self, world: World) -> None:
         """Who reads an old system learns that `mm up` carries it over."""

@@ -72,7 +72,7 @@ class TestSnapshot:
         world.trade(world.order("sell", symbol="CCC"))
         for name in ("DDD", "EEE"):
             world.propose(name)
-        world.client.hset(world.keys.member("symbol:*", "FFF"), "halted", "a gap")
+        world.client.hset(world.keys.member("position:*", "FFF"), "halted", "a gap")
         taken = take_snapshot(world.scripts, max_symbols=3)
         assert list(taken.symbols) == ["CCC", "DDD", "FFF"]
         assert taken.symbol_names == tuple(world.names)
@@ -108,8 +108,8 @@ class TestSnapshot:
         with pytest.raises(SystemRefused, match="no system runs"):
             take_snapshot(make_world(setup=False).scripts)
 
-    def test_lost_symbol(self, world: World) -> None:
+    def test_lost_terms(self, world: World) -> None:
         """A symbol's hash that someone deleted is reported, not a traceback."""
-        execute(world.client, "DEL", world.keys.member("symbol:*", "AAA"))
+        execute(world.client, "DEL", world.keys.member("terms:*", "AAA"))
         with pytest.raises(SystemRefused, match="AAA"):
             take_snapshot(world.scripts)

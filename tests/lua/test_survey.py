@@ -39,7 +39,7 @@ class TestRows:
 
     def test_halted(self, world: World) -> None:
         """A halted symbol says so."""
-        execute(world.client, "HSET", world.keys.member("symbol:*", "AAA"), "halted", "why")
+        execute(world.client, "HSET", world.keys.member("position:*", "AAA"), "halted", "why")
         assert world.scripts.survey(["AAA"]).rows["AAA"].halted
 
     def test_unknown_and_doubled(self, world: World) -> None:

@@ -138,7 +138,7 @@ class TestCommit:
         assert len(world.scripts.commit(10).halts) == 2
         assert world.reserved() == (0, 0)
         for name, why in (("AAA", "sequence: expected 1 got 9"), ("BBB", "not a fill record")):
-            assert world.hash("symbol:*", name)["halted"] == why
+            assert world.hash("position:*", name)["halted"] == why
             held = world.hash("reservation:*", name)
             assert (held["bid_wanted_lots"], held["ask_wanted_lots"]) == ("0", "0")
             assert (held["state"], world.quote_lots(name)) == ("released", None)
@@ -306,9 +306,9 @@ class TestSetup:
         identity["config_version"] = "1"
         assert world.hash("config") == world.config.store_fields() | identity
         for symbol in world.config.symbols:
-            stored = world.hash("symbol:*", symbol.name)
-            versions = {"fill_seq": "0", "quote_version": "0"}
-            assert stored == versions | symbol_fields(world.config, symbol)
+            numbers = {"fill_seq": "0", "quote_version": "0"}
+            assert world.hash("symbol:*", symbol.name) == numbers
+            assert world.hash("terms:*", symbol.name) == symbol_fields(world.config, symbol)
             assert world.hash("position:*", symbol.name) == {
                 "net_lots": "0",
                 "cash_ticks": "0",

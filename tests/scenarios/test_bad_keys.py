@@ -14,8 +14,8 @@ import pytest
 from redis.exceptions import ResponseError
 
 from mm.audit import audit
-from mm.errors import ForeignKeys, SystemRefused
-from mm.store import execute, text
+from mm.errors import ForeignKeys, ProposalRefused, SystemRefused
+from mm.store import execute, take_snapshot, text
 from tests.kit import Fake, MakeWorld, World, small_config
 from tests.kit.crash import assert_audited
 
@@ -236,13 +236,24 @@ def test_position(fake_traded: World) -> None:
     assert not audit(world.scripts).ok
 
 
-def test_symbol(fake_traded: World) -> None:
-    """Its orders are rejected as of an unknown symbol, the audit fails, and no process starts."""
+@pytest.mark.parametrize("family", ["symbol:*", "terms:*"])
+def test_symbol(fake_traded: World, family: str) -> None:
+    """Its orders are rejected as of an unknown symbol, no maker quotes it, and the audit fails."""
     world = fake_traded
-    world.client.delete(world.keys.member("symbol:*", "AAA"))
+    world.client.delete(world.keys.member(family, "AAA"))
     (report,) = world.trade(world.order("buy", 1, symbol="AAA"))
     assert (report.status, report.reason) == ("rejected", "unknown_symbol")
+    with pytest.raises(ProposalRefused, match="UNKNOWN_SYMBOL AAA"):
+        world.propose("AAA")
     assert not audit(world.scripts).ok
+    with pytest.raises(SystemRefused, match=f"{family[:-1]}AAA"):
+        take_snapshot(world.scripts)
+
+
+def test_terms_at_the_start_of_a_process(fake_traded: World) -> None:
+    """Without its terms a symbol is not known, and no process starts."""
+    world = fake_traded
+    world.client.delete(world.keys.member("terms:*", "AAA"))
     with pytest.raises(SystemRefused, match="AAA"):
         world.maker().config  # noqa: B018  # reading it is the test
     with pytest.raises(SystemRefused):

@@ -50,8 +50,8 @@ CAUSES = (
     Cause(fail_to_save, command("CONFIG SET", "save", ""), "snapshot"),
     Cause(command("REPLICAOF", "127.0.0.1", "1"), command("REPLICAOF", "NO", "ONE"), "replica"),
     Cause(
-        command("HSET", "{mm}:symbol:AAPL", "halted", "a gap"),
-        command("HDEL", "{mm}:symbol:AAPL", "halted"),
+        command("HSET", "{mm}:position:AAPL", "halted", "a gap"),
+        command("HDEL", "{mm}:position:AAPL", "halted"),
         "AAPL is halted: a gap",
     ),
     Cause(

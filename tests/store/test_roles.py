@@ -47,7 +47,7 @@ WRITES: dict[str, set[str]] = {
     | {"clients", "inbox:*"},
     "state": PRESENCE
     | EXPIRY
-    | {"cursors", "positions", "deadletter", "waiting:bid", "waiting:ask", "symbol:*"}
+    | {"cursors", "positions", "deadletter", "waiting:bid", "waiting:ask"}
     | {"position:*", "operations", "window:*"},
     "maker": PRESENCE | EXPIRY | {"waiting:bid", "waiting:ask", "symbol:*"},
     "publisher-1": set(),
@@ -55,10 +55,10 @@ WRITES: dict[str, set[str]] = {
     "operator": set(CATALOGUE) - {"fills", "reports:*", "seen:*", "deadletter", "window:*"},
 }
 READS = {
-    "exchange": WRITES["exchange"] | {"config", "control"},
-    "state": WRITES["state"] | {"config", "fills"},
-    "maker": WRITES["maker"] | {"config", "control", "position:*", "positions"},
-    "publisher-1": {"config", "symbol:*", "quote:*", "clients"},
+    "exchange": WRITES["exchange"] | {"config", "control", "terms:*", "position:*"},
+    "state": WRITES["state"] | {"config", "fills", "symbol:*", "terms:*"},
+    "maker": WRITES["maker"] | {"config", "control", "terms:*", "position:*", "positions"},
+    "publisher-1": {"config", "terms:*", "quote:*", "clients"},
     "viewer": set(CATALOGUE),
     "operator": set(CATALOGUE),
 }

@@ -68,7 +68,8 @@ def troubled(fake: Fake) -> World:
     beat(world)
     fake.advance(5_000)
     beat(world, "maker-1")
-    world.client.hset(world.keys.member("symbol:*", "NVDA"), "halted", "sequence: expected 3 got 5")
+    key = world.keys.member("position:*", "NVDA")
+    world.client.hset(key, "halted", "sequence: expected 3 got 5")
     return world
 
 

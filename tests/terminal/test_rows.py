@@ -47,7 +47,7 @@ def test_quoted_symbols_come_first_and_stay(world: World) -> None:
 
 def test_a_halted_symbol_has_a_line(world: World) -> None:
     """A halted symbol has a line though it has no quote."""
-    world.client.hset(world.keys.member("symbol:*", "HHH"), "halted", "a gap")
+    world.client.hset(world.keys.member("position:*", "HHH"), "halted", "a gap")
     assert lines(Rows(), world, 2) == "HA"
 
 

@@ -197,7 +197,7 @@ def test_many_halts_are_counted(fake: Fake) -> None:
     """Where not all halts fit, the screen says how many more there are."""
     world = many(fake)
     for name in world.names[:100]:
-        world.client.hset(world.keys.member("symbol:*", name), "halted", "gap")
+        world.client.hset(world.keys.member("position:*", name), "halted", "gap")
     assert "and 98 more halted" in shown(world)
     line = status_line(take(world), History(), STATUS)
     assert "HALTED AAA BBB CCC DDD and 96 more" in line

@@ -93,7 +93,7 @@ def test_the_status_line_counts_what_operators_have_halted(fake: Fake) -> None:
     world.control("halted", "AAA", "BBB")
     assert "  halted 2  " in said()
     assert not any("halted" in text for text in amber(take(world)))
-    world.client.hset(world.keys.member("symbol:*", "CCC"), "halted", "a gap")
+    world.client.hset(world.keys.member("position:*", "CCC"), "halted", "a gap")
     assert "  HALTED CCC  halted 2  " in said()
     world.control("halted")
     assert "  halted 4  " in said()
@@ -116,7 +116,7 @@ def test_amber_is_for_what_needs_a_person(fake: Fake) -> None:
     late = amber(take(world))
     assert "silent" in late
     assert any("━" in text or "╸" in text for text in late), "a renewal is overdue"
-    world.client.hset(world.keys.member("symbol:*", "AAA"), "halted", "a gap")
+    world.client.hset(world.keys.member("position:*", "AAA"), "halted", "a gap")
     assert "HALTED AAA" in amber(take(world))
     assert any("RELAXED" in text for text in amber(take(world), RELAXED))
 
@@ -146,7 +146,7 @@ def test_fills_of_symbols_that_are_not_shown(fake: Fake) -> None:
 def test_a_halt_of_a_symbol_without_a_line(fake: Fake) -> None:
     """A halt is shown though the screen has no room for its symbol."""
     world = World(fake, small_config(30, limit=10_000))
-    world.client.hset(world.keys.member("symbol:*", "S30"), "halted", "a gap")
+    world.client.hset(world.keys.member("position:*", "S30"), "halted", "a gap")
     assert "HALTED S30 a gap" in shown(world, max_symbols=5)
 
 

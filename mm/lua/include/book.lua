@@ -16,15 +16,16 @@
 --   outcome_end  how each outcome ends
 --   fill_end     how each fill's line ends
 local function load_book(keys, symbol, notional, mode_of_all, now)
-  local fill_seq, halted, notional_units, mode = unpack(redis.call('HMGET', keys.symbol .. symbol,
-    'fill_seq', 'halted', 'notional_units', 'mode'))
-  if not fill_seq then
+  local fill_seq = redis.call('HGET', keys.symbol .. symbol, 'fill_seq')
+  local notional_units, mode = unpack(redis.call('HMGET', keys.terms .. symbol, 'notional_units', 'mode'))
+  if not (fill_seq and notional_units) then
     return false
   end
+  local halted, flattened_ms = unpack(redis.call('HMGET', keys.position .. symbol, 'halted', 'flattened_ms'))
   local quote_id, expires_ms, bid_ticks, bid_lots, bid_size_lots, ask_ticks, ask_lots, ask_size_lots =
     unpack(redis.call('HMGET', keys.quote .. symbol, 'quote_id', 'expires_ms', 'bid_ticks',
       'bid_lots', 'bid_size_lots', 'ask_ticks', 'ask_lots', 'ask_size_lots'))
-  local refusal = (halted or is_halted(mode_of_all, mode)) and 'halted' or not quote_id and 'no_quote'
+  local refusal = (halted or is_halted(mode_of_all, own_mode(mode, flattened_ms))) and 'halted' or not quote_id and 'no_quote'
     or tonumber(expires_ms) <= now and 'expired' or nil
   local outcome_end = ' ' .. (quote_id or '-')
   return {

@@ -2,6 +2,7 @@
 
 -- INCLUDE base
 -- INCLUDE exposure
+-- INCLUDE mode
 -- INCLUDE operations
 
 -- What may change while the system runs. All else is part of what the ledger and the memory of orders
@@ -27,12 +28,12 @@ local function field_fault(list, allowed)
   return nil
 end
 
--- symbol_fault(symbol_key, symbol, change) -> the error reply that refuses the change, or nil
-local function symbol_fault(symbol_key, symbol, change)
+-- symbol_fault(terms_key, symbol, change) -> the error reply that refuses the change, or nil
+local function symbol_fault(terms_key, symbol, change)
   if not SYMBOL_CHANGES[change] then
     return redis.error_reply('BAD_CHANGE ' .. change)
   end
-  local exists = redis.call('EXISTS', symbol_key) == 1
+  local exists = redis.call('EXISTS', terms_key) == 1
   if exists and change == 'add' then
     return redis.error_reply('EXISTS ' .. symbol)
   elseif not exists and change ~= 'add' then
@@ -54,35 +55,38 @@ local function tell_change(operations_key, op, symbol, key, list, before, after,
     before = table.concat(before, ' '), after = table.concat(after, ' ') }, now)
 end
 
--- change_mode(symbol_key, position_key, change, by, now) -> words for what the change makes of the
--- symbol's mode, before and after. A retired symbol is flattened, or halted when it is flat or was
+-- change_mode(terms_key, symbol_key, position_key, change, by, now) -> words for what the change makes of
+-- the symbol's mode, before and after. A retired symbol is flattened, or halted when it is flat or was
 -- halted; one that returns is active.
-local function change_mode(symbol_key, position_key, change, by, now)
+local function change_mode(terms_key, symbol_key, position_key, change, by, now)
   if change == 'alter' then
     return {}, {}
   end
-  local fill_seq, mode = unpack(redis.call('HMGET', symbol_key, 'fill_seq', 'mode'))
-  local version, net = unpack(redis.call('HMGET', position_key, 'position_version', 'net_lots'))
+  local fill_seq = redis.call('HGET', symbol_key, 'fill_seq')
+  local version, net, flattened_ms = unpack(redis.call('HMGET', position_key, 'position_version', 'net_lots',
+    'flattened_ms'))
+  local mode = own_mode(redis.call('HGET', terms_key, 'mode'), flattened_ms)
   local next_mode = 'active'
   if change == 'retire' then
     local is_flat = net == '0' and version == fill_seq
     next_mode = (is_flat or mode == 'halted') and 'halted' or 'flattening'
-    redis.call('HSET', symbol_key, 'retired_ms', text(now))
+    redis.call('HSET', terms_key, 'retired_ms', text(now))
   else
-    redis.call('HDEL', symbol_key, 'retired_ms')
+    redis.call('HDEL', terms_key, 'retired_ms')
   end
-  redis.call('HSET', symbol_key, 'mode', next_mode, 'mode_why', by.why, 'mode_who', by.who,
+  redis.call('HSET', terms_key, 'mode', next_mode, 'mode_why', by.why, 'mode_who', by.who,
     'mode_ms', text(now))
+  redis.call('HDEL', position_key, 'flattened_ms')
   return { 'mode=' .. (mode or 'active') }, { 'mode=' .. next_mode }
 end
 
--- keep_position_limit(symbol_key, list) remembers the widest limit that a position was allowed, before
+-- keep_position_limit(terms_key, list) remembers the widest limit that a position was allowed, before
 -- `list` changes it.
-local function keep_position_limit(symbol_key, list)
-  local old, widest = unpack(redis.call('HMGET', symbol_key, 'position_limit_lots', 'widest_limit_lots'))
+local function keep_position_limit(terms_key, list)
+  local old, widest = unpack(redis.call('HMGET', terms_key, 'position_limit_lots', 'widest_limit_lots'))
   for index = 1, #list, 2 do
     if list[index] == 'position_limit_lots' and old then
-      redis.call('HSET', symbol_key, 'widest_limit_lots',
+      redis.call('HSET', terms_key, 'widest_limit_lots',
         text(math.max(tonumber(old), tonumber(widest) or 0, tonumber(list[index + 1]))))
     end
   end
@@ -93,7 +97,7 @@ end
 local function change_limit(exposure_key, expiry_key, list)
   for index = 1, #list, 2 do
     if list[index] == 'limit_units' then
-      local exposure = load_exposure(exposure_key)
+      local exposure = load_exposure(exposure_key, list[index + 1])
       local limit, newest = tonumber(list[index + 1]), redis.call('ZRANGE', expiry_key, -1, -1, 'WITHSCORES')
       local over = exposure.bid > limit or exposure.ask > limit
       redis.call('HSET', exposure_key, 'limit_units', list[index + 1],

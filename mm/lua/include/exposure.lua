@@ -5,14 +5,15 @@
 
 -- INCLUDE base
 
--- load_exposure(exposure_key) -> {limit, bid, ask}, or nil when one of them is missing
-local function load_exposure(exposure_key)
+-- load_exposure(exposure_key, limit_units) -> {limit, bid, ask}, or nil when one of them is missing.
+-- `limit_units` is the configuration's limit, which only an operator writes: no other is above it.
+local function load_exposure(exposure_key, limit_units)
   local limit, bid, ask = unpack(redis.call('HMGET', exposure_key, 'limit_units', 'bid_units',
     'ask_units'))
-  if not (limit and bid and ask) then
+  if not (limit_units and limit and bid and ask) then
     return nil
   end
-  return { limit = tonumber(limit), bid = tonumber(bid), ask = tonumber(ask) }
+  return { limit = math.min(tonumber(limit), tonumber(limit_units)), bid = tonumber(bid), ask = tonumber(ask) }
 end
 
 -- load_reservation(reservation_key) -> {bid, ask, quote_id, event_id} of a symbol's reservation.

@@ -1,5 +1,8 @@
 -- Include: trading modes. A symbol without a word for its mode is active.
 --
+-- The word is in the symbol's terms, which only an operator writes. What the state service finds is with
+-- the position, which only it and a repair write: halted, frozen, and flat after it was to be flattened.
+--
 --   reducing    only quotes that shrink the position
 --   flattening  the same, and halted as soon as the position is flat
 --   halted      no quote and no trade
@@ -7,6 +10,11 @@
 -- mode a symbol may be frozen until an instant, by its protection.
 
 local STRICTNESS = { active = 0, reducing = 1, flattening = 1, halted = 2 }
+
+-- own_mode(mode, flattened_ms) -> the symbol's own mode: a flattening one is halted once it was flat
+local function own_mode(mode, flattened_ms)
+  return mode == 'flattening' and flattened_ms and 'halted' or mode
+end
 
 -- strictness(mode) -> a number that is larger for a stricter mode. A word that is no mode is as strict
 -- as can be: a foreign program has written it.

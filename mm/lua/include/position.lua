@@ -2,6 +2,7 @@
 
 -- INCLUDE base
 -- INCLUDE count
+-- INCLUDE mode
 
 local match, abs, floor, max = string.match, math.abs, math.floor, math.max
 
@@ -19,22 +20,23 @@ local function parse_fill(fill_id, line)
   return symbol
 end
 
--- load_position(symbol_prefix, position_prefix, symbol) -> position, or false when the symbol is
--- unknown. A position has net (lots), cash and cost (ticks), version, last_ticks, halted (why, or false),
+-- load_position(keys, symbol) -> position, or false when the symbol is unknown. `keys` has the prefixes
+-- symbol, terms and position. A position has net (lots), cash and cost (ticks), version, last_ticks, halted (why, or false),
 -- and of its symbol fill_seq (as text), mode (or false), the bounds of its protection most_lots and
 -- most_loss (0 for none), and frozen_until (ms). `traded` counts the lots applied to it since.
-local function load_position(symbol_prefix, position_prefix, symbol)
-  local fill_seq, halted, mode, most_lots, most_loss, frozen_until = unpack(redis.call('HMGET',
-    symbol_prefix .. symbol, 'fill_seq', 'halted', 'mode', 'protection_lots', 'protection_loss_ticks',
-    'frozen_until_ms'))
+local function load_position(keys, symbol)
+  local fill_seq = redis.call('HGET', keys.symbol .. symbol, 'fill_seq')
   if not fill_seq then
     return false
   end
-  local net, cash, cost, version, last_ticks = unpack(redis.call('HMGET', position_prefix .. symbol,
-    'net_lots', 'cash_ticks', 'cost_ticks', 'position_version', 'last_price_ticks'))
+  local mode, most_lots, most_loss = unpack(redis.call('HMGET', keys.terms .. symbol, 'mode',
+    'protection_lots', 'protection_loss_ticks'))
+  local net, cash, cost, version, last_ticks, halted, frozen_until, flattened_ms = unpack(redis.call(
+    'HMGET', keys.position .. symbol, 'net_lots', 'cash_ticks', 'cost_ticks', 'position_version',
+    'last_price_ticks', 'halted', 'frozen_until_ms', 'flattened_ms'))
   local position = { net = tonumber(net) or 0, cash = tonumber(cash) or 0, cost = tonumber(cost) or 0,
     version = tonumber(version) or 0, last_ticks = tonumber(last_ticks) or 0, halted = halted,
-    fill_seq = fill_seq, mode = mode, most_lots = tonumber(most_lots) or 0,
+    fill_seq = fill_seq, mode = own_mode(mode, flattened_ms), most_lots = tonumber(most_lots) or 0,
     most_loss = tonumber(most_loss) or 0, frozen_until = tonumber(frozen_until) or 0, traded = 0 }
   position.value_before = position.cash + position.net * position.last_ticks
   return position

@@ -33,7 +33,7 @@ local function excess(window_key, position, window_ms, now)
 end
 
 -- protect(keys, rule, symbol, position, now) -> whether the step that has changed the position freezes the
--- symbol. `keys` has symbol, window and operations, `rule` the configuration's window_ms and freeze_ms.
+-- symbol. `keys` has position, window and operations, `rule` the configuration's window_ms and freeze_ms.
 local function protect(keys, rule, symbol, position, now)
   local is_bounded = position.most_lots > 0 or position.most_loss > 0
   if position.traded == 0 or not is_bounded or position.frozen_until > now then
@@ -45,7 +45,7 @@ local function protect(keys, rule, symbol, position, now)
   end
   local why = found .. ' within ' .. text(rule.window_ms) .. ' ms'
   local until_ms = text(rule.freeze_ms == 0 and MAX_INT or now + rule.freeze_ms)
-  redis.call('HSET', keys.symbol .. symbol, 'frozen_until_ms', until_ms, 'frozen_why', why)
+  redis.call('HSET', keys.position .. symbol, 'frozen_until_ms', until_ms, 'frozen_why', why)
   redis.call('DEL', keys.window .. symbol)
   tell_operation(keys.operations, { op = 'freeze', symbol = symbol, who = '-', role = 'state', why = why,
     before = '-', after = 'frozen_until_ms=' .. until_ms }, now)

@@ -4,7 +4,8 @@
 
 -- shown_symbols(keys, names, max_symbols, fills, recent, now) -> the set of at most max_symbols of these
 -- symbols, and of those of the `recent` newest records of `fills`, which are entries of the ledger, newest
--- first. `keys` has symbol (a prefix) and expiry.
+-- first. `keys` has expiry and the
+-- prefixes terms and position.
 local function shown_symbols(keys, names, max_symbols, fills, recent, now)
   local count, set, known = 0, {}, {}
   local function include(symbol)
@@ -16,7 +17,8 @@ local function shown_symbols(keys, names, max_symbols, fills, recent, now)
     known[symbol] = true
   end
   for _, symbol in ipairs(names) do
-    local halted, mode = unpack(redis.call('HMGET', keys.symbol .. symbol, 'halted', 'mode'))
+    local halted = redis.call('HGET', keys.position .. symbol, 'halted')
+    local mode = redis.call('HGET', keys.terms .. symbol, 'mode')
     if halted or mode and mode ~= 'active' then
       include(symbol)
     end

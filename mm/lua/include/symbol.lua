@@ -16,12 +16,28 @@ local function pairs_at(words, first)
   return list, last + 1
 end
 
--- new_symbol(symbol_key, position_key, reservation_key) writes the symbol's state. Its parameters are
--- written apart.
+-- new_symbol(symbol_key, position_key, reservation_key) writes the symbol's numbers and its position. Its
+-- terms are written apart.
 local function new_symbol(symbol_key, position_key, reservation_key)
   redis.call('HSET', symbol_key, 'fill_seq', '0', 'quote_version', '0')
   redis.call('HSET', position_key, 'net_lots', '0', 'cash_ticks', '0', 'cost_ticks', '0',
     'position_version', '0', 'last_fill_id', '-', 'last_price_ticks', '0', 'updated_ms', '0')
   redis.call('HSET', reservation_key, 'quote_id', '-', 'bid_units', '0', 'ask_units', '0',
     'expires_ms', '0', 'state', 'released')
+end
+
+-- Where the fields of a symbol's hash of schema 1 and 2 belong; all others are terms.
+local NUMBERS = { fill_seq = true, quote_version = true, outcome = true }
+local OF_POSITION = { halted = true, frozen_until_ms = true, frozen_why = true }
+
+-- part_symbol(symbol_key, position_key, terms_key) moves the fields of such a hash to where they belong.
+local function part_symbol(symbol_key, position_key, terms_key)
+  local fields = redis.call('HGETALL', symbol_key)
+  for index = 1, #fields, 2 do
+    local name, value = fields[index], fields[index + 1]
+    if not NUMBERS[name] then
+      redis.call('HSET', OF_POSITION[name] and position_key or terms_key, name, value)
+      redis.call('HDEL', symbol_key, name)
+    end
+  end
 end

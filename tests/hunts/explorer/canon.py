@@ -37,6 +37,12 @@ def _symbol(system: System, db: Db, name: str) -> tuple[Any, ...]:
     key = system.spec.key
     state = db.get(key("symbol:*", name), {})
     position = db.get(key("position:*", name), {})
+    words = (
+        position.get("halted", ""),
+        state.get("outcome", ""),
+        db.get(key("terms:*", name), {}).get("mode", ""),
+        "flattened_ms" in position,
+    )
     quote = db.get(key("quote:*", name), {})
     held = db.get(key("reservation:*", name), {})
     newest = int(state["quote_version"])
@@ -47,7 +53,7 @@ def _symbol(system: System, db: Db, name: str) -> tuple[Any, ...]:
         quoted = (newest - int(quote["quote_version"]), quote["position_version"], rest, *sides)
     reserved = tuple(held.get(f"{side}_{what}", "") for side in ("bid", "ask") for what in _HELD)
     return (
-        (newest > 0, state["fill_seq"], *(state.get(what, "") for what in _STATE)),
+        (newest > 0, state["fill_seq"], *words),
         tuple(position[what] for what in _POSITION),
         quoted,
         (held["state"], *reserved),
@@ -57,7 +63,7 @@ def _symbol(system: System, db: Db, name: str) -> tuple[Any, ...]:
 
 def _protection(system: System, db: Db, name: str) -> tuple[Any, ...]:
     """For how long it is frozen, and of its window what each entry adds, and until when."""
-    frozen = int(db.get(system.spec.key("symbol:*", name), {}).get("frozen_until_ms", "0"))
+    frozen = int(db.get(system.spec.key("position:*", name), {}).get("frozen_until_ms", "0"))
     window = [tuple(map(int, e.split(" "))) for e in db.get(system.spec.key("window:*", name), ())]
     first = window[0][1] if window else 0
     added = [
@@ -67,7 +73,6 @@ def _protection(system: System, db: Db, name: str) -> tuple[Any, ...]:
     return (max(0, frozen - db.now), tuple(added))
 
 
-_STATE = ("halted", "outcome", "mode")
 _SIDE = ("ticks", "lots", "size_lots")
 _HELD = ("units", "wanted_lots", "lot_units")
 _POSITION = ("net_lots", "cash_ticks", "cost_ticks", "position_version", "last_price_ticks")

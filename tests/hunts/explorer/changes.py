@@ -177,7 +177,7 @@ def check_events(spec: Spec, before: Db, after: Db) -> None:
             ended = before.get(spec.key("expiry"), {}).get(name, after.now + 1)
             demand(ended <= after.now, f"expired before its time: {event}, {quote}")
         else:
-            halted = after.get(spec.key("symbol:*", name), {}).get("halted")
+            halted = after.get(spec.key("position:*", name), {}).get("halted")
             omitted = int(event["quote_version"]) == int(state["quote_version"]) + 1
             stopped = not live_makers(spec, before)
             mode = mode_of(spec, after, name)
@@ -202,7 +202,7 @@ def _check_placed(spec: Spec, before: Db, event: dict[str, Any]) -> None:
         and event["fill_seq"] == position["position_version"],
         f"gate-kept: {event} placed at fill_seq {state['fill_seq']}, position {position}",
     )
-    halted = "halted" in state or mode_of(spec, before, name) == "halted"
+    halted = "halted" in position or mode_of(spec, before, name) == "halted"
     halted = halted or is_frozen(spec, before, name)
     demand(not halted, f"gate-kept: {name} is halted and was quoted: {event}")
     demand(

@@ -17,6 +17,7 @@ from tests.hunts.explorer.invariants import (
     is_frozen,
     ledger,
     mode_of,
+    own_mode_of,
     records,
     unit,
 )
@@ -185,7 +186,7 @@ def wanted(spec: Spec, db: Db, symbol: Symbol) -> dict[str, int]:
 
 def _is_halted(spec: Spec, db: Db, name: str) -> bool:
     """Whether an integrity error or an operator has halted the symbol, or it is frozen."""
-    halted = "halted" in db.get(spec.key("symbol:*", name), {})
+    halted = "halted" in db.get(spec.key("position:*", name), {})
     return halted or mode_of(spec, db, name) == "halted" or is_frozen(spec, db, name)
 
 
@@ -261,9 +262,8 @@ def _check_symbol(spec: Spec, db: Db, symbol: Symbol) -> None:
             f"halted {name} is still quoted, reserved or waiting",
         )
         return
-    own_mode = db.get(spec.key("symbol:*", name), {}).get("mode")
     demand(
-        own_mode != "flattening" or position["net_lots"] != "0",
+        own_mode_of(spec, db, name) != "flattening" or position["net_lots"] != "0",
         f"at rest {name} is flat, was to be flattened, and is not halted",
     )
     fills = [fill for fill in ledger(spec, db) if fill.symbol == name]

@@ -165,8 +165,8 @@ def _check_position(spec: Spec, db: Db, name: str, fills: list[Filled]) -> None:
 
 def _check_room(spec: Spec, db: Db, symbol: Symbol, fills: list[Filled]) -> None:
     name, limit = symbol.name, symbol.position_limit_lots
-    state = db.get(spec.key("symbol:*", name), {})
-    widest = max(limit, int(state.get("widest_limit_lots", "0")))
+    terms, state = db.get(spec.key("terms:*", name), {}), db.get(spec.key("symbol:*", name), {})
+    widest = max(limit, int(terms.get("widest_limit_lots", "0")))
     quote = db.get(spec.key("quote:*", name), {})
     net = 0
     for fill in fills:
@@ -192,9 +192,16 @@ def _check_room(spec: Spec, db: Db, symbol: Symbol, fills: list[Filled]) -> None
         )
 
 
+def own_mode_of(spec: Spec, db: Db, name: str) -> str:
+    """A symbol's own mode; one that was flat after it was to be flattened is halted."""
+    mode = str(db.get(spec.key("terms:*", name), {}).get("mode", "active"))
+    flattened = "flattened_ms" in db.get(spec.key("position:*", name), {})
+    return "halted" if mode == "flattening" and flattened else mode
+
+
 def mode_of(spec: Spec, db: Db, name: str) -> str:
     """The stricter one of a symbol's own mode and that of all symbols."""
-    own = str(db.get(spec.key("symbol:*", name), {}).get("mode", "active"))
+    own = own_mode_of(spec, db, name)
     of_all = str(db.get(spec.key("control"), {}).get("mode", "active"))
     order = ("active", "reducing", "flattening", "halted")
     return max(own, of_all, key=order.index)
@@ -202,7 +209,7 @@ def mode_of(spec: Spec, db: Db, name: str) -> str:
 
 def is_frozen(spec: Spec, db: Db, name: str) -> bool:
     """Whether the symbol's protection has frozen it at the instant."""
-    return int(db.get(spec.key("symbol:*", name), {}).get("frozen_until_ms", "0")) > db.now
+    return int(db.get(spec.key("position:*", name), {}).get("frozen_until_ms", "0")) > db.now
 
 
 def _check_protection(spec: Spec, db: Db, symbol: Symbol, fills: list[Filled]) -> None:
@@ -230,7 +237,7 @@ def _check_protection(spec: Spec, db: Db, symbol: Symbol, fills: list[Filled]) -
         window = [one for one in [*window, (ts, lots)] if one[0] > ts - config.protection_window_ms]
         if sum(lots for _, lots in window) > symbol.protection_lots:
             frozen_until, window = ts + config.protection_freeze_ms, []
-    stored = int(db.get(spec.key("symbol:*", name), {}).get("frozen_until_ms", "0"))
+    stored = int(db.get(spec.key("position:*", name), {}).get("frozen_until_ms", "0"))
     demand(stored == frozen_until, f"not frozen as it must be: {name} {stored}, not {frozen_until}")
 
 

@@ -234,8 +234,8 @@ class Moves:
             window = config.dedup_window_ms
             deadlines.append((db.now // window + 1) * window)
         for symbol in config.symbols if config.symbols[0].protection_lots else ():
-            frozen = db.get(self.spec.key("symbol:*", symbol.name), {}).get("frozen_until_ms", "0")
-            deadlines.append(int(frozen))
+            position = db.get(self.spec.key("position:*", symbol.name), {})
+            deadlines.append(int(position.get("frozen_until_ms", "0")))
             for entry in db.get(self.spec.key("window:*", symbol.name), ()):
                 deadlines.append(int(entry.partition(" ")[0]) + config.protection_window_ms)
         later = [d + by for d in deadlines for by in (-1, 0, 1) if d + by > db.now]
