@@ -70,6 +70,8 @@ SCRIPTS: dict[str, set[str]] = {
     "viewer": {"snapshot", "survey"},
     "operator": set(script_names()) - {"collect", "match", "commit", "place"},
 }
+#: What an operator's scripts call on hashes.
+OPERATOR_WRITES = {"HSET", "HDEL", "DEL", "HINCRBY", "PEXPIRE"}
 Commands = list[tuple[str, ...]]
 #: Type of a key -> commands that read it, and that write it; ``KEY`` stands for the key.
 BY_TYPE: dict[str, tuple[Commands, Commands]] = {
@@ -144,6 +146,21 @@ class TestMatrix:
             reads = [KEYS.named(name) for name in read_names(script)]
             words = (runner(script), digest(script), str(len(names)), *names, *reads)
             assert may(admin, user, *words) == (script in SCRIPTS[user]), f"{user} {script}"
+
+    @pytest.mark.parametrize("name", ["terms:*", "control", "config"])
+    def test_only_operators(self, admin: redis.Redis, user: str, name: str) -> None:
+        """Parameters, modes and the limit are changed by no command that another user has."""
+        key = key_of(name)
+        lines: Commands = [("HSET", key, "mode", "active"), ("HDEL", key, "mode"), ("DEL", key)]
+        lines += [("HINCRBY", key, "limit_units", "1"), ("PEXPIREAT", key, "1"), ("UNLINK", key)]
+        lines += [
+            ("PEXPIRE", key, "1"),
+            ("RENAME", key_of("quote:*"), key),
+            ("RESTORE", key, "0", "x"),
+        ]
+        for words in lines:
+            allowed = user == "operator" and words[0] in OPERATOR_WRITES
+            assert may(admin, user, *words) == allowed, f"{user} {words}"
 
     def test_commands(self, admin: redis.Redis, user: str) -> None:
         """What manages the server is the admin's."""
