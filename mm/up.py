@@ -193,7 +193,7 @@ class Up:
     def _end_trading(self, source: SnapshotSource, stop: Stop) -> bool:
         """Stop the publishers, let the others process what was sent, then stop them too.
 
-        Whether the wait for that came to its end: a signal during it skips the wait.
+        Whether nothing can wait now. A signal skips the wait, and another `mm up` trades on.
         """
         asked = stop.signal
         print_line(
@@ -215,7 +215,7 @@ class Up:
                 self._say(self._presence.withdraw_quotes())
         if skipped():
             self._say("the wait was skipped: what was sent last is processed at the next start")
-        return not skipped()
+        return not skipped() and (self._presence is None or self._presence.alone)
 
     def _account(self, source: SnapshotSource, drained: bool, elapsed_s: float) -> int:
         """Print what happened, and audit; the exit status."""

@@ -45,6 +45,11 @@ class UpPresence:
         self._others: dict[str, str] = {}
         self._refusal = ""
 
+    @property
+    def alone(self) -> bool:
+        """Whether no other `mm up` was live at the last heartbeat."""
+        return not self._others
+
     def tick(self, wanted: Sequence[str]) -> None:
         """Beat if it is time. ForeignSystem when the system is gone or another has its place."""
         if self._clock() >= self._next:

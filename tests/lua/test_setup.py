@@ -13,6 +13,7 @@ from mm.errors import ConfigDiffers, ForeignKeys, SystemRefused
 from mm.market import SCHEMA, Config
 from mm.store import Identity, execute, read_config, read_identity, require_config, take_snapshot
 from tests.kit import MakeWorld, World, make_symbol, symbol_names
+from tests.kit.old import make_old
 
 
 class TestSetup:
@@ -153,15 +154,14 @@ class TestOldSchema:
 
     @staticmethod
     def age(world: World) -> None:
-        """Make the keys those of schema 1."""
-        key = world.keys.named("config")
-        execute(world.client, "HDEL", key, "system_id", "created_ms", "keep_orders")
-        world.client.hset(key, "schema", "1")
-        execute(world.client, "HDEL", world.keys.member("terms:*", "BBB"), "multiplier")
+        """Make the keys those of schema 1, and let two fields be missing."""
+        make_old(world.scripts, "1")
+        world.client.hdel(world.keys.named("config"), "keep_orders")
+        world.client.hdel(world.keys.member("symbol:*", "BBB"), "multiplier")
 
     def test_upgraded(self, world: World) -> None:
         """Ids, missing fields and the schema are added; orders, fills and positions stay."""
-        whole = world.hash("symbol:*", "BBB")
+        whole = world.hash("terms:*", "BBB")
         world.trade(world.order())
         market = {key: value for key, value in world.dump().items() if ":config" not in key}
         self.age(world)
@@ -170,23 +170,9 @@ class TestOldSchema:
         assert (found["schema"], found["system_id"]) == (SCHEMA, "00000000000000aa")
         assert abs(int(found["created_ms"]) - world.now_ms()) < 60_000
         assert read_config(world.scripts) == world.config
-        assert world.hash("symbol:*", "BBB") == whole
+        assert world.hash("terms:*", "BBB") == whole
         assert market == {key: value for key, value in world.dump().items() if ":config" not in key}
         assert world.set_up(system_id="00000000000000bb") == "matched"
-
-    @staticmethod
-    def age_to_2(world: World) -> None:
-        """Make the keys those of schema 2: all of a symbol but its position in one hash."""
-        world.client.hset(world.keys.named("config"), "schema", "2")
-        for name in world.names:
-            key, terms = (world.keys.member(family, name) for family in ("symbol:*", "terms:*"))
-            world.client.hset(key, mapping=dict(world.hash("terms:*", name).items()))
-            world.client.delete(terms)
-            position = world.keys.member("position:*", name)
-            for field in ("halted", "frozen_until_ms", "frozen_why"):
-                if found := world.client.hget(position, field):
-                    world.client.hset(key, field, found)
-                    world.client.hdel(position, field)
 
     def test_terms_get_keys_of_their_own(self, make_world: MakeWorld) -> None:
         """What stood in a symbol's hash of schema 2 goes where it belongs; nothing else changes."""
@@ -200,7 +186,7 @@ class TestOldSchema:
         position = world.keys.member("position:*", "CCC")
         world.client.hset(position, mapping={"frozen_until_ms": "9", "frozen_why": "lost 2"})
         whole, config = world.dump(), require_config(world.scripts)
-        self.age_to_2(world)
+        make_old(world.scripts, "2")
         assert "tick" in world.hash("symbol:*", "AAA")
         with pytest.raises(SystemRefused, match=r"schema 2, .*`mm up` of this version carries it"):
             take_snapshot(world.scripts)

@@ -10,6 +10,7 @@ from mm.errors import ConfigDiffers, DurabilityRefused, ForeignSystem, Unavailab
 from mm.market import default_config
 from mm.store import Keys, Scripts, create_system, execute, join_system, read_config
 from tests.kit import Real, small_config
+from tests.kit.old import make_old
 
 pytestmark = pytest.mark.server
 
@@ -103,9 +104,7 @@ def test_an_old_system_is_carried_over_by_its_maker_only(valkey: Real) -> None:
     """``join_system`` waits for it, ``create_system`` carries it over with what it holds."""
     scripts, config = scripts_of(valkey), small_config()
     create_system(scripts, config)
-    key = scripts.keys.named("config")
-    execute(scripts.client, "HDEL", key, "system_id", "created_ms")
-    scripts.client.hset(key, "schema", "1")
+    make_old(scripts, "1")
     with pytest.raises(Unavailable, match="`mm up` of this version carries it over"):
         join_system(scripts)
     carried = create_system(scripts)
