@@ -46,12 +46,14 @@ def test_two_name_each_other(world: World, tmp_path: Path) -> None:
         there.beat()
     here.beat()
     assert [len(here.said), len(there.said)] == [1, 1]
+    assert not here.up.alone and not there.up.alone
     assert there.up.name in here.said[0] and str(tmp_path / "there") in here.said[0]
     assert here.up.name in there.said[0] and str(tmp_path / "here") in there.said[0]
     there.up.close()
     here.beat()
     assert here.said[1].startswith(f"the other `mm up` is not heard of any more: {there.up.name}")
     assert world.hash("process:*", there.up.name) == {}
+    assert here.up.alone
 
 
 def test_it_withdraws_what_nobody_would_replace(world: World, tmp_path: Path) -> None:
