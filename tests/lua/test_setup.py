@@ -177,6 +177,8 @@ class TestOldSchema:
     def test_terms_get_keys_of_their_own(self, make_world: MakeWorld) -> None:
         """What stood in a symbol's hash of schema 2 goes where it belongs; nothing else changes."""
         world = make_world(symbols=4)
+        for name in world.names:
+            world.propose(name)
         world.trade(world.order())
         world.drain()
         world.control("reducing", "AAA", why="news")
