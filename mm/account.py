@@ -11,7 +11,7 @@ from mm.audit import audit
 from mm.errors import SystemRefused, Unavailable
 from mm.facts import halts, mode_sentences
 from mm.host import DataDir, Supervisor
-from mm.store import Scripts
+from mm.store import Scripts, partitions_of
 from mm.terminal import SnapshotSource, audit_table, positions_table, print_line, progress
 
 
@@ -67,8 +67,9 @@ def check_loaded(scripts: Scripts, data_dir: DataDir) -> None:
 
     A log that the disk has damaged can load without an error and hold a wrong state.
     """
-    while scripts.expire().more:
-        pass
+    for one in partitions_of(scripts):
+        while one.expire().more:
+            pass
     result = audit(scripts)
     if not result.ok:
         broken = [check for check in result.checks if check.violations]

@@ -37,6 +37,8 @@ def is_drained(found: Snapshot) -> bool:
 
     The lag does not show it: it is 0 for an entry of the same millisecond.
     """
+    if found.parts:
+        return all(map(is_drained, found.parts))
     if found.inbox_entries:
         return False
     consumers = ((found.cursors.exchange_id, "orders"), (found.cursors.state_id, "fills"))

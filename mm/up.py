@@ -7,7 +7,7 @@ import errno
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 
@@ -23,15 +23,16 @@ from mm.host import (
     Supervisor,
     System,
     UpPresence,
+    add_users,
     admit_clients,
     check_directory,
     find_binary,
     open_system,
 )
 from mm.interrupts import Stop
-from mm.market import Config
+from mm.market import Config, default_config
 from mm.orders import Tape, config_to_replay
-from mm.store import OPERATOR, Scripts, read_config
+from mm.store import ADMIN, OPERATOR, Scripts, partitions_of, read_config
 from mm.terminal import (
     LiveView,
     RunStatus,
@@ -50,6 +51,7 @@ class UpOptions:
     ``duration_s`` is None for a run without end. ``headless`` prints status lines in place of the
     live view. ``tape`` is the one that the plan replays; without ``config`` it defines the symbols
     of a new system. ``listening`` is where the managed server listens beside its socket.
+    ``partitions`` is into how many the system is split; None for what the configuration says.
     """
 
     system: System
@@ -60,6 +62,7 @@ class UpOptions:
     headless: bool = False
     tape: Tape | None = None
     listening: Listening | None = None
+    partitions: int | None = None
 
 
 class Up:
@@ -77,6 +80,7 @@ class Up:
         self._nurse: ServerNurse | None = None
         self._presence: UpPresence | None = None
         self._lock: Lock | None = None
+        self._partitions = 1
 
     def run(self, stop: Stop) -> int:
         """Run until ``stop`` is set, the duration is over or the publishers have finished.
@@ -95,7 +99,7 @@ class Up:
             with stop.breaking_off():
                 presence = self._open_system(source.scripts)
             with contextlib.closing(presence) as self._presence:
-                for child in self.options.plan.children(self._system):
+                for child in self.options.plan.children(self._system, self._partitions):
                     stop.check()
                     self._supervisor.add(child.name, *child.arguments, finishes=child.finishes)
                 started_at = time.monotonic()
@@ -112,7 +116,14 @@ class Up:
         config = self._config(scripts)
         joined = open_system(self._data_dir, scripts, config, self._system.durability)
         identity = joined.identity
-        admit_clients(self._data_dir, scripts, identity.system_id, self.options.plan.clients)
+        self._partitions = len(partitions_of(scripts))
+        clients = self.options.plan.clients(self._partitions)
+        if self._nurse is not None and clients:
+            # How many partitions there are may be known only now.
+            client = self._system.client(ADMIN)
+            add_users(self._data_dir, clients, client)
+            client.close()
+        admit_clients(self._data_dir, scripts, identity.system_id, clients)
         if joined.how != "joined":
             self._say(f"{joined.how} system {identity.system_id}")
         if self._nurse is not None and self._nurse.server.unclean:
@@ -131,7 +142,7 @@ class Up:
         binary = find_binary(self.options.server)
         with stop.breaking_off():
             server = ManagedServer(self._data_dir, binary, self._say, stop)
-        server.clients = self.options.plan.clients
+        server.clients = self.options.plan.clients()
         server.listening = self.options.listening
         self._nurse = ServerNurse(server, self._say)
         try:
@@ -144,11 +155,14 @@ class Up:
 
     def _config(self, scripts: Scripts) -> Config | None:
         """The configuration that the system must have; None for the one that the keys hold."""
-        tape = self.options.tape
+        tape, config, count = self.options.tape, self.options.config, self.options.partitions
+        if count is not None:
+            given = config or read_config(scripts, old=True) or default_config()
+            config = replace(given, partitions=count)
         if tape is None:
-            return self.options.config
+            return config
         stored = read_config(scripts, old=True)
-        config, words = config_to_replay(tape, self.options.config, stored, self.options.plan.speed)
+        config, words = config_to_replay(tape, config, stored, self.options.plan.speed)
         self._say(words)
         return config
 
@@ -209,7 +223,7 @@ class Up:
         self._supervisor.stop("publisher", skipped)
         if not drain(source, self._tick, skipped) and not skipped():
             self._say(f"not every order and fill was processed within {DRAIN_S:.0f} s")
-        for kind in ("maker", "exchange", "state"):
+        for kind in ("balancer", "maker", "exchange", "state"):
             self._supervisor.stop(kind, skipped)
             if kind == "maker" and self._presence is not None:
                 self._say(self._presence.withdraw_quotes())

@@ -1,7 +1,8 @@
 """The audit: every invariant, judged for one instant."""
 
-from mm.audit.invariants import INVARIANTS, Audit, audit
+from mm.audit.invariants import INVARIANTS, Audit
 from mm.audit.tally import Check
+from mm.audit.whole import audit
 
 __all__ = [
     "INVARIANTS",

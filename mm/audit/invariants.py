@@ -80,9 +80,10 @@ class Audit:
         }
 
 
-def audit(scripts: Scripts, quiescent: bool = False) -> Audit:
-    """Check every invariant; with ``quiescent`` also that nothing waits to be processed.
+def audit_part(scripts: Scripts, quiescent: bool = False) -> Audit:
+    """Check every invariant of one partition, or of a system without partitions.
 
+    With ``quiescent`` it also checks that nothing waits to be processed.
     SystemRefused when the keys hold no system. Damage is a violation: keys that are missing or of
     a wrong type, and texts that must be numbers and are not. Errors of the connection are raised.
     """

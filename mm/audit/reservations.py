@@ -31,14 +31,19 @@ def check_bounded(keys: Keys, raw: Raw, tally: Tally) -> None:
 
     After the limit was lowered, the total is at most what it was then, until the last quote of that
     time must have ended. From then on what unexpired quotes reserve is within the limit (R23).
+    The limit of a partition is its lease (R27).
     """
     key = keys.named("exposure")
-    limit = tally.integer(key, raw.exposure, "limit_units")
     configured = tally.integer(keys.named("config"), raw.config, "limit_units")
-    if limit is not None and configured is not None:
-        tally.expect(
-            limit == configured, f"{key} limit_units {limit}: the configuration says {configured}"
-        )
+    if "partition" in raw.config:
+        limit = _lease_units(keys.named("lease"), raw.lease, tally)
+    else:
+        limit = tally.integer(key, raw.exposure, "limit_units")
+        if limit is not None and configured is not None:
+            tally.expect(
+                limit == configured,
+                f"{key} limit_units {limit}: the configuration says {configured}",
+            )
     over_fields = [f"over_{side}_units" for side in SIDES]
     tally.optional_integers(key, raw.exposure, "wait_seq", "over_until_ms", *over_fields)
     over_until_ms = integer_or_none(raw.exposure, "over_until_ms") or 0
@@ -57,6 +62,19 @@ def check_bounded(keys: Keys, raw: Raw, tally: Tally) -> None:
         tally.expect(
             0 <= counted <= most, f"{key} {side}_units {counted}: it must be from 0 to {most}"
         )
+
+
+def _lease_units(key: str, lease: dict[str, str], tally: Tally) -> int | None:
+    """What a partition has accepted and not returned."""
+    numbers = tally.integers(key, lease, "accepted", "returned", "due", "seq")
+    if numbers is None:
+        return None
+    accepted, returned, due, _ = numbers
+    tally.expect(
+        0 <= returned <= accepted, f"{key} returned {returned}: it has accepted {accepted}"
+    )
+    tally.expect(due >= 0, f"{key} due {due}: it must not be negative")
+    return accepted - returned
 
 
 def _expired_units(raw: Raw, side: str) -> int:

@@ -10,7 +10,15 @@ import click
 from mm.cli.operating import operator_of, system_id_of, who_option
 from mm.cli.options import DirectoryPath, json_option, system_options
 from mm.errors import UsageError
-from mm.host import ADMITTED_WHY, System, add_users, admit_clients, make_secrets, rules_of
+from mm.host import (
+    ADMITTED_WHY,
+    System,
+    add_users,
+    admit_clients,
+    admit_everywhere,
+    make_secrets,
+    rules_of,
+)
 from mm.store import (
     ADMIN,
     OPERATOR,
@@ -107,7 +115,7 @@ def _admit(users: list[str], system: System, by: Operator) -> tuple[dict[str, ob
     if not clients:
         raise UsageError("--add: on a server that is not managed it is for publishers alone")
     scripts = system.scripts(user=OPERATOR)
-    admitted = scripts.admit(system_id_of(scripts), by, ADMITTED_WHY, clients)
+    admitted = admit_everywhere(scripts, system_id_of(scripts), clients, by)
     return {"users": clients, "running": True, "admitted": admitted}, (
         f"the exchange reads the inboxes of {' '.join(clients)}; the ACL file of the server must"
         " have their users"

@@ -23,7 +23,7 @@ from mm.errors import UsageError
 from mm.host import System
 from mm.market import check_symbol
 from mm.repair import check_repaired, examine, repair
-from mm.store import OPERATOR, Controlled, ModeChange
+from mm.store import OPERATOR, Controlled, ModeChange, partition_of, set_modes
 
 #: Mode -> what it means.
 _MEANING = {
@@ -125,7 +125,7 @@ def _set_mode(
     system_id = system_id_of(scripts, names)
     if after_repair:
         check_repaired(scripts, names)
-    done = scripts.control(system_id, mode, by, why, names, after_repair)
+    done = set_modes(scripts, system_id, mode, by, why, names, after_repair)
     facts = {
         "changes": [asdict(change) for change in done.changes],
         "quotes_withdrawn": done.quote_ids,
@@ -177,6 +177,7 @@ def repair_command(
     by = operator_of(who, why)
     scripts = system.scripts(user=OPERATOR)
     system_id_of(scripts, [symbol])
+    scripts = partition_of(scripts, symbol)
     finding = examine(scripts, symbol)
     differing = finding.differing
     done = applies and repair(scripts, finding, by, why)

@@ -19,7 +19,7 @@ from mm.market import (
     config_changes,
     load_config,
 )
-from mm.store import OPERATOR, Scripts, require_config
+from mm.store import OPERATOR, Scripts, apply_config, require_config
 
 
 @click.command("show")
@@ -83,7 +83,7 @@ def apply_command(path: Path, why: str, who: str, as_json: bool, system: System)
     version, quote_ids = stored.version, list[str]()
     lines = [change_text(change) for change in changes]
     if changes:
-        done = scripts.configure(system_id, stored.version, by, why, changes)
+        done = apply_config(scripts, system_id, by, why, given)
         version, quote_ids = done.version, done.quote_ids
         lines.append(f"configuration version {stored.version} -> {version}")
         if quote_ids:

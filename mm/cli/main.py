@@ -21,6 +21,10 @@ from mm.streams import make_streams_safe
 COMMANDS = {
     "acl": ("acl", "Print the server's users for the roles, as lines of an ACL file."),
     "audit": ("reading", "Check every invariant at one instant; exit status 1 on any violation."),
+    "balancer": (
+        "processes",
+        "Run a balancer: it moves the limit to the partitions that lack it.",
+    ),
     "bench": ("bench", "Measure throughput, latency and cost."),
     "chaos": ("chaos", "Crash a throwaway system under load in every way."),
     "config": ("config", "Configuration files, and the configuration of a running system."),

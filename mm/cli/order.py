@@ -13,7 +13,7 @@ from mm.host import System
 from mm.interrupts import Interrupted, interrupted_by_signals
 from mm.market import CONFLICT, REASONS
 from mm.orders import OrderClient, Ticket, first_order, report_facts
-from mm.store import OPERATOR, require_config
+from mm.store import OPERATOR, partition_of, require_config
 from mm.terminal import report_table
 
 
@@ -62,7 +62,8 @@ def order_command(
     order = ticket.order(config)
     try:
         with interrupted_by_signals():
-            report = OrderClient(scripts.client, system.keys, client_id).submit(order, timeout)
+            home = partition_of(scripts, symbol)
+            report = OrderClient(home.client, home.keys, client_id).submit(order, timeout)
     except Interrupted as error:
         fail(
             f"{error} while waiting for the report. The order may be executed: send it again with"
@@ -72,7 +73,7 @@ def order_command(
     except TimedOut as error:
         causes = "".join(f" {one.words}." for one in stoppages_now(scripts))
         raise TimedOut(f"{error}{causes}") from error
-    first = first_order(scripts, config, order, report)
+    first = first_order(partition_of(scripts, symbol), config, order, report)
     if first is not None:
         # Another sender with these ids may have got the report that was read.
         report = report.as_conflict()

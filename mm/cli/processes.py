@@ -1,4 +1,4 @@
-"""``mm exchange``, ``mm state`` and ``mm maker``: one process alone."""
+"""``mm exchange``, ``state``, ``maker`` and ``balancer``: one process alone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import click
 
+from mm.balancer import Balancer
 from mm.cli.options import joining_config_option, log_detail_option, process_id, process_options
 from mm.errors import SystemRefused
 from mm.exchange import Exchange
@@ -55,7 +56,7 @@ def run_process(
 
 
 def _run(
-    kind: type[Exchange | StateService | Maker],
+    kind: type[Balancer | Exchange | StateService | Maker],
     system: System,
     ident: str,
     config: Config | None,
@@ -91,6 +92,16 @@ def exchange_command(system: System, ident: str, config: Config | None, log_deta
 def state_command(system: System, ident: str, config: Config | None, log_detail: bool) -> None:
     """Run a trading state service: apply fills to positions. Two at once are fine."""
     _run(StateService, system, ident, config, log_detail)
+
+
+@click.command("balancer")
+@process_id
+@joining_config_option
+@log_detail_option
+@process_options
+def balancer_command(system: System, ident: str, config: Config | None, log_detail: bool) -> None:
+    """Run a balancer: it moves the limit to the partitions that lack it. Several are fine."""
+    _run(Balancer, system, ident, config, log_detail)
 
 
 @click.command("maker")

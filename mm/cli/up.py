@@ -29,10 +29,24 @@ from mm.up import Up, UpOptions
 
 @click.command("up")
 @click.option(
-    "--makers", type=click.IntRange(0, 64), default=2, show_default=True, help="Market makers."
+    "--partitions",
+    type=click.IntRange(1, 64),
+    help="Split the symbols of a new system into so many partitions, with processes of their own."
+    "  [default: what the configuration says, 1]",
 )
 @click.option(
-    "--publishers", type=click.IntRange(0, 64), default=1, show_default=True, help="Order senders."
+    "--makers",
+    type=click.IntRange(0, 64),
+    default=2,
+    show_default=True,
+    help="Market makers, of each partition.",
+)
+@click.option(
+    "--publishers",
+    type=click.IntRange(0, 64),
+    default=1,
+    show_default=True,
+    help="Order senders, of each partition.",
 )
 @click.option(
     "--rate",
@@ -81,6 +95,7 @@ def up_command(
     listen: str | None,
     tls: Path | None,
     tape: Tape | None,
+    partitions: int | None,
     **plan_options: Any,
 ) -> None:
     """Start everything, supervise it and show it.
@@ -96,7 +111,7 @@ def up_command(
         # It is judged again when the system is open. This is before anything has started.
         config_to_replay(tape, config, None, plan.speed)
     listening = _listening(listen, tls, system)
-    run = UpOptions(system, plan, config, server, duration_s, headless, tape, listening)
+    run = UpOptions(system, plan, config, server, duration_s, headless, tape, listening, partitions)
     stop = stop_on_signals()
     exit_with_parent(lambda text: click.echo(f"mm: {text}", err=True))
     sys.exit(Up(run, make_console()).run(stop))

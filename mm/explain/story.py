@@ -31,6 +31,7 @@ from mm.store import (
     QuoteEvent,
     Scripts,
     StreamReader,
+    partition_of,
     take_snapshot,
 )
 
@@ -100,6 +101,7 @@ def explain(scripts: Scripts, symbol: str, last: int = 10) -> Story:
 
     ValueRefused when the symbol is not configured, SystemRefused when the keys hold no system.
     """
+    scripts = partition_of(scripts, symbol)
     snapshot = take_snapshot(scripts)
     if symbol not in snapshot.symbols:
         snapshot.config.symbol(symbol)  # raises ValueRefused

@@ -22,7 +22,14 @@ from mm.host.supervise import (
     stamped,
 )
 from mm.host.throwaway import ThrowawaySystem
-from mm.host.users import ADMITTED_WHY, add_users, admit_clients, make_secrets, rules_of
+from mm.host.users import (
+    ADMITTED_WHY,
+    add_users,
+    admit_clients,
+    admit_everywhere,
+    make_secrets,
+    rules_of,
+)
 
 __all__ = [
     "ADMITTED_WHY",
@@ -44,6 +51,7 @@ __all__ = [
     "UpPresence",
     "add_users",
     "admit_clients",
+    "admit_everywhere",
     "allocator",
     "check_directory",
     "default_binary",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mm.host.locate import System
@@ -23,14 +23,24 @@ class PlannedChild:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where children run: how their ids begin, and the system or the partition of it."""
+
+    begin: str
+    system: System
+
+
+@dataclass(frozen=True)
 class ChildPlan:
     """How many children of which kind, and which orders the publishers send.
 
-    ``rate`` is orders per second over all publishers. ``seed`` is that of the first publisher; each
-    further one takes the next. A ``tape`` replaces that flow, at ``speed`` (1 is real time, 0 flat
-    out), and has at most one publisher. A publisher that is restarted goes on with its run, whose
-    id is ``run_id``. With ``log_detail`` all children log each step. Raises ValueRefused for a rate
-    that the publishers would refuse: as children they would be restarted for ever.
+    With partitions each of them has so many makers and publishers, and an exchange and a state
+    service; the partition's number begins their ids. ``rate`` is orders per second over all
+    publishers. ``seed`` is that of the first publisher; each further one takes the next. A ``tape``
+    replaces that flow, at ``speed`` (1 is real time, 0 flat out), and has at most one publisher in
+    a partition. A publisher that is restarted goes on with its run, whose id is ``run_id``. With
+    ``log_detail`` all children log each step. Raises ValueRefused for a rate that the publishers
+    would refuse: as children they would be restarted for ever.
     """
 
     makers: int = 2
@@ -45,34 +55,52 @@ class ChildPlan:
     def __post_init__(self) -> None:
         check_shared_rate(self.rate, self.publishers)
 
-    def children(self, system: System) -> list[PlannedChild]:
+    def children(self, system: System, partitions: int = 1) -> list[PlannedChild]:
         """The children in the order of their start; the publishers are last."""
-        planned: list[tuple[str, int, tuple[str, ...]]] = [("exchange", 1, ()), ("state", 1, ())]
-        planned += [("maker", number, ()) for number in range(1, self.makers + 1)]
-        planned += [("publisher", number, self._flow(number)) for number in self._publishers()]
-        detail = ("--log-detail",) if self.log_detail else ()
-        return [
-            PlannedChild(
-                f"{kind}-{number}",
-                (kind, "--id", str(number), *options, *detail, *system.options()),
-            )
-            for kind, number, options in planned
-        ]
+        places = [Place("", system)]
+        if partitions > 1:
+            keys = system.keys
+            places = [
+                Place(f"{number}.", replace(system, keys=keys.partition(number)))
+                for number in range(partitions)
+            ]
+        planned = [self._child("balancer", "1", (), system)] if partitions > 1 else []
+        for place in places:
+            for kind, count in (("exchange", 1), ("state", 1), ("maker", self.makers)):
+                for number in range(1, count + 1):
+                    planned.append(self._child(kind, f"{place.begin}{number}", (), place.system))
+        sender = 0
+        for place in places:
+            for number in self._publishers():
+                flow = self._flow(sender, partitions)
+                ident = f"{place.begin}{number}"
+                planned.append(self._child("publisher", ident, flow, place.system))
+                sender += 1
+        return planned
 
-    @property
-    def clients(self) -> tuple[str, ...]:
+    def _child(
+        self, kind: str, ident: str, options: tuple[str, ...], system: System
+    ) -> PlannedChild:
+        detail = ("--log-detail",) if self.log_detail else ()
+        words = (kind, "--id", ident, *options, *detail, *system.options())
+        return PlannedChild(f"{kind}-{ident}", words)
+
+    def clients(self, partitions: int = 1) -> tuple[str, ...]:
         """The clients that the publishers are."""
-        return tuple(f"publisher-{number}" for number in self._publishers())
+        begins = [""] if partitions == 1 else [f"{number}." for number in range(partitions)]
+        return tuple(
+            f"publisher-{begin}{number}" for begin in begins for number in self._publishers()
+        )
 
     def _publishers(self) -> range:
-        """The numbers of the publishers."""
+        """The numbers of the publishers, in each partition."""
         count = self.publishers if self.tape is None else min(self.publishers, 1)
         return range(1, count + 1)
 
-    def _flow(self, number: int) -> tuple[str, ...]:
-        """The options of a publisher that say what it sends."""
+    def _flow(self, sender: int, partitions: int) -> tuple[str, ...]:
+        """The options of the publisher number ``sender``, from 0, that say what it sends."""
         run = ("--run-id", self.run_id)
         if self.tape is not None:
             return ("--tape", str(self.tape), "--speed", f"{self.speed:g}", *run)
-        rate, seed = self.rate / self.publishers, self.seed + number - 1
+        rate, seed = self.rate / (self.publishers * partitions), self.seed + sender
         return ("--rate", f"{rate:g}", "--seed", str(seed), *run)

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from mm.errors import ForeignSystem, MMError, Unavailable, shown_path
 from mm.host.datadir import DataDir
 from mm.host.identity import IdentityWatch
-from mm.store import Identity, Presence, Scripts, text, trouble_of
+from mm.store import Identity, Presence, Scripts, partitions_of, text, trouble_of
 
 KIND = "up"
 #: Seconds from one heartbeat to the next, and from one look at the system's identity to the next.
@@ -84,15 +84,17 @@ class UpPresence:
         """
         ended = 0
         try:
-            while True:
-                done = self._scripts.withdraw(self._system_id)
-                ended += len(done.quote_ids)
-                if done.live_makers:
-                    names = " ".join(done.live_makers)
-                    return f"the quotes stay until they expire, for a maker is live: {names}"
-                if not done.more:
-                    quotes = "quote" if ended == 1 else "quotes"
-                    return f"{ended} {quotes} withdrawn, exposure released"
+            for scripts in partitions_of(self._scripts):
+                while True:
+                    done = scripts.withdraw(self._system_id)
+                    ended += len(done.quote_ids)
+                    if done.live_makers:
+                        names = " ".join(done.live_makers)
+                        return f"the quotes stay until they expire, for a maker is live: {names}"
+                    if not done.more:
+                        break
+            quotes = "quote" if ended == 1 else "quotes"
+            return f"{ended} {quotes} withdrawn, exposure released"
         except (RedisError, OSError, MMError) as error:
             return f"the quotes stay until they expire: {trouble_of(error).words}"
 

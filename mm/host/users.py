@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import redis
@@ -22,6 +22,7 @@ from mm.store import (
     execute,
     hashed,
     is_client,
+    partitions_of,
     read_secret,
 )
 
@@ -87,7 +88,20 @@ def admit_clients(
     found = {*clients}
     if data_dir.secrets.is_dir():
         found |= {path.name for path in data_dir.secrets.iterdir() if is_client(path.name)}
-    return scripts.admit(system_id, by, ADMITTED_WHY, sorted(found))
+    return admit_everywhere(scripts, system_id, sorted(found), by)
+
+
+def admit_everywhere(
+    scripts: Scripts, system_id: str, clients: Sequence[str], by: Operator
+) -> list[str]:
+    """Give an inbox to these clients, in each partition of the system; the new ones.
+
+    Its errors are those of :meth:`mm.store.Scripts.admit`.
+    """
+    admitted: set[str] = set()
+    for one in partitions_of(scripts):
+        admitted |= set(one.admit(system_id, by, ADMITTED_WHY, clients))
+    return sorted(admitted)
 
 
 def rules_of(user: str, prefix: str) -> str:

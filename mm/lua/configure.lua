@@ -4,7 +4,7 @@
 -- The caller has compared a configuration with one version of the stored one, and sends what differs. A
 -- quote of a changed symbol is withdrawn: a maker quotes it anew. A lower limit withdraws nothing. While
 -- more is reserved than the new limit, place.lua grants no unit, and the last quote that may be part of
--- it ends at over_until_ms. A retired symbol is reduced until flat and then halted for good.
+-- it ends at over_until_ms. The limit of a partition is its lease. A retired symbol is reduced until flat and then halted for good.
 --
 -- KEYS   config exposure operations expiry quotes waiting:bid waiting:ask symbol:* position:* quote:* reservation:* terms:*
 -- ARGV   1 system_id: the system that the caller means  2 config_version that the changes start from
@@ -32,14 +32,14 @@ local keys = { exposure = KEYS[2], expiry = expiry_key, quotes = KEYS[5], quote 
 local by = { who = ARGV[3], role = ARGV[4], why = ARGV[5] }
 
 local now = now_ms()
-local system_id, version_word, keep_quotes, names, limit_units = unpack(redis.call('HMGET', config_key,
-  'system_id', 'config_version', 'keep_quotes', 'symbols', 'limit_units'))
+local system_id, version_word, keep_quotes, names, limit_units, partition = unpack(redis.call('HMGET',
+  config_key, 'system_id', 'config_version', 'keep_quotes', 'symbols', 'limit_units', 'partition'))
 local version = version_word or '1'
 if system_id ~= ARGV[1] then
   return redis.error_reply('FOREIGN_SYSTEM ' .. (system_id or 'nothing'))
 elseif version ~= ARGV[2] then
   return redis.error_reply('STALE_CONFIG ' .. version)
-elseif not (keep_quotes and names and load_exposure(keys.exposure, limit_units)) then
+elseif not (keep_quotes and names and (partition or load_exposure(keys.exposure, limit_units))) then
   return damaged(not (keep_quotes and names) and config_key or keys.exposure)
 end
 local fields, next_index = pairs_at(ARGV, 6)
@@ -85,5 +85,7 @@ for _, one in ipairs(changes) do
   store_pairs(key, one.parameters)
 end
 redis.call('HSET', config_key, 'symbols', table.concat(listed, ' '))
-change_limit(keys.exposure, expiry_key, fields)
+if not partition then
+  change_limit(keys.exposure, expiry_key, fields)
+end
 return { next_version, ended }

@@ -3,7 +3,7 @@
 --
 -- A proposal is granted in full, reduced to what fits, or omitted, which withdraws the old quote.
 -- KEYS   exposure expiry quotes waiting:bid waiting:ask symbol:* quote:* reservation:*
--- READS  config position:* control terms:*
+-- READS  config position:* control terms:* lease
 -- ARGV   1 symbol  2 maker_id  3 trigger  4 position_version  5 quote_version (of the quote to
 --        replace)  6 bid_ticks  7 bid_lots  8 ask_ticks  9 ask_lots  10 config_version: integers >= 0
 -- REPLY  {outcome, quote_id, bid_lots, ask_lots, expires_ms}
@@ -19,12 +19,12 @@
 -- INCLUDE mode
 -- INCLUDE proposal
 -- INCLUDE gate
-local READS, ARGV = take_reads(4)
+local READS, ARGV = take_reads(5)
 local keys = { exposure = KEYS[1], expiry = KEYS[2], quotes = KEYS[3], quote = KEYS[7],
   reservation = KEYS[8] }
 local config_key, waiting = READS[1], { bid = KEYS[4], ask = KEYS[5] }
-local symbol, maker_id, trigger = ARGV[1], ARGV[2], ARGV[3]
 local proposed = { position_version = ARGV[4], quote_version = ARGV[5], config_version = ARGV[10] }
+local symbol, maker_id, trigger = ARGV[1], ARGV[2], ARGV[3]
 local bid_ticks, bid_lots, ask_ticks, ask_lots = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local symbol_key, position_key, terms_key = KEYS[6] .. symbol, READS[2] .. symbol, READS[4] .. symbol
 local reservation_key, quote_key = keys.reservation .. symbol, keys.quote .. symbol
@@ -44,15 +44,17 @@ end
 local position_version, net_lots, cash_ticks, halted, frozen, flattened_ms = unpack(redis.call('HMGET',
   position_key, 'position_version', 'net_lots', 'cash_ticks', 'halted', 'frozen_until_ms', 'flattened_ms'))
 local mode_of_all, mode_here = redis.call('HGET', READS[3], 'mode'), own_mode(mode, flattened_ms)
-local config_version, exposure_mode, quote_ttl_ms, keep_quotes, limit_units = unpack(redis.call('HMGET',
-  config_key, 'config_version', 'exposure_mode', 'quote_ttl_ms', 'keep_quotes', 'limit_units'))
+local config_version, exposure_mode, quote_ttl_ms, keep_quotes, limit_units, partition = unpack(redis.call(
+  'HMGET', config_key, 'config_version', 'exposure_mode', 'quote_ttl_ms', 'keep_quotes', 'limit_units',
+  'partition'))
 local refusal = gate_refusal(symbol, { halted = no_quote_reason(halted, mode_of_all, mode_here, frozen, now),
   fill_seq = fill_seq, position_version = position_version, quote_version = newest_version,
   config_version = config_version or '1' }, proposed)
 if refusal then
   return refusal
 end
-local exposure, own = load_exposure(keys.exposure, limit_units), load_reservation(reservation_key)
+local own, exposure = load_reservation(reservation_key),
+  load_exposure(keys.exposure, limit_units, partition and READS[5])
 local missing = not exposure_mode and config_key or not exposure and keys.exposure
   or not own.quote_id and reservation_key or not (net_lots and cash_ticks) and position_key
 if missing then
@@ -60,9 +62,7 @@ if missing then
 end
 local due = due_quotes(keys.expiry, now)
 local due_total, ended = due_units(keys.reservation, due)
-if ended[symbol] then
-  own.bid, own.ask = 0, 0
-end
+own.bid, own.ask = ended[symbol] and 0 or own.bid, ended[symbol] and 0 or own.ask
 local position = { limit = position_limit, net = tonumber(net_lots), cash = tonumber(cash_ticks),
   fill_seq = tonumber(fill_seq), reducing = is_reducing(mode_of_all, mode_here) }
 local sides, is_own = {}, function(other) return other == symbol end
@@ -70,7 +70,7 @@ for _, name in ipairs({ 'bid', 'ask' }) do
   local lot_units = exposure_mode == 'notional' and asked[name].ticks * notional_units or 1
   -- What can be committed, and fits if no other symbol has a quote.
   local wanted_lots = math.min(asked[name].lots, room_lots(position, name, asked[name].ticks),
-    math.floor(exposure.limit / lot_units))
+    math.floor(exposure.most / lot_units))
   local free = walk_queue(waiting[name], keys.reservation, name,
     free_units(exposure, name, due_total[name] + own[name]), ended, is_own)
   local lots = math.min(wanted_lots, math.floor(free / lot_units))
@@ -106,9 +106,8 @@ else
 end
 queue_up(keys.exposure, waiting, symbol, sides, own)
 redis.call('HSET', symbol_key, 'quote_version', quote_version, 'outcome', outcome)
-local event_id = own.event_id
 if not silent then
-  event_id = redis.call('XADD', keys.quotes, 'MAXLEN', '~', keep_quotes, '*',
+  own.event_id = redis.call('XADD', keys.quotes, 'MAXLEN', '~', keep_quotes, '*',
     'event', omitted and 'withdrawn' or 'active', 'symbol', symbol, 'quote_id', quote_id,
     'quote_version', quote_version, 'outcome', outcome, 'bid_ticks', bid_ticks, 'bid_lots', granted_bid,
     'ask_ticks', ask_ticks, 'ask_lots', granted_ask, 'requested_bid_lots', bid_lots,
@@ -116,5 +115,5 @@ if not silent then
     'expires_ms', expires_word, 'maker_id', maker_id, 'trigger', trigger, 'ts_ms', text(now),
     'mode', position.reducing and 'reducing' or 'active')
 end
-reserve(keys, symbol, own, sides, quote_id, event_id, expires_ms)
+reserve(keys, symbol, own, sides, quote_id, own.event_id, expires_ms)
 return { outcome, quote_id, bid.lots, ask.lots, expires_ms }

@@ -5,7 +5,9 @@
 -- keys of their own. One of schema 1 gets an id, the instant of its creation and the fields that it lacks
 -- too. It must count exposure in lots: in notional mode its units were not money.
 --
--- KEYS   config exposure cursors symbol:* position:* reservation:* terms:*
+-- With a field `partition` it is one of several partitions: it has a lease of the limit, 0 at first.
+--
+-- KEYS   config exposure cursors symbol:* position:* reservation:* terms:* lease
 -- READS  fills positions quotes expiry
 -- ARGV   1 system_id for a system that has none  2 number of config fields, then for each: field,
 --        value; then for each symbol: name, number of parameters, and for each: parameter, value
@@ -19,6 +21,7 @@
 local READS, ARGV = take_reads(4)
 local config_key, exposure_key, cursors_key = KEYS[1], KEYS[2], KEYS[3]
 local symbol_prefix, position_prefix, reservation_prefix, terms_prefix = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local lease_key = KEYS[8]
 
 local now = now_ms()
 local system_id = ARGV[1]
@@ -62,7 +65,7 @@ if redis.call('EXISTS', config_key) == 1 then
 end
 -- The orders stream may exist before the system. Any other of its keys would belong to half a system
 -- or to another program.
-local foreign = { KEYS[2], KEYS[3], READS[1], READS[2], READS[3], READS[4] }
+local foreign = { KEYS[2], KEYS[3], lease_key, READS[1], READS[2], READS[3], READS[4] }
 for _, symbol in ipairs(symbols) do
   for _, prefix in ipairs({ symbol_prefix, position_prefix, reservation_prefix, terms_prefix }) do
     foreign[#foreign + 1] = prefix .. symbol.name
@@ -75,14 +78,7 @@ for _, key in ipairs(old and {} or foreign) do
 end
 
 -- Writes start here.
-local limit = '0'
-for index = 1, #config, 2 do
-  local field, value = config[index], config[index + 1]
-  redis.call('HSET', config_key, field, value)
-  if field == 'limit_units' then
-    limit = value
-  end
-end
+store_pairs(config_key, config)
 redis.call('HSETNX', config_key, 'system_id', system_id)
 redis.call('HSETNX', config_key, 'created_ms', text(now))
 redis.call('HSETNX', config_key, 'config_version', '1')
@@ -93,7 +89,13 @@ if old then
   end
   return 'upgraded'
 end
-redis.call('HSET', exposure_key, 'limit_units', limit, 'bid_units', '0', 'ask_units', '0')
+redis.call('HSET', exposure_key, 'bid_units', '0', 'ask_units', '0')
+local limit_units, partition = unpack(redis.call('HMGET', config_key, 'limit_units', 'partition'))
+if partition then
+  redis.call('HSET', lease_key, 'accepted', '0', 'returned', '0', 'due', '0', 'seq', '0')
+else
+  redis.call('HSET', exposure_key, 'limit_units', limit_units or '0')
+end
 redis.call('HSET', cursors_key, 'exchange', '0-0', 'state', '0-0')
 for _, symbol in ipairs(symbols) do
   new_symbol(symbol_prefix .. symbol.name, position_prefix .. symbol.name, reservation_prefix .. symbol.name)

@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- Read what a maker needs to decide whether to quote: its symbols, and whom exposure can serve.
 --
--- KEYS   exposure expiry waiting:bid waiting:ask positions symbol:* position:* quote:* reservation:* control config terms:*
+-- KEYS   exposure expiry waiting:bid waiting:ask positions symbol:* position:* quote:* reservation:* control config terms:* lease
 -- ARGV   1 cursor: the id of a position update, or - for all symbols  2 max_updates: integer > 0
 --        3 ... symbols, at most 1,000. With a cursor only those are surveyed that updates after it
 --        name, up to max_updates (an entry is never split); if no symbol is given, all that they name
@@ -24,8 +24,10 @@ local positions_key, symbol_prefix, position_prefix = KEYS[5], KEYS[6], KEYS[7]
 local quote_prefix, reservation_prefix = KEYS[8], KEYS[9]
 
 local now = now_ms()
-local config_version, limit_units = unpack(redis.call('HMGET', KEYS[11], 'config_version', 'limit_units'))
-local exposure = load_exposure(exposure_key, limit_units) or { limit = 0, bid = 0, ask = 0 }
+local config_version, limit_units, partition = unpack(redis.call('HMGET', KEYS[11], 'config_version',
+  'limit_units', 'partition'))
+local exposure = load_exposure(exposure_key, limit_units, partition and KEYS[13])
+  or { limit = 0, bid = 0, ask = 0 }
 local due_total, ended = due_units(reservation_prefix, due_quotes(expiry_key, now))
 
 local servable, listed = {}, {}

@@ -12,6 +12,7 @@ from mm.market.config import (
     Durability,
 )
 from mm.market.config_file import MARKET_FIELDS, TEMPLATE, default_config, load_config
+from mm.market.escrow import Lease, Moves, Treasury, balance, shares
 from mm.market.headroom import Headroom, headroom_of, headroom_text
 from mm.market.model import (
     Fill,
@@ -36,6 +37,7 @@ from mm.market.numbers import (
     to_steps,
 )
 from mm.market.parameters import ADDED_PARAMETERS, symbol_fields, symbol_from_store
+from mm.market.partition import homes, parts
 from mm.market.reasons import CONFLICT, MODES, REASONS, REFUSALS, own_mode, strictest
 from mm.market.strategy import quote_prices
 from mm.market.units import Mode, money_text
@@ -59,7 +61,9 @@ __all__ = [
     "Durability",
     "Fill",
     "Headroom",
+    "Lease",
     "Mode",
+    "Moves",
     "Order",
     "Placement",
     "Position",
@@ -69,7 +73,9 @@ __all__ = [
     "Side",
     "Symbol",
     "SymbolChange",
+    "Treasury",
     "Trigger",
+    "balance",
     "check_changeable",
     "check_id",
     "check_int",
@@ -80,11 +86,14 @@ __all__ = [
     "from_steps",
     "headroom_of",
     "headroom_text",
+    "homes",
     "load_config",
     "money_text",
     "own_mode",
     "parse_decimal",
+    "parts",
     "quote_prices",
+    "shares",
     "strictest",
     "symbol_fields",
     "symbol_from_store",

@@ -22,6 +22,7 @@ FIXED = {
     "notional_unit": "exposure is counted in it",
     "dedup_window_ms": "remembered orders are filed by it",
     "durability": "processes have checked the server against it",
+    "partitions": "each symbol has its keys in one",
     "tick": "the ledger counts in it",
     "lot": "the ledger counts in it",
     "multiplier": "exposure and profit are counted in it",
@@ -75,9 +76,10 @@ def _of_symbol(
 
 def _differing(before: dict[str, str], after: dict[str, str]) -> dict[str, tuple[str, str]]:
     return {
-        name: (before[name], text)
-        for name, text in after.items()
-        if name not in _DERIVED and before[name] != text
+        name: (before.get(name, "1"), after.get(name, "1"))
+        for name in {**before, **after}
+        # Without partitions there is one.
+        if name not in _DERIVED and before.get(name, "1") != after.get(name, "1")
     }
 
 

@@ -50,7 +50,8 @@ ZERO_ALLOWED = (
     "protection_freeze_ms",
 )
 #: Fields that the keys of earlier versions lack: there the defaults hold.
-ADDED_FIELDS = ("protection_window_ms", "protection_freeze_ms")
+ADDED_FIELDS = ("protection_window_ms", "protection_freeze_ms", "partitions")
+MAX_PARTITIONS = 1_000
 
 #: Whether the server must have every write on disk before it answers (R18).
 Durability = Literal["always", "relaxed"]
@@ -84,6 +85,7 @@ class Config:
     keep_deadletters: int = 100_000
     protection_window_ms: int = 10_000
     protection_freeze_ms: int = 60_000
+    partitions: int = 1
     durability: Durability = "always"
     version: int = field(default=1, compare=False)
 
@@ -96,6 +98,7 @@ class Config:
     def _check(self) -> None:
         for name in INT_FIELDS:
             high = MAX_MS if name.endswith("_ms") else MAX_INT
+            high = MAX_PARTITIONS if name == "partitions" else high
             check_int(name, getattr(self, name), int(name not in ZERO_ALLOWED), high)
         if self.exposure_mode not in ("lots", "notional"):
             raise ConfigError(
@@ -243,6 +246,8 @@ class Config:
         stored = {"schema": SCHEMA, "symbols": " ".join(symbol.name for symbol in self.symbols)}
         plain = {name: str(getattr(self, name)) for name in _PLAIN_FIELDS}
         unit = {"currency": self.currency or "-", "notional_unit": f"{self.notional_unit:f}"}
+        if self.partitions == 1:
+            del plain["partitions"]
         return stored | plain | unit
 
     @classmethod
@@ -253,7 +258,6 @@ class Config:
         """
         if stored.get("schema") != SCHEMA:
             raise ConfigError(f"schema {stored.get('schema')!r}: this program reads {SCHEMA}")
-        # Systems of earlier versions lack these two.
         added = {name: getattr(cls, name) for name in ADDED_FIELDS}
         values: dict[str, Any] = {name: int((added | dict(stored))[name]) for name in INT_FIELDS}
         currency = stored.get("currency", "-")

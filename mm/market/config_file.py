@@ -13,6 +13,7 @@ from mm.errors import ConfigError, ValueRefused, shown
 from mm.market.config import ZERO_ALLOWED, Config
 from mm.market.model import SYMBOL_INTS, Symbol
 from mm.market.numbers import check_int, check_symbol, parse_decimal, to_steps
+from mm.market.partition import homes
 from mm.market.units import check_currency
 
 #: The largest file. One with the most symbols has a tenth of these bytes.
@@ -81,7 +82,9 @@ def parse_config(text: str) -> Config:
         )
     try:
         symbols = tuple(_symbol_from_table(table) for table in tables)
-        return _with_limit(symbols, market)
+        config = _with_limit(symbols, market)
+        homes(config)
+        return config
     except ValueRefused as error:
         raise ConfigError(str(error)) from error
 

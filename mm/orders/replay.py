@@ -138,12 +138,16 @@ def tape_orders(tape: Tape, config: Config, speed: float = 1.0) -> list[Intent]:
     """An order for each trade, with the trade's price as its limit.
 
     ``speed`` 1 is real time, 10 is ten times faster, 0 is flat out. ValueRefused names the line of
-    a trade whose symbol is not configured, or that is not in whole ticks and lots.
+    a trade whose symbol is not configured, or that is not in whole ticks and lots. A partition has
+    the orders of its symbols alone.
     """
     check_speed(speed)
+    own = {symbol.name for symbol in config.symbols}
     start_ms = tape.trades[0].ts_ms
     orders = []
     for trade in tape.trades:
+        if config.partitions > 1 and trade.symbol not in own:
+            continue
         try:
             symbol = config.symbol(trade.symbol)
             lots = to_steps("qty", trade.qty, symbol.lot, "lot")

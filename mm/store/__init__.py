@@ -14,10 +14,12 @@ from mm.store.connection import (
 )
 from mm.store.control import REPAIRED_FIELDS, Controlled, ModeChange, Operator
 from mm.store.events import EventSide, LifecycleEvent, Operation, QuoteEvent
+from mm.store.everywhere import apply_config, set_modes
 from mm.store.identity import Identity, read_identity
 from mm.store.keys import DEFAULT_PREFIX, Keys
 from mm.store.lua import script_names
 from mm.store.memory import RememberedOrder, remembered_orders
+from mm.store.partitions import partition_of, partitions_of
 from mm.store.presence import Presence
 from mm.store.raw import Raw, RawSymbol, Stream, read_raw
 from mm.store.records import (
@@ -45,11 +47,12 @@ from mm.store.replies import (
 from mm.store.roles import ADMIN, OPERATOR, ROLES, VIEWER, acl_rules, client_role, is_client
 from mm.store.scripts import Scripts
 from mm.store.secrets import hashed, read_secret, secret_of, secrets_directory
-from mm.store.snapshot import Snapshot, SymbolState, take_snapshot
+from mm.store.snapshot import Snapshot, SymbolState
 from mm.store.streams import StreamReader, is_stream_id, stream_id_order
 from mm.store.system import Joined, create_system, durability_settings, join_system
 from mm.store.trouble import Trouble, as_own_error, trouble_of
 from mm.store.urls import safe_url, socket_url
+from mm.store.whole import take_snapshot
 
 __all__ = [
     "ADMIN",
@@ -100,6 +103,7 @@ __all__ = [
     "WaitingCalls",
     "Withdrawn",
     "acl_rules",
+    "apply_config",
     "as_own_error",
     "check_durability",
     "check_serves",
@@ -114,6 +118,8 @@ __all__ = [
     "join_system",
     "open_client",
     "pairs",
+    "partition_of",
+    "partitions_of",
     "read_config",
     "read_identity",
     "read_raw",
@@ -127,6 +133,7 @@ __all__ = [
     "send_pipeline",
     "server_info",
     "server_url",
+    "set_modes",
     "socket_url",
     "stream_id_order",
     "take_snapshot",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from mm.errors import SystemRefused, Unavailable
-from mm.market import FIRST_SCHEMA, SCHEMA, Config, symbol_from_store
+from mm.market import FIRST_SCHEMA, SCHEMA, Config, Symbol, symbol_from_store
 from mm.store.calls import pairs
 from mm.store.identity import identity_of, is_old, stored_fields
+from mm.store.partitions import partitions_of
 from mm.store.raw import no_system
 from mm.store.records import parsed
 from mm.store.refusals import old_units
@@ -46,21 +47,37 @@ def parse_config_hash(scripts: Scripts, stored: Mapping[str, str]) -> Config:
 
 
 def _parse(scripts: Scripts, stored: Mapping[str, str]) -> Config:
-    client, keys = scripts.client, scripts.keys
+    keys = scripts.keys
     if stored.get("schema") == FIRST_SCHEMA and stored.get("exposure_mode") == "notional":
         raise old_units(keys)
     names = stored.get("symbols", "").split()
-    family = "symbol:*" if is_old(stored) else "terms:*"
-    pipeline = client.pipeline(transaction=False)
+    if "partitions" in stored and "partition" not in stored:
+        parts = [_parse(one, _config_hash(one)) for one in partitions_of(scripts)]
+        found = {symbol.name: symbol for part in parts for symbol in part.symbols}
+        symbols = [found[name] for name in names if name in found]
+    else:
+        symbols = _symbols(scripts, names, "symbol:*" if is_old(stored) else "terms:*")
+    current = {**stored, "schema": SCHEMA} if is_old(stored) else stored
+    return parsed(keys.named("config"), lambda: Config.from_store(current, symbols))
+
+
+def _config_hash(scripts: Scripts) -> dict[str, str]:
+    stored = stored_fields(scripts)
+    if not stored:
+        raise no_system(scripts.keys)
+    return stored
+
+
+def _symbols(scripts: Scripts, names: Sequence[str], family: str) -> list[Symbol]:
+    keys, pipeline = scripts.keys, scripts.client.pipeline(transaction=False)
     for name in names:
         pipeline.hgetall(keys.member(family, name))
     symbols = []
     for name, fields in zip(names, pipeline.execute(), strict=True):
-        state = pairs([word for item in fields.items() for word in item])
+        terms = pairs([word for item in fields.items() for word in item])
         key = keys.member(family, name)
-        symbols.append(parsed(key, partial(symbol_from_store, name, state)))
-    current = {**stored, "schema": SCHEMA} if is_old(stored) else stored
-    return parsed(keys.named("config"), lambda: Config.from_store(current, symbols))
+        symbols.append(parsed(key, partial(symbol_from_store, name, terms)))
+    return symbols
 
 
 def require_config(scripts: Scripts) -> Config:

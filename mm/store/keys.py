@@ -45,6 +45,9 @@ CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "window:*": ("list", "what a symbol with a protection traded lately; expires"),
         "config": ("hash", "what all processes must agree on"),
+        "lease": ("hash", "of a partition: the units of the limit that it took and gave back"),
+        "treasury": ("hash", "of all partitions: the units granted to each and received back"),
+        "routes": ("hash", "of all partitions: symbol -> key prefix of its partition"),
         "control": ("hash", "the trading mode of all symbols; absent until an operator sets one"),
         "operations": ("stream", "who changed what, and why; bounded"),
         "processes": ("zset", "process names, scored by their last heartbeat"),
@@ -95,6 +98,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "lifecycle": "event process kind pid before_pid heard_ms ts_ms",
         "server": "run since_ms",
         "control": "mode mode_why mode_who mode_ms",
+        "lease": "accepted returned due seq",
         "operations": "op symbol who role why before after ts_ms",
     }
 )
@@ -124,6 +128,13 @@ class Keys:
         if name not in CATALOGUE:
             raise KeyError(name)
         return f"{self.prefix}:{name.removesuffix('*')}"
+
+    def partition(self, number: int) -> Keys:
+        """The keys of one partition of the system: ``{mm}`` has ``{mm-0}``, ``{mm-1}`` and so on.
+
+        ValueRefused when the prefix has no room for the number.
+        """
+        return Keys(f"{self.prefix[:-1]}-{number}}}")
 
     def member(self, family: str, member: str) -> str:
         """The key of one member of a family: ``member("quote:*", "AAPL")``."""

@@ -57,6 +57,7 @@ class Raw:
     cursors: dict[str, str]
     server: dict[str, str]
     control: dict[str, str]
+    lease: dict[str, str]
     expiry: dict[str, str]
     waiting_bid: dict[str, str]
     waiting_ask: dict[str, str]
@@ -68,6 +69,11 @@ class Raw:
     inbox_entries: int
     fills: list[Any]
     events: list[Any]
+
+    @property
+    def partitioned(self) -> bool:
+        """Whether these are the keys that the partitions of a system have in common."""
+        return "partitions" in self.config and "partition" not in self.config
 
 
 def damage(name: str, found: str) -> SystemRefused:
@@ -147,6 +153,7 @@ def read_raw(scripts: Scripts, recent: int = 0, max_symbols: int = 0) -> Raw:
         cursors=pairs(raw["cursors"]),
         server=pairs(raw["server"]),
         control=pairs(raw["control"]),
+        lease=pairs(raw["lease"]),
         expiry=pairs(raw["expiry"]),
         waiting_bid=pairs(raw["waiting_bid"]),
         waiting_ask=pairs(raw["waiting_ask"]),

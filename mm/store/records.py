@@ -167,16 +167,19 @@ class Reservation:
 
 @dataclass(frozen=True)
 class Exposure:
-    """The limit of each budget, and the units reserved: ``bid`` to buy, ``ask`` to sell."""
+    """The limit of each budget, and the units reserved: ``bid`` to buy, ``ask`` to sell.
+
+    The limit of a partition is its lease.
+    """
 
     limit_units: int
     bid_units: int
     ask_units: int
 
     @classmethod
-    def of(cls, fields: Fields) -> Exposure:
-        """The totals that the ``exposure`` hash holds."""
-        return cls(*(fields.integer(name) for name in ("limit_units", "bid_units", "ask_units")))
+    def of(cls, fields: Fields, limit_units: int) -> Exposure:
+        """The totals that the ``exposure`` hash holds, under this limit."""
+        return cls(limit_units, fields.integer("bid_units"), fields.integer("ask_units"))
 
 
 @dataclass(frozen=True)

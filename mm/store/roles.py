@@ -21,7 +21,7 @@ from mm.store.lua import assembled, key_names, only_reads, read_names, runner, s
 #: What every user may do: connect, and ask whether the server keeps what it acknowledges.
 _CONNECTING = ("ping", "dbsize", "info", "config|get", "client|setname", "select")
 #: What a process does besides: join, load its scripts, and wait in the server.
-_PROCESS = (*_CONNECTING, "script|load", "hget", "hgetall", "xread", "client|reply")
+_PROCESS = (*_CONNECTING, "script|load", "hget", "hgetall", "hmget", "xread", "client|reply")
 _JOINING = ("config", "terms:*")
 #: The commands by which programs read keys of each type.
 _READING = (
@@ -32,7 +32,7 @@ _READING = (
 )
 _PRESENCE = ("heartbeat", "farewell")
 #: The scripts that only the processes of the system run.
-_OF_PROCESSES = ("collect", "match", "commit", "place")
+_OF_PROCESSES = ("collect", "match", "commit", "place", "lease", "treasury")
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,18 @@ ROLES = {
             (*_JOINING, "positions"),
         ),
         Role(
+            "balancer",
+            "moves units of the limit between partitions",
+            ("lease", "treasury", *_PRESENCE),
+            _PROCESS,
+            _JOINING,
+        ),
+        Role(
             "publisher",
             "sends the orders of one client and reads their reports",
             (),
             (*_CONNECTING, "hget", "hgetall", "hmget", "exists"),
-            (*_JOINING, "quote:*", "clients"),
+            (*_JOINING, "quote:*", "clients", "routes"),
             of_clients=True,
         ),
         Role(

@@ -23,6 +23,7 @@ from mm.market import (
 from mm.store.beat import Beat
 from mm.store.calls import pairs, send_pipeline, text
 from mm.store.control import Controlled, ModeChange, Operator, config_words
+from mm.store.escrow import EscrowScripts
 from mm.store.refusals import control_refusal, membership_refusal, setup_refusal
 from mm.store.replies import (
     Collected,
@@ -34,24 +35,26 @@ from mm.store.replies import (
     Withdrawn,
     surveyed,
 )
-from mm.store.script_calls import ScriptCalls
 
 #: The most position updates that one survey reads, apart from an entry that has more.
 SURVEY_UPDATES = 500
 
 
-class Scripts(ScriptCalls):
+class Scripts(EscrowScripts):
     """One method for each script. ``client`` and ``keys`` are as for :class:`ScriptCalls`."""
 
-    def setup(self, config: Config, system_id: str) -> str:
+    def setup(self, config: Config, system_id: str, partition: int | None = None) -> str:
         """Create the system's keys, or check that they hold this configuration.
 
         ``system_id`` is for a system that has none yet: a new one, or one of the old schema.
-        Returns ``created``, ``matched`` or ``upgraded``. Raises ConfigDiffers and ForeignKeys, and
-        SystemRefused for a notional system of the old schema.
+        ``partition`` is the number of a partition, whose keys these are. Returns ``created``,
+        ``matched`` or ``upgraded``. Raises ConfigDiffers and ForeignKeys, and SystemRefused for a
+        notional system of the old schema.
         """
         args: list[str] = [system_id]
         stored = config.store_fields()
+        if partition is not None:
+            stored["partition"] = str(partition)
         args += [str(len(stored)), *(word for item in stored.items() for word in item)]
         for symbol in config.symbols:
             parameters = symbol_fields(config, symbol)

@@ -1,6 +1,6 @@
 """The state of the whole system at one instant, as typed records: what every reader works from.
 
-:mod:`mm.store.raw` reads the stored text. :func:`take_snapshot` parses it once, and refuses text
+:mod:`mm.store.raw` reads the stored text. :func:`snapshot_of` parses it once, and refuses text
 that is not what this system writes.
 """
 
@@ -12,7 +12,7 @@ from functools import partial
 from mm.market import Config, Fill, Position, Symbol, strictest, symbol_from_store
 from mm.store.events import QuoteEvent, parse_events, parse_fills
 from mm.store.keys import Keys
-from mm.store.raw import Raw, RawSymbol, Stream, read_raw
+from mm.store.raw import Raw, RawSymbol, Stream
 from mm.store.records import (
     ClientInfo,
     Control,
@@ -25,7 +25,6 @@ from mm.store.records import (
     parsed,
     position_of,
 )
-from mm.store.scripts import Scripts
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,8 @@ class Snapshot:
     ``symbols`` go by name; ``symbol_names`` are all that are configured, also those that the
     snapshot does not include. ``lag_ms`` is, for each consumer, how long the oldest entry after its
     cursor has waited; the exchange's also counts ``inbox_entries``, those that wait in inboxes.
-    ``clients`` are those that have one. ``fills`` and ``events`` are newest first.
+    ``clients`` are those that have one. ``fills`` and ``events`` are newest first. ``parts`` are
+    the snapshots of the partitions, from which all else is summed; there are none without them.
     """
 
     now_ms: int
@@ -91,6 +91,7 @@ class Snapshot:
     inbox_entries: int
     fills: list[Fill]
     events: list[QuoteEvent]
+    parts: tuple[Snapshot, ...] = ()
 
     def mode_of(self, name: str) -> str:
         """The trading mode that holds for a symbol: the stricter of its own and that of all."""
@@ -130,20 +131,24 @@ def _ranked(key: str, stored: dict[str, str]) -> dict[str, int]:
     return parsed(key, lambda: {name: int(float(score)) for name, score in stored.items()})
 
 
-def take_snapshot(scripts: Scripts, recent: int = 0, max_symbols: int = 0) -> Snapshot:
-    """Take a snapshot in one call.
-
-    ``recent`` is how many of the newest fill entries and quote events to include. ``max_symbols``
-    is how many symbols (0 for all): those that are halted or have another mode first, then those
-    with an active quote, then others, and beside them the symbols of the newest fills.
-
-    SystemRefused when the keys hold no system, or naming the key and field whose content is not
-    what this system writes.
-    """
-    return _snapshot(read_raw(scripts, recent, max_symbols), scripts.keys)
+def _exposure(raw: Raw, keys: Keys) -> Exposure:
+    fields = Fields(keys.named("exposure"), raw.exposure)
+    if "partition" not in raw.config:
+        return Exposure.of(fields, fields.integer("limit_units"))
+    lease = Fields(keys.named("lease"), raw.lease)
+    return Exposure.of(fields, lease.integer("accepted") - lease.integer("returned"))
 
 
-def _snapshot(raw: Raw, keys: Keys) -> Snapshot:
+def processes_of(raw: Raw, keys: Keys) -> dict[str, ProcessInfo]:
+    """What the processes have said of themselves, by name."""
+    return {
+        name: ProcessInfo.of(name, Fields(keys.member("process:*", name), stored))
+        for name, stored in raw.processes.items()
+    }
+
+
+def snapshot_of(raw: Raw, keys: Keys) -> Snapshot:
+    """The typed records of what was read; SystemRefused names what is damaged, key and field."""
     states = {
         name: _symbol_state(keys, name, stored, raw.now_ms) for name, stored in raw.symbols.items()
     }
@@ -154,16 +159,13 @@ def _snapshot(raw: Raw, keys: Keys) -> Snapshot:
     return Snapshot(
         now_ms=raw.now_ms,
         config=config,
-        exposure=Exposure.of(Fields(keys.named("exposure"), raw.exposure)),
+        exposure=_exposure(raw, keys),
         control=Control.of(Fields(keys.named("control"), raw.control)),
         cursors=Cursors.of(Fields(keys.named("cursors"), raw.cursors)),
         expiry=_ranked(keys.named("expiry"), raw.expiry),
         waiting_bid=_ranked(keys.named("waiting:bid"), raw.waiting_bid),
         waiting_ask=_ranked(keys.named("waiting:ask"), raw.waiting_ask),
-        processes={
-            name: ProcessInfo.of(name, Fields(keys.member("process:*", name), stored))
-            for name, stored in raw.processes.items()
-        },
+        processes=processes_of(raw, keys),
         symbols=states,
         symbol_names=tuple(raw.config.get("symbols", "").split()),
         streams=raw.streams,

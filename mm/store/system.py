@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
-from mm.errors import MMError
-from mm.market import Config, Durability, config_changes, default_config
+from mm.errors import MMError, SystemRefused
+from mm.market import Config, Durability, config_changes, default_config, homes, parts
 from mm.store.config import parse_config_hash
 from mm.store.connection import ServerInfo, check_durability, server_info
 from mm.store.identity import (
@@ -17,8 +17,10 @@ from mm.store.identity import (
     identity_of,
     is_old,
     new_system_id,
+    read_identity,
     stored_fields,
 )
+from mm.store.partitions import partitions_of, sibling
 from mm.store.refusals import config_differs
 from mm.store.scripts import Scripts
 
@@ -53,9 +55,30 @@ def create_system(
     if config is None:
         config = parse_config_hash(scripts, stored) if stored else default_config()
     check_durability(server, durability or config.durability)
-    how = scripts.setup(config, new_system_id())
+    if config.partitions > 1:
+        how = _create_partitions(scripts, config)
+    else:
+        how = scripts.setup(config, new_system_id())
     identity = identity_of(scripts.keys, stored_fields(scripts))
     return Joined(server, identity, "joined" if how == "matched" else how)
+
+
+def _create_partitions(scripts: Scripts, config: Config) -> str:
+    """Make each partition, then what they have in common; what was made before is left as it is.
+
+    A crash in between leaves partitions without it. So where it is, all partitions have been made.
+    """
+    keys = scripts.keys
+    every = [sibling(scripts, keys.partition(number)) for number in range(config.partitions)]
+    known = {found.system_id for one in every if (found := read_identity(one))}
+    if len(known) > 1:
+        raise SystemRefused(f"the partitions under {keys.prefix} are of several systems")
+    system_id = next(iter(known), new_system_id())
+    for number, (one, part) in enumerate(zip(every, parts(config), strict=True)):
+        one.setup(part, system_id, number)
+    home = homes(config)
+    routes = {name: keys.partition(number).prefix for name, number in home.items()}
+    return scripts.found(config, system_id, routes)
 
 
 def join_system(
@@ -76,6 +99,9 @@ def join_system(
     stored = stored_fields(scripts)
     identity = check_identity(scripts.keys, stored, system_id, whose)
     found = parse_config_hash(scripts, stored)
+    for one in partitions_of(scripts):
+        if one is not scripts:
+            check_identity(one.keys, stored_fields(one), identity.system_id, whose)
     check_durability(server, durability or (config or found).durability)
     difference = "" if config is None else _difference(found, config)
     if difference:

@@ -111,8 +111,12 @@ def assert_sound(world: World, quotes: bool = True) -> None:
 
 def _assert_exposure(world: World, now: int) -> None:
     totals = world.hash("exposure")
-    limit = int(totals["limit_units"])
-    assert limit == world.config.limit_units
+    limit = int(totals.get("limit_units", "0"))
+    lease = world.hash("lease")
+    if lease:
+        limit = int(lease["accepted"]) - int(lease["returned"])
+    else:
+        assert limit == world.config.limit_units
     scores = world.ranked("expiry")
     for side in ("bid", "ask"):
         total = 0

@@ -5,15 +5,31 @@
 
 -- INCLUDE base
 
--- load_exposure(exposure_key, limit_units) -> {limit, bid, ask}, or nil when one of them is missing.
--- `limit_units` is the configuration's limit, which only an operator writes: no other is above it.
-local function load_exposure(exposure_key, limit_units)
-  local limit, bid, ask = unpack(redis.call('HMGET', exposure_key, 'limit_units', 'bid_units',
-    'ask_units'))
-  if not (limit_units and limit and bid and ask) then
+-- load_lease(lease_key) -> {accepted, returned, due} of a partition, or nil when one of them is missing
+local function load_lease(lease_key)
+  local accepted, returned, due = unpack(redis.call('HMGET', lease_key, 'accepted', 'returned', 'due'))
+  if not (accepted and returned and due) then
     return nil
   end
-  return { limit = math.min(tonumber(limit), tonumber(limit_units)), bid = tonumber(bid), ask = tonumber(ask) }
+  return { accepted = tonumber(accepted), returned = tonumber(returned), due = tonumber(due) }
+end
+
+-- load_exposure(exposure_key, limit_units, lease_key) -> {limit, most, bid, ask}, or nil when one of them is
+-- missing. `most` is the configuration's limit, which only an operator writes: no other is above it. With
+-- lease_key, which a partition has, the limit is its lease less what it owes.
+local function load_exposure(exposure_key, limit_units, lease_key)
+  local limit, bid, ask = unpack(redis.call('HMGET', exposure_key, 'limit_units', 'bid_units',
+    'ask_units'))
+  local bound = tonumber(limit)
+  if lease_key then
+    local lease = load_lease(lease_key)
+    bound = lease and lease.accepted - math.max(lease.returned, lease.due)
+  end
+  if not (limit_units and bound and bid and ask) then
+    return nil
+  end
+  local most = tonumber(limit_units)
+  return { limit = math.min(bound, most), most = most, bid = tonumber(bid), ask = tonumber(ask) }
 end
 
 -- load_reservation(reservation_key) -> {bid, ask, quote_id, event_id} of a symbol's reservation.

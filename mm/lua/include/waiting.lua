@@ -1,5 +1,15 @@
 -- Include: the two queues of symbols that wait for exposure, one for each side of a quote.
 
+-- claim_of(reservation_prefix, symbol, side, ended) -> the units of the side, bid or ask, that the symbol
+-- wants and does not hold, and those of one lot. A symbol in the set `ended` holds nothing.
+local function claim_of(reservation_prefix, symbol, side, ended)
+  local units, wanted_lots, lot_units_word = unpack(redis.call('HMGET', reservation_prefix .. symbol,
+    side .. '_units', side .. '_wanted_lots', side .. '_lot_units'))
+  local lot_units = tonumber(lot_units_word) or 0
+  local held = ended[symbol] and 0 or tonumber(units) or 0
+  return math.max(0, (tonumber(wanted_lots) or 0) * lot_units - held), lot_units
+end
+
 -- walk_queue(waiting_key, reservation_prefix, side, free, ended, visit) -> units left.
 -- Goes through the waiting symbols in the order in which they began to wait, while units are free.
 -- It calls visit(symbol, free, claim, lot_units) for each and stops when that returns true. Else it
@@ -10,11 +20,7 @@ local function walk_queue(waiting_key, reservation_prefix, side, free, ended, vi
   while free > 0 do
     local symbols = redis.call('ZRANGE', waiting_key, from, from + 31)
     for _, symbol in ipairs(symbols) do
-      local units, wanted_lots, lot_units_word = unpack(redis.call('HMGET',
-        reservation_prefix .. symbol, side .. '_units', side .. '_wanted_lots', side .. '_lot_units'))
-      local lot_units = tonumber(lot_units_word) or 0
-      local held = ended[symbol] and 0 or tonumber(units) or 0
-      local claim = math.max(0, (tonumber(wanted_lots) or 0) * lot_units - held)
+      local claim, lot_units = claim_of(reservation_prefix, symbol, side, ended)
       if visit(symbol, free, claim, lot_units) then
         return free
       end

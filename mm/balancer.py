@@ -1,0 +1,82 @@
+"""The balancer: moves units of the global limit to the partitions where symbols wait for them.
+
+It keeps nothing that counts: all is in the treasury and in the leases, which only grow. So any
+number of balancers may run, each may be killed at any instant, and without one the partitions trade
+on within their leases.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+from redis.exceptions import RedisError
+
+from mm.market import Lease, Moves, balance
+from mm.process import Process
+from mm.store import Scripts, partitions_of, trouble_of
+
+#: Seconds from one round to the next, and to the one that delivers what was granted.
+ROUND_S, DELIVERY_S = 0.1, 0.005
+
+
+class Balancer(Process):
+    """Looks at every partition, then at the treasury, and moves what a partition lacks.
+
+    ``count`` counts the units granted. A partition that does not answer keeps its lease, and gets
+    nothing until it answers again.
+    """
+
+    kind: ClassVar[str] = "balancer"
+
+    def open(self) -> None:
+        """Connect, join the system, and find its partitions."""
+        super().open()
+        self._partitions: list[Scripts] = partitions_of(self.scripts)
+        self._granted: tuple[int, ...] = (0,) * len(self._partitions)
+        self._dues: dict[int, int] = {}
+        self._unheard: dict[int, str] = {}
+        self._moves = Moves({}, {})
+
+    def release_expired(self) -> float | None:
+        """Nothing: what the partitions have in common has no quotes."""
+        return None
+
+    def step(self, wait_ms: int = 0) -> bool:
+        """One round, after a pause; whether something was granted that is to be delivered."""
+        time.sleep(min(wait_ms / 1000, DELIVERY_S if self._moves.grants else ROUND_S))
+        leases = self._leases()
+        before = self.scripts.treasury(
+            (number, lease.returned, 0, 0) for number, lease in leases.items()
+        )
+        self._moves = balance(before, leases)
+        after = before
+        if self._moves.grants:
+            after = self.scripts.treasury(
+                (number, 0, before.granted[number], units)
+                for number, units in self._moves.grants.items()
+            )
+            self._note(before.granted, after.granted)
+        self._granted, self._dues = after.granted, self._moves.dues
+        return False
+
+    def _leases(self) -> dict[int, Lease]:
+        """Deliver what is known to each partition; how those stand that answer."""
+        found: dict[int, Lease] = {}
+        for number, scripts in enumerate(self._partitions):
+            try:
+                found[number] = scripts.lease(self._granted[number], self._dues.get(number, 0))
+                if self._unheard.pop(number, None):
+                    self.log.info("partition %d answers again", number)
+            except RedisError as error:
+                words = trouble_of(error).words
+                if self._unheard.get(number) != words:
+                    self.log.warning("partition %d keeps its lease: %s", number, words)
+                self._unheard[number] = words
+        return found
+
+    def _note(self, before: tuple[int, ...], after: tuple[int, ...]) -> None:
+        units = [new - old for old, new in zip(before, after, strict=True)]
+        self.count += sum(units)
+        self.done["units granted"] += sum(units)
+        self.log.debug("granted %s", units)

@@ -1,0 +1,37 @@
+"""The partitions of a system, each with all keys of a system for its own symbols.
+
+What they have in common, the root, is under the system's own key prefix; the first partition of
+``{mm}`` is under ``{mm-0}``.
+"""
+
+from __future__ import annotations
+
+from mm.store.calls import execute, text
+from mm.store.keys import Keys
+from mm.store.scripts import Scripts
+
+
+def partition_count(scripts: Scripts) -> int:
+    """Into how many partitions the system of these keys is split; 0 when it is not split."""
+    config = scripts.keys.named("config")
+    count, own = execute(scripts.client, "HMGET", config, "partitions", "partition")
+    return 0 if count is None or own is not None else int(count)
+
+
+def partitions_of(scripts: Scripts) -> list[Scripts]:
+    """The scripts of each partition; of a system without partitions itself."""
+    count = partition_count(scripts)
+    if not count:
+        return [scripts]
+    return [sibling(scripts, scripts.keys.partition(number)) for number in range(count)]
+
+
+def partition_of(scripts: Scripts, symbol: str) -> Scripts:
+    """The scripts of the partition that has the symbol; the given ones when no partition does."""
+    route = execute(scripts.client, "HGET", scripts.keys.named("routes"), symbol)
+    return scripts if route is None else sibling(scripts, Keys(text(route)))
+
+
+def sibling(scripts: Scripts, keys: Keys) -> Scripts:
+    """The same scripts over other keys of the same system."""
+    return type(scripts)(scripts.client, keys)
