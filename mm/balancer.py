@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from redis.exceptions import RedisError
 
+from mm.errors import SystemRefused
 from mm.market import Lease, Moves, balance
 from mm.process import Process
 from mm.store import Scripts, partitions_of, trouble_of
@@ -29,10 +30,17 @@ class Balancer(Process):
 
     kind: ClassVar[str] = "balancer"
 
-    def open(self) -> None:
-        """Connect, join the system, and find its partitions."""
-        super().open()
+    def attach(self, scripts: Scripts) -> None:
+        """Use these scripts from now on, and find the partitions of their system.
+
+        SystemRefused when it has none.
+        """
+        super().attach(scripts)
         self._partitions: list[Scripts] = partitions_of(self.scripts)
+        if self._partitions == [self.scripts]:
+            raise SystemRefused(
+                f"the system under {self.keys.prefix} has no partitions, so nothing is balanced"
+            )
         self._granted: tuple[int, ...] = (0,) * len(self._partitions)
         self._dues: dict[int, int] = {}
         self._unheard: dict[int, str] = {}

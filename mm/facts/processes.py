@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mm.market import LIVE_MS
@@ -108,3 +108,19 @@ def _row(snapshot: Snapshot, name: str, info: ProcessInfo | None, restarts: int)
         info.count,
         snapshot.lag_ms.get(info.kind),
     )
+
+
+def names_in(names: Iterable[str], number: int) -> list[str]:
+    """The processes of a partition among those that an `mm up` runs: it begins their ids."""
+    return [name for name in names if name.partition("-")[2].startswith(f"{number}.")]
+
+
+def part_of(snapshot: Snapshot, number: int) -> Snapshot:
+    """One partition, with what each `mm up` wants of it."""
+    ups = {
+        name: replace(info, wants=tuple(names_in(info.wants, number)))
+        for name, info in snapshot.processes.items()
+        if info.kind == "up"
+    }
+    part = snapshot.parts[number]
+    return replace(part, now_ms=snapshot.now_ms, processes=part.processes | ups)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from redis.exceptions import RedisError
 
 from mm.errors import MMError
-from mm.facts.processes import ProcessRow, process_rows, wanted_since
+from mm.facts.processes import ProcessRow, names_in, part_of, process_rows, wanted_since
 from mm.facts.quotes import freezes, halts, modes_set
 from mm.instant import timestamp
 from mm.market import LIVE_MS, MAX_INT
@@ -28,6 +28,8 @@ _NEEDED = {
     "state": ("trading state service", "fills wait, and positions stand still"),
     "maker": ("maker", "quotes run out and are not replaced"),
 }
+#: The same for what the partitions of a system have in common.
+_BALANCING = {"balancer": ("balancer", "each partition keeps its part of the limit")}
 #: Trading mode -> what it means for a symbol.
 _MODES = {
     "reducing": "quoted only to shrink its position",
@@ -197,7 +199,14 @@ def _absent(
     if not there & _NEEDED.keys() and not supervised and not since:
         yield Stoppage("processes", "no exchange, state service or maker is live: nothing trades")
         return
-    for kind, (name, effect) in _NEEDED.items():
+    if snapshot.parts:
+        for number in range(len(snapshot.parts)):
+            part, names = part_of(snapshot, number), names_in(supervised, number)
+            for one in _absent(part, dict.fromkeys(names, 0), mute, forgiven):
+                words = one.words.replace(":", f" in partition {number}:", 1)
+                yield replace(one, cause=f"{one.cause} in partition {number}", words=words)
+    needed = _BALANCING if snapshot.parts else _NEEDED
+    for kind, (name, effect) in needed.items():
         if mute or kind in there:
             continue
         new = [row for row in rows if row.kind == kind and row.state == "unheard"]
@@ -219,7 +228,8 @@ def _missing(snapshot: Snapshot, causes: set[str], forgiven: bool) -> Iterator[S
     since = wanted_since(snapshot)
     for name in since:
         row = rows[name]
-        if row.state == "live" or causes & {"processes", f"no {row.kind}"}:
+        without = any(cause.startswith(f"no {row.kind}") for cause in causes)
+        if row.state == "live" or "processes" in causes or without:
             continue
         if forgiven and row.state == "silent":
             continue

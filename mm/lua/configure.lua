@@ -24,6 +24,22 @@
 -- INCLUDE waiting
 -- INCLUDE symbol
 -- INCLUDE configuration
+local SYMBOL_CHANGES = { alter = true, add = true, retire = true, ['return'] = true }
+
+-- symbol_fault(terms_key, symbol, change) -> the error reply that refuses the change, or nil
+local function symbol_fault(terms_key, symbol, change)
+  if not SYMBOL_CHANGES[change] then
+    return redis.error_reply('BAD_CHANGE ' .. change)
+  end
+  local exists = redis.call('EXISTS', terms_key) == 1
+  if exists and change == 'add' then
+    return redis.error_reply('EXISTS ' .. symbol)
+  elseif not exists and change ~= 'add' then
+    return redis.error_reply('UNKNOWN_SYMBOL ' .. symbol)
+  end
+  return nil
+end
+
 local config_key, expiry_key = KEYS[1], KEYS[4]
 local waiting = { bid = KEYS[6], ask = KEYS[7] }
 local symbol_prefix, position_prefix, reservation_prefix, terms_prefix = KEYS[8], KEYS[9], KEYS[11], KEYS[12]

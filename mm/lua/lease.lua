@@ -12,7 +12,7 @@
 -- REPLY  {accepted, returned, due, reserved, claimed, grain}, in units: the larger reserved total of the
 --        two sides; what the symbols would have reserved on that side that wants most, if they all had what
 --        they wait for, or `reserved`; what one lot more of a waiting symbol takes, the largest such
--- ERRORS NOT_A_PARTITION, NOT_INTEGER (the word), DAMAGED (a required key is missing)
+-- ERRORS NOT_A_PARTITION (the key of the configuration), NOT_INTEGER (the word), DAMAGED (a required key is missing)
 -- EMITS  nothing
 
 -- INCLUDE base
@@ -35,7 +35,7 @@ local partition, limit_units = unpack(redis.call('HMGET', config_key, 'partition
 if not limit_units then
   return damaged(config_key)
 elseif not partition then
-  return redis.error_reply('NOT_A_PARTITION')
+  return redis.error_reply('NOT_A_PARTITION ' .. config_key)
 end
 local exposure, lease = load_exposure(exposure_key, limit_units, lease_key), load_lease(lease_key)
 if not exposure then
@@ -58,7 +58,8 @@ for name, queue in pairs(waiting) do
   claimed = math.max(claimed, wanted)
 end
 
--- Writes start here. There is always one: after it WAIT covers all that the reply says.
+-- Writes start here.
+-- There is always one, so that a WAIT after it covers all that the reply says.
 redis.call('HSET', lease_key, 'accepted', text(accepted), 'returned', text(returned), 'due', text(due))
 redis.call('HINCRBY', lease_key, 'seq', 1)
 return { accepted, returned, due, reserved, claimed, grain }

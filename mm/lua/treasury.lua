@@ -11,8 +11,9 @@
 --        returned, or 0; seen: the units that the caller knows it was ever granted; units to grant:
 --        integers from 0 to 2^53 - 1. Nothing is granted where `seen` is not what was granted
 -- REPLY  {limit_units, free, partitions, number, granted, received, number, ...} of all partitions
--- ERRORS NOT_PARTITIONED, NOT_INTEGER (the word), UNKNOWN_PARTITION (the number), AHEAD (the number of a
---        partition that has returned more than it was granted), DAMAGED (a required key is missing)
+-- ERRORS NOT_PARTITIONED (the key of the configuration), NOT_INTEGER (the word), UNKNOWN_PARTITION (the
+--        number), AHEAD (the number of a partition that has returned more than it was granted),
+--        DAMAGED (a required key is missing)
 -- EMITS  nothing
 
 -- INCLUDE base
@@ -24,7 +25,7 @@ local limit_units, count_word = unpack(redis.call('HMGET', config_key, 'limit_un
 if not limit_units then
   return damaged(config_key)
 elseif not count_word then
-  return redis.error_reply('NOT_PARTITIONED')
+  return redis.error_reply('NOT_PARTITIONED ' .. config_key)
 end
 local limit, count = tonumber(limit_units), tonumber(count_word)
 local granted, received, outstanding = {}, {}, 0
@@ -63,7 +64,8 @@ for _, one in ipairs(asked) do
   end
 end
 
--- Writes start here. There is always one: after it WAIT covers all that the reply says.
+-- Writes start here.
+-- There is always one, so that a WAIT after it covers all that the reply says.
 local reply = { limit, free, count }
 for number = 0, count - 1 do
   redis.call('HSET', treasury_key, 'granted:' .. text(number), text(granted[number]),

@@ -23,15 +23,10 @@ def partitions_of(scripts: Scripts) -> list[Scripts]:
     count = partition_count(scripts)
     if not count:
         return [scripts]
-    return [sibling(scripts, scripts.keys.partition(number)) for number in range(count)]
+    return [scripts.over(scripts.keys.partition(number)) for number in range(count)]
 
 
 def partition_of(scripts: Scripts, symbol: str) -> Scripts:
     """The scripts of the partition that has the symbol; the given ones when no partition does."""
     route = execute(scripts.client, "HGET", scripts.keys.named("routes"), symbol)
-    return scripts if route is None else sibling(scripts, Keys(text(route)))
-
-
-def sibling(scripts: Scripts, keys: Keys) -> Scripts:
-    """The same scripts over other keys of the same system."""
-    return type(scripts)(scripts.client, keys)
+    return scripts if route is None else scripts.over(Keys(text(route)))

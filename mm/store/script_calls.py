@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import redis
 from redis.exceptions import NoScriptError
@@ -27,6 +27,10 @@ class ScriptCalls:
         self.keys = keys
         self._shebang = shebang
         self._sha: dict[str, str] = {}
+
+    def over(self, keys: Keys) -> Self:
+        """The same scripts over other keys of the same server."""
+        return type(self)(self.client, keys, self._shebang)
 
     def source(self, name: str) -> str:
         """The text sent to the server for this script."""

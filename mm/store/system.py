@@ -20,7 +20,7 @@ from mm.store.identity import (
     read_identity,
     stored_fields,
 )
-from mm.store.partitions import partitions_of, sibling
+from mm.store.partitions import partitions_of
 from mm.store.refusals import config_differs
 from mm.store.scripts import Scripts
 
@@ -69,7 +69,7 @@ def _create_partitions(scripts: Scripts, config: Config) -> str:
     A crash in between leaves partitions without it. So where it is, all partitions have been made.
     """
     keys = scripts.keys
-    every = [sibling(scripts, keys.partition(number)) for number in range(config.partitions)]
+    every = [scripts.over(keys.partition(number)) for number in range(config.partitions)]
     known = {found.system_id for one in every if (found := read_identity(one))}
     if len(known) > 1:
         raise SystemRefused(f"the partitions under {keys.prefix} are of several systems")

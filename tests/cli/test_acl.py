@@ -21,7 +21,7 @@ def test_lines_of_an_acl_file(tmp_path: Path) -> None:
     """A line for each role, with the key prefix; the hash of a secret only where one is made."""
     lines = invoke("acl").stdout.splitlines()
     assert [line.split()[1] for line in lines] == [
-        *("exchange", "state", "maker", "viewer", "operator", "publisher-1"),
+        *("exchange", "state", "maker", "balancer", "viewer", "operator", "publisher-1"),
     ]
     assert not any("#" in line or ">" in line or "nopass" in line for line in lines)
     done = invoke("acl", "maker", "--prefix", "{x}", "--secrets", tmp_path / "s")
@@ -43,7 +43,7 @@ def test_no_such_user(words: tuple[str, ...]) -> None:
     """Exit status 2, and what there is."""
     done = invoke("acl", *words)
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "it must be one of exchange state maker viewer operator" in done.stderr
+    assert "it must be one of exchange state maker balancer viewer operator" in done.stderr
 
 
 def test_add_needs_a_data_directory(tmp_path: Path) -> None:

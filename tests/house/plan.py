@@ -16,7 +16,7 @@ BANDS = [
     {"store"},
     {"process", "orders", "facts", "explain"},
     {"consumer"},
-    {"exchange", "state", "maker", "publisher", "audit", "host"},
+    {"exchange", "state", "maker", "balancer", "publisher", "audit", "host"},
     {"terminal"},
     {"account", "drain", "repair", "lab.bench", "lab.chaos", "lab.demo"},
     {"up"},
@@ -26,7 +26,17 @@ BANDS = [
 #: From outside the standard library: package -> the rooms that import it. The list is exact.
 OUTSIDE = {
     # The client library: from the store up, most of it for its errors.
-    "redis": {"store", "process", "publisher", "orders", "facts", "audit", "host", "terminal"}
+    "redis": {
+        "store",
+        "process",
+        "publisher",
+        "balancer",
+        "orders",
+        "facts",
+        "audit",
+        "host",
+        "terminal",
+    }
     | {"lab.bench", "lab.chaos", "lab.demo"},
     # What draws.
     "rich": {"terminal", "lab.bench", "lab.chaos", "lab.demo", "account", "up", "cli"},

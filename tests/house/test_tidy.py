@@ -20,6 +20,7 @@ from mm.store.lua import key_names, read_names
 from tests.house.imports import tree
 from tests.house.plan import HOUSE, ROOT
 from tests.kit import Fake, World, make_symbol, small_config
+from tests.kit.partitioned import Partitioned
 
 MODULES = list(HOUSE.paths.values())
 SCRIPTS = script_names()
@@ -161,9 +162,11 @@ def test_documented_fields_are_those_stored(fake: Fake) -> None:
                     else:
                         stored.setdefault(name, set()).add(field.decode())
     assert set(stored) - set(FIELDS) == {"config", "seen:*"}
-    market = {field.name for field in fields(Config)} - {"symbols", "version"}
+    market = {field.name for field in fields(Config)} - {"symbols", "version", "partitions"}
     others = {"schema", "system_id", "created_ms", "config_version", "symbols"}
     assert stored["config"] == others | market
+    (partition, _) = Partitioned(fake, small_config(partitions=2), "{other}").worlds
+    stored["lease"] = set(partition.hash("lease"))
     for name, line in FIELDS.items():
         assert stored[name] == set(line.split()), name
 

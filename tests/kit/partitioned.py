@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mm.market import Config, Lease, Treasury, balance, homes, parts
-from mm.store import Keys
+from mm.store import DEFAULT_PREFIX, Keys
 from tests.kit.backends import Backend
 from tests.kit.world import SYSTEM_ID, World
 
@@ -13,8 +13,8 @@ from tests.kit.world import SYSTEM_ID, World
 class Partitioned:
     """The partitions as worlds, and what they have in common as one without symbols of its own."""
 
-    def __init__(self, backend: Backend, config: Config) -> None:
-        keys = Keys()
+    def __init__(self, backend: Backend, config: Config, prefix: str = DEFAULT_PREFIX) -> None:
+        keys = Keys(prefix)
         self.config = config
         self.worlds = [
             World(backend, part, keys.partition(number), setup=False)

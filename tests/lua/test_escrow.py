@@ -106,7 +106,7 @@ class TestLease:
         assert (lease.grain, lease.claimed) == (101, 1_010)
 
     def test_no_lease_is_above_the_limit_of_all(self, two: Partitioned) -> None:
-        """Whatever a partition was told, it grants no more than the operator's limit."""
+        """Whatever a partition has accepted, it grants no more than the operator's limit."""
         world = two.worlds[0]
         world.scripts.lease(1_000)
         assert world.propose("AAA", bid_lots=50, ask_lots=50).bid_lots == 20

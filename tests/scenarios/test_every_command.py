@@ -46,7 +46,7 @@ from tests.kit.fake_server import MOODS, fake_server
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 #: The commands that take part in a system until they are stopped.
-JOINING = ("exchange", "state", "maker", "publisher")
+JOINING = ("exchange", "state", "maker", "publisher", "balancer")
 #: The commands that are neither: they need no system, or make one.
 OTHERS = ("up", "watch", "config", "bench", "chaos", "acl")
 #: The commands that change how a running system trades: command -> further arguments.

@@ -35,7 +35,7 @@ from tests.kit.commands import run_mm
 from tests.kit.running import RunningSystem
 
 KEYS = Keys()
-USERS = ("exchange", "state", "maker", "publisher-1", "viewer", "operator")
+USERS = ("exchange", "state", "maker", "balancer", "publisher-1", "viewer", "operator")
 PRESENCE = {"processes", "process:*", "lifecycle", "server"}
 #: What ends an expired quote, which every process may do.
 EXPIRY = {"exposure", "expiry", "quotes", "quote:*", "reservation:*"}
@@ -50,6 +50,7 @@ WRITES: dict[str, set[str]] = {
     | {"cursors", "positions", "deadletter", "waiting:bid", "waiting:ask"}
     | {"position:*", "operations", "window:*"},
     "maker": PRESENCE | EXPIRY | {"waiting:bid", "waiting:ask", "symbol:*"},
+    "balancer": PRESENCE | {"lease", "treasury"},
     "publisher-1": set(),
     "viewer": set(),
     "operator": set(CATALOGUE) - {"fills", "reports:*", "seen:*", "deadletter", "window:*"},
@@ -57,8 +58,10 @@ WRITES: dict[str, set[str]] = {
 READS = {
     "exchange": WRITES["exchange"] | {"config", "control", "terms:*", "position:*"},
     "state": WRITES["state"] | {"config", "fills", "symbol:*", "terms:*"},
-    "maker": WRITES["maker"] | {"config", "control", "terms:*", "position:*", "positions"},
-    "publisher-1": {"config", "terms:*", "quote:*", "clients"},
+    "maker": WRITES["maker"] | {"config", "control", "terms:*", "position:*", "positions", "lease"},
+    "balancer": WRITES["balancer"]
+    | {"config", "terms:*", "exposure", "expiry", "waiting:bid", "waiting:ask", "reservation:*"},
+    "publisher-1": {"config", "terms:*", "quote:*", "clients", "routes"},
     "viewer": set(CATALOGUE),
     "operator": set(CATALOGUE),
 }
@@ -66,9 +69,10 @@ SCRIPTS: dict[str, set[str]] = {
     "exchange": {"collect", "match", "expire", "heartbeat", "farewell"},
     "state": {"commit", "expire", "heartbeat", "farewell"},
     "maker": {"survey", "place", "expire", "heartbeat", "farewell"},
+    "balancer": {"lease", "treasury", "heartbeat", "farewell"},
     "publisher-1": set(),
     "viewer": {"snapshot", "survey"},
-    "operator": set(script_names()) - {"collect", "match", "commit", "place"},
+    "operator": set(script_names()) - {"collect", "match", "commit", "place", "lease", "treasury"},
 }
 #: What an operator's scripts call on hashes.
 OPERATOR_WRITES = {"HSET", "HDEL", "DEL", "HINCRBY", "PEXPIRE"}
@@ -259,7 +263,9 @@ class TestRules:
     @pytest.mark.parametrize("user", ["", "nobody", "publisher", "publisher-", "admin", "maker-1"])
     def test_no_such_user(self, user: str) -> None:
         """Only a role's users have rules; the error names what there is."""
-        with pytest.raises(ValueRefused, match="it must be one of exchange state maker viewer"):
+        with pytest.raises(
+            ValueRefused, match="it must be one of exchange state maker balancer viewer"
+        ):
             acl_rules(user, "{mm}")
 
     def test_rights_follow_from_the_scripts(self) -> None:

@@ -13,8 +13,6 @@ local MARKET_FIELDS = { limit_units = true, quote_ttl_ms = true, refresh_ms = tr
 local SYMBOL_FIELDS = { reference_ticks = true, spread_ticks = true, size_lots = true,
   skew_ticks = true, position_limit_lots = true, protection_lots = true, protection_loss_ticks = true }
 
-local SYMBOL_CHANGES = { alter = true, add = true, retire = true, ['return'] = true }
-
 -- field_fault(list, allowed) -> the error reply that refuses a change of these fields, or nil. `list` is
 -- {field, value, ...}.
 local function field_fault(list, allowed)
@@ -24,20 +22,6 @@ local function field_fault(list, allowed)
     elseif not whole(list[index + 1]) then
       return redis.error_reply('NOT_INTEGER ' .. list[index] .. ' ' .. list[index + 1])
     end
-  end
-  return nil
-end
-
--- symbol_fault(terms_key, symbol, change) -> the error reply that refuses the change, or nil
-local function symbol_fault(terms_key, symbol, change)
-  if not SYMBOL_CHANGES[change] then
-    return redis.error_reply('BAD_CHANGE ' .. change)
-  end
-  local exists = redis.call('EXISTS', terms_key) == 1
-  if exists and change == 'add' then
-    return redis.error_reply('EXISTS ' .. symbol)
-  elseif not exists and change ~= 'add' then
-    return redis.error_reply('UNKNOWN_SYMBOL ' .. symbol)
   end
   return nil
 end
