@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from redis.exceptions import RedisError
 
-from mm.errors import SystemRefused
+from mm.errors import SystemRefused, Unavailable
 from mm.market import Lease, Moves, balance
 from mm.process import Process
 from mm.store import Scripts, partitions_of, trouble_of
@@ -23,6 +23,8 @@ ROUND_S, DELIVERY_S = 0.1, 0.005
 
 class Balancer(Process):
     """Looks at every partition, then at the treasury, and moves what a partition lacks.
+
+    With replicas it copies only what they have too: what a failover could undo is no news yet.
 
     ``count`` counts the units granted. A partition that does not answer keeps its lease, and gets
     nothing until it answers again.
@@ -45,6 +47,7 @@ class Balancer(Process):
         self._dues: dict[int, int] = {}
         self._unheard: dict[int, str] = {}
         self._moves = Moves({}, {})
+        self._replicas = self.stored_config().replicas
 
     def release_expired(self) -> float | None:
         """Nothing: what the partitions have in common has no quotes."""
@@ -55,15 +58,16 @@ class Balancer(Process):
         time.sleep(min(wait_ms / 1000, DELIVERY_S if self._moves.grants else ROUND_S))
         leases = self._leases()
         before = self.scripts.treasury(
-            (number, lease.returned, 0, 0) for number, lease in leases.items()
+            [(number, lease.returned, 0, 0) for number, lease in leases.items()], self._replicas
         )
         self._moves = balance(before, leases)
         after = before
         if self._moves.grants:
-            after = self.scripts.treasury(
+            moves = [
                 (number, 0, before.granted[number], units)
                 for number, units in self._moves.grants.items()
-            )
+            ]
+            after = self.scripts.treasury(moves, self._replicas)
             self._note(before.granted, after.granted)
         self._granted, self._dues = after.granted, self._moves.dues
         return False
@@ -73,10 +77,11 @@ class Balancer(Process):
         found: dict[int, Lease] = {}
         for number, scripts in enumerate(self._partitions):
             try:
-                found[number] = scripts.lease(self._granted[number], self._dues.get(number, 0))
+                due = self._dues.get(number, 0)
+                found[number] = scripts.lease(self._granted[number], due, self._replicas)
                 if self._unheard.pop(number, None):
                     self.log.info("partition %d answers again", number)
-            except RedisError as error:
+            except (RedisError, Unavailable, OSError) as error:
                 words = trouble_of(error).words
                 if self._unheard.get(number) != words:
                     self.log.warning("partition %d keeps its lease: %s", number, words)

@@ -18,8 +18,10 @@ from mm.host import (
     ChildPlan,
     Listening,
     Lock,
+    ManagedCluster,
     ManagedServer,
     ServerNurse,
+    Shape,
     Supervisor,
     System,
     UpPresence,
@@ -27,6 +29,7 @@ from mm.host import (
     admit_clients,
     check_directory,
     find_binary,
+    known_shape,
     open_system,
 )
 from mm.interrupts import Stop
@@ -52,6 +55,7 @@ class UpOptions:
     live view. ``tape`` is the one that the plan replays; without ``config`` it defines the symbols
     of a new system. ``listening`` is where the managed server listens beside its socket.
     ``partitions`` is into how many the system is split; None for what the configuration says.
+    With ``replicas`` they are on a managed cluster, each with so many replicas.
     """
 
     system: System
@@ -63,6 +67,7 @@ class UpOptions:
     tape: Tape | None = None
     listening: Listening | None = None
     partitions: int | None = None
+    replicas: int | None = None
 
 
 class Up:
@@ -74,10 +79,13 @@ class Up:
         self._system = options.system
         self._data_dir = options.system.data_dir
         self._full_screen = can_draw(console) and not options.headless
-        owned_server = "" if self._system.redis_url else self._data_dir.url
+        self._shape = self._cluster_shape()
+        # The nodes of a cluster end with this process by themselves.
+        alone = self._system.redis_url is None and self._shape is None
+        owned_server = self._data_dir.url if alone else ""
         environment = self._system.environment()
         self._supervisor = Supervisor(self._data_dir.logs, owned_server, environment=environment)
-        self._nurse: ServerNurse | None = None
+        self._nurse: ServerNurse | ManagedCluster | None = None
         self._presence: UpPresence | None = None
         self._lock: Lock | None = None
         self._partitions = 1
@@ -118,7 +126,7 @@ class Up:
         identity = joined.identity
         self._partitions = len(partitions_of(scripts))
         clients = self.options.plan.clients(self._partitions)
-        if self._nurse is not None and clients:
+        if isinstance(self._nurse, ServerNurse) and clients:
             # How many partitions there are may be known only now.
             client = self._system.client(ADMIN)
             add_users(self._data_dir, clients, client)
@@ -140,6 +148,19 @@ class Up:
             yield
             return
         binary = find_binary(self.options.server)
+        if self._shape is not None:
+            clients = self.options.plan.clients(self._shape.partitions)
+            with stop.breaking_off():
+                cluster = ManagedCluster(
+                    self._data_dir, self._shape, binary, self._say, stop, clients
+                )
+            self._nurse = cluster
+            try:
+                cluster.start()
+                yield
+            finally:
+                cluster.stop()
+            return
         with stop.breaking_off():
             server = ManagedServer(self._data_dir, binary, self._say, stop)
         server.clients = self.options.plan.clients()
@@ -153,12 +174,27 @@ class Up:
         finally:
             server.stop()
 
+    def _cluster_shape(self) -> Shape | None:
+        """The cluster to run; None for a single server."""
+        options = self.options
+        if self._system.redis_url is not None:
+            return None
+        found = known_shape(self._data_dir)
+        if found is None and options.replicas is None:
+            return None
+        partitions = options.partitions or (found.partitions if found else 1)
+        replicas = options.replicas if options.replicas is not None else found and found.replicas
+        return Shape(partitions, replicas or 0)
+
     def _config(self, scripts: Scripts) -> Config | None:
         """The configuration that the system must have; None for the one that the keys hold."""
         tape, config, count = self.options.tape, self.options.config, self.options.partitions
+        if self._shape is not None:
+            count = self._shape.partitions
         if count is not None:
             given = config or read_config(scripts, old=True) or default_config()
-            config = replace(given, partitions=count)
+            replicas = self._shape.replicas if self._shape else given.replicas
+            config = replace(given, partitions=count, replicas=replicas)
         if tape is None:
             return config
         stored = read_config(scripts, old=True)

@@ -40,7 +40,7 @@ def audit(scripts: Scripts, quiescent: bool = False) -> Audit:
     raws = [read_raw(one) for one in every]
     parts = [audit_part(one, quiescent) for one in every]
     tally = Tally(BOUNDED)
-    _check_escrow(scripts, raws, tally)
+    _check_escrow(scripts, every, raws, tally)
     _check_agreement(scripts, root, every, raws, tally)
     checks = [
         _together([part.checks[index] for part in parts], every)
@@ -51,7 +51,9 @@ def audit(scripts: Scripts, quiescent: bool = False) -> Audit:
     return Audit(root.now_ms, tuple(checks), root.config.get("system_id", ""), created_ms)
 
 
-def _check_escrow(scripts: Scripts, raws: Sequence[Raw], tally: Tally) -> None:
+def _check_escrow(
+    scripts: Scripts, every: Sequence[Scripts], raws: Sequence[Raw], tally: Tally
+) -> None:
     key = scripts.keys.named("treasury")
     flat = execute(scripts.client, "HGETALL", key)
     treasury = pairs(flat if isinstance(flat, list) else [w for item in flat.items() for w in item])
@@ -62,7 +64,7 @@ def _check_escrow(scripts: Scripts, raws: Sequence[Raw], tally: Tally) -> None:
         accepted = integer_or_none(raw.lease, "accepted")
         one = scripts.keys.partition(number)
         returned = integer_or_none(
-            {"returned": _field(scripts, one.named("lease"), "returned")}, "returned"
+            {"returned": _field(every[number], one.named("lease"), "returned")}, "returned"
         )
         tally.count("leases")
         if numbers is None or accepted is None or returned is None:

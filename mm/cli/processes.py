@@ -64,7 +64,7 @@ def _run(
 ) -> None:
     url = system.waiting_url
     process = kind(
-        lambda: open_client(url, user=kind.kind),
+        lambda: open_client(url, user=kind.kind, tag=system.keys.prefix),
         system.keys,
         ident,
         config,

@@ -97,7 +97,7 @@ def publisher_command(
     flow = {name: options.pop(name) for name in FLOW}
     url = system.waiting_url
     process = Publisher(
-        lambda: open_client(url, user=f"publisher-{ident}"),
+        lambda: open_client(url, user=f"publisher-{ident}", tag=system.keys.prefix),
         system.keys,
         ident,
         config,

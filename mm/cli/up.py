@@ -35,6 +35,12 @@ from mm.up import Up, UpOptions
     "  [default: what the configuration says, 1]",
 )
 @click.option(
+    "--replicas",
+    type=click.IntRange(0, 3),
+    help="Run a cluster of servers on this machine, with so many replicas of each partition."
+    "  [default: one server, no cluster]",
+)
+@click.option(
     "--makers",
     type=click.IntRange(0, 64),
     default=2,
@@ -96,6 +102,7 @@ def up_command(
     tls: Path | None,
     tape: Tape | None,
     partitions: int | None,
+    replicas: int | None,
     **plan_options: Any,
 ) -> None:
     """Start everything, supervise it and show it.
@@ -111,7 +118,9 @@ def up_command(
         # It is judged again when the system is open. This is before anything has started.
         config_to_replay(tape, config, None, plan.speed)
     listening = _listening(listen, tls, system)
-    run = UpOptions(system, plan, config, server, duration_s, headless, tape, listening, partitions)
+    run = UpOptions(
+        system, plan, config, server, duration_s, headless, tape, listening, partitions, replicas
+    )
     stop = stop_on_signals()
     exit_with_parent(lambda text: click.echo(f"mm: {text}", err=True))
     sys.exit(Up(run, make_console()).run(stop))

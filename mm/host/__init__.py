@@ -1,6 +1,7 @@
 """The machine: data directory, managed server, child processes, logs, throwaway systems."""
 
 from mm.host.binary import allocator, default_binary, find_binary, identify
+from mm.host.cluster import ManagedCluster, Shape, known_shape
 from mm.host.datadir import DataDir, Lock, full_disk, lock_owner
 from mm.host.identity import check_directory, known_system_id, open_system
 from mm.host.interpreter import module_command, module_environment
@@ -42,9 +43,11 @@ __all__ = [
     "DataDir",
     "Listening",
     "Lock",
+    "ManagedCluster",
     "ManagedServer",
     "PlannedChild",
     "ServerNurse",
+    "Shape",
     "Supervisor",
     "System",
     "ThrowawaySystem",
@@ -60,6 +63,7 @@ __all__ = [
     "find_binary",
     "full_disk",
     "identify",
+    "known_shape",
     "known_system_id",
     "lock_owner",
     "log_to_file",

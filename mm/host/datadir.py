@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from mm.errors import SystemRefused, UsageError, shown_path
-from mm.store import SOCKET_NAME, secrets_directory, socket_url
+from mm.store import SOCKET_NAME, cluster_url, secrets_directory, socket_url
 
 #: With less room than this a disk is said to be full, in bytes.
 LEAST_ROOM = 1_000_000
@@ -50,9 +50,19 @@ class DataDir:
         return self.path / "system-id"
 
     @property
+    def nodes(self) -> Path:
+        """The directory of the nodes of a managed cluster; a single server has none."""
+        return self.path / "nodes"
+
+    @property
     def url(self) -> str:
-        """The URL of the managed server."""
-        return socket_url(self.socket)
+        """The URL of the managed server, or of the managed cluster."""
+        return cluster_url(self.nodes) if self.nodes.is_dir() else socket_url(self.socket)
+
+    @property
+    def is_served(self) -> bool:
+        """Whether a server has its socket there."""
+        return self.socket.exists() or any(self.nodes.glob(f"*/{SOCKET_NAME}"))
 
     def prepare(self) -> None:
         """Create the directory with mode 0700; UsageError when it cannot be used."""

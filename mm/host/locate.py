@@ -47,7 +47,7 @@ class System:
     @property
     def url(self) -> str:
         """The server's URL; Unavailable when no server runs in the data directory."""
-        if self.redis_url is None and not self.data_dir.socket.exists():
+        if self.redis_url is None and not self.data_dir.is_served:
             where = shown_path(self.data_dir.path)
             if owner := lock_owner(self.data_dir):
                 raise Unavailable(
@@ -86,7 +86,7 @@ class System:
 
     def client(self, user: str = VIEWER) -> redis.Redis:
         """A new client, not yet connected, of this user of a managed server."""
-        return open_client(self.url, user=user)
+        return open_client(self.url, user=user, tag=self.keys.prefix)
 
     def scripts(self, patience_s: float = PATIENCE_S, user: str = VIEWER) -> Scripts:
         """The scripts on a new client of this user, once the server serves.

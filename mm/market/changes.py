@@ -23,10 +23,13 @@ FIXED = {
     "dedup_window_ms": "remembered orders are filed by it",
     "durability": "processes have checked the server against it",
     "partitions": "each symbol has its keys in one",
+    "replicas": "what is acknowledged depends on it",
     "tick": "the ledger counts in it",
     "lot": "the ledger counts in it",
     "multiplier": "exposure and profit are counted in it",
 }
+#: What a configuration means that leaves a field out.
+DEFAULTS = {"partitions": "1", "replicas": "0"}
 #: Fields of an existing system or symbol that follow from others.
 _DERIVED = ("schema", "symbols", "notional_units")
 
@@ -76,10 +79,10 @@ def _of_symbol(
 
 def _differing(before: dict[str, str], after: dict[str, str]) -> dict[str, tuple[str, str]]:
     return {
-        name: (before.get(name, "1"), after.get(name, "1"))
+        name: (before.get(name, DEFAULTS.get(name, "")), after.get(name, DEFAULTS.get(name, "")))
         for name in {**before, **after}
-        # Without partitions there is one.
-        if name not in _DERIVED and before.get(name, "1") != after.get(name, "1")
+        if name not in _DERIVED
+        and before.get(name, DEFAULTS.get(name)) != after.get(name, DEFAULTS.get(name))
     }
 
 

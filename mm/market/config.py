@@ -47,11 +47,11 @@ MAX_SYMBOLS = 20_000
 #: The fields, of the market or of a symbol, that may be 0.
 ZERO_ALLOWED = (
     *("skew_ticks", "protection_lots", "protection_loss_ticks"),
-    "protection_freeze_ms",
+    *("protection_freeze_ms", "replicas"),
 )
 #: Fields that the keys of earlier versions lack: there the defaults hold.
-ADDED_FIELDS = ("protection_window_ms", "protection_freeze_ms", "partitions")
-MAX_PARTITIONS = 1_000
+ADDED_FIELDS = ("protection_window_ms", "protection_freeze_ms", "partitions", "replicas")
+MAX_PARTITIONS, MAX_REPLICAS = 1_000, 5
 
 #: Whether the server must have every write on disk before it answers (R18).
 Durability = Literal["always", "relaxed"]
@@ -86,6 +86,7 @@ class Config:
     protection_window_ms: int = 10_000
     protection_freeze_ms: int = 60_000
     partitions: int = 1
+    replicas: int = 0
     durability: Durability = "always"
     version: int = field(default=1, compare=False)
 
@@ -98,7 +99,7 @@ class Config:
     def _check(self) -> None:
         for name in INT_FIELDS:
             high = MAX_MS if name.endswith("_ms") else MAX_INT
-            high = MAX_PARTITIONS if name == "partitions" else high
+            high = {"partitions": MAX_PARTITIONS, "replicas": MAX_REPLICAS}.get(name, high)
             check_int(name, getattr(self, name), int(name not in ZERO_ALLOWED), high)
         if self.exposure_mode not in ("lots", "notional"):
             raise ConfigError(
@@ -246,8 +247,9 @@ class Config:
         stored = {"schema": SCHEMA, "symbols": " ".join(symbol.name for symbol in self.symbols)}
         plain = {name: str(getattr(self, name)) for name in _PLAIN_FIELDS}
         unit = {"currency": self.currency or "-", "notional_unit": f"{self.notional_unit:f}"}
-        if self.partitions == 1:
-            del plain["partitions"]
+        for name in ("partitions", "replicas"):
+            if getattr(self, name) == getattr(Config, name):
+                del plain[name]
         return stored | plain | unit
 
     @classmethod

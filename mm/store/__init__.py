@@ -2,9 +2,9 @@
 
 from mm.store.beat import Beat
 from mm.store.calls import WaitingCalls, execute, pairs, send_pipeline, text
+from mm.store.cluster import SOCKET_NAME
 from mm.store.config import read_config, require_config
 from mm.store.connection import (
-    SOCKET_NAME,
     ServerInfo,
     check_durability,
     check_serves,
@@ -51,7 +51,7 @@ from mm.store.snapshot import Snapshot, SymbolState
 from mm.store.streams import StreamReader, is_stream_id, stream_id_order
 from mm.store.system import Joined, create_system, durability_settings, join_system
 from mm.store.trouble import Trouble, as_own_error, trouble_of
-from mm.store.urls import safe_url, socket_url
+from mm.store.urls import cluster_url, safe_url, socket_url
 from mm.store.whole import take_snapshot
 
 __all__ = [
@@ -108,6 +108,7 @@ __all__ = [
     "check_durability",
     "check_serves",
     "client_role",
+    "cluster_url",
     "create_system",
     "durability_settings",
     "execute",

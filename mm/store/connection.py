@@ -18,13 +18,12 @@ from redis.retry import Retry
 
 from mm.errors import DurabilityRefused, ValueRefused
 from mm.market import Durability
+from mm.store.cluster import CLUSTER_SCHEME, SOCKET_NAME, cluster_client
+from mm.store.keys import DEFAULT_PREFIX
 from mm.store.roles import ADMIN
 from mm.store.secrets import secret_of
 from mm.store.trouble import as_own_error, trouble_of
 from mm.store.urls import URL_FORMS, check_url, refused_url, safe_url, socket_path, socket_url
-
-#: The managed server's Unix socket inside a data directory.
-SOCKET_NAME = "redis.sock"
 
 #: A socket read may last this much longer than the server was asked to block.
 SOCKET_TIMEOUT_S = 10.0
@@ -83,14 +82,22 @@ def server_url(place: str | Path) -> str:
     return socket_url(Path(place) / SOCKET_NAME)
 
 
-def open_client(url: str, timeout_s: float = SOCKET_TIMEOUT_S, user: str = ADMIN) -> redis.Redis:
+def open_client(
+    url: str,
+    timeout_s: float = SOCKET_TIMEOUT_S,
+    user: str = ADMIN,
+    tag: str = DEFAULT_PREFIX,
+) -> redis.Redis:
     """A client for the URL, not yet connected. Replies stay bytes, and nothing is retried.
 
     ``timeout_s`` is how long it waits for the connection, and for a reply beyond its own wait.
     ``user`` is who connects to a managed server, with the secret beside its socket; elsewhere it
-    has no meaning, and the URL says who connects. Raises ValueRefused when the URL is not valid,
-    and SystemRefused when there are secrets but none of this user.
+    has no meaning, and the URL says who connects. On a cluster it is for the keys of the hash tag
+    ``tag``. Raises ValueRefused when the URL is not valid, and SystemRefused when there are secrets
+    but none of this user.
     """
+    if url.startswith(f"{CLUSTER_SCHEME}://"):
+        return _cluster_client(url, timeout_s, user, tag)
     check_url(url)
     try:
         client: redis.Redis = redis.Redis.from_url(
@@ -115,6 +122,22 @@ def open_client(url: str, timeout_s: float = SOCKET_TIMEOUT_S, user: str = ADMIN
         # The text of redis-py may quote the password, so it is neither shown nor chained.
         raise refused_url(url, "the value of a setting cannot be used") from None
     return client
+
+
+def _cluster_client(url: str, timeout_s: float, user: str, tag: str) -> redis.Redis:
+    directory = Path(socket_path(url))
+    settings: dict[str, Any] = {
+        "protocol": 2,
+        "legacy_responses": True,
+        "decode_responses": False,
+        "retry": Retry(NoBackoff(), 0),
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+    }
+    secret = secret_of(directory.parent, user)
+    if secret is not None:
+        settings |= {"username": user, "password": secret}
+    return cluster_client(directory, tag, settings)
 
 
 def check_serves(client: redis.Redis) -> None:

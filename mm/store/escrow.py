@@ -52,21 +52,26 @@ class EscrowScripts(ScriptCalls):
         except ResponseError as error:
             raise control_refusal(self.keys, system_id, error) from error
 
-    def lease(self, granted: int = 0, due: int = 0) -> Lease:
+    def lease(self, granted: int = 0, due: int = 0, replicas: int = 0) -> Lease:
         """Take part in the escrow as the partition of these keys; how it stands then.
 
         ``granted`` and ``due`` are the units that the treasury has ever granted it, and those that
-        it must ever have returned; 0 tells it nothing new.
+        it must ever have returned; 0 tells it nothing new. So many ``replicas`` have what the reply
+        says, else Unavailable is raised: only then may it be copied to the treasury.
         """
-        return Lease(*self.call("lease", granted, due))
+        return Lease(*self.call_replicated(replicas, "lease", granted, due))
 
-    def treasury(self, moves: Iterable[tuple[int, int, int, int]] = ()) -> Treasury:
+    def treasury(
+        self, moves: Iterable[tuple[int, int, int, int]] = (), replicas: int = 0
+    ) -> Treasury:
         """Take back what was returned, and grant; how the treasury stands then.
 
         A move is a partition's number, the units that it has ever returned, those that it was ever
-        granted as far as the caller knows, and the units to grant it now.
+        granted as far as the caller knows, and the units to grant it now. ``replicas`` as with
+        :meth:`lease`.
         """
-        return treasury_of(self.call("treasury", *(word for move in moves for word in move)))
+        words = (word for move in moves for word in move)
+        return treasury_of(self.call_replicated(replicas, "treasury", *words))
 
 
 def treasury_of(reply: Any) -> Treasury:

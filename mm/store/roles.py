@@ -19,7 +19,7 @@ from mm.store.keys import CATALOGUE
 from mm.store.lua import assembled, key_names, only_reads, read_names, runner, script_names
 
 #: What every user may do: connect, and ask whether the server keeps what it acknowledges.
-_CONNECTING = ("ping", "dbsize", "info", "config|get", "client|setname", "select")
+_CONNECTING = ("ping", "dbsize", "info", "config|get", "client|setname", "select", "cluster|slots")
 #: What a process does besides: join, load its scripts, and wait in the server.
 _PROCESS = (*_CONNECTING, "script|load", "hget", "hgetall", "hmget", "xread", "client|reply")
 _JOINING = ("config", "terms:*")
@@ -81,7 +81,7 @@ ROLES = {
             "balancer",
             "moves units of the limit between partitions",
             ("lease", "treasury", *_PRESENCE),
-            _PROCESS,
+            (*_PROCESS, "wait"),
             _JOINING,
         ),
         Role(

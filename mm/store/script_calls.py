@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import redis
 from redis.exceptions import NoScriptError
 
+from mm.errors import Unavailable
 from mm.store.calls import WaitingCalls, execute, send_pipeline
+from mm.store.cluster import over_tag
 from mm.store.keys import Keys
 from mm.store.lua import assembled, key_names, read_names, runner
+
+#: Milliseconds that replicas may take.
+REPLICATED_MS = 150
+
+
+def _history(info: bytes) -> bytes:
+    """The name of the server's history in its INFO; it changes when the history may be cut."""
+    found = re.search(rb"master_replid:([0-9a-f]+)", info)
+    return found[1] if found else b""
 
 
 class ScriptCalls:
@@ -29,8 +41,8 @@ class ScriptCalls:
         self._sha: dict[str, str] = {}
 
     def over(self, keys: Keys) -> Self:
-        """The same scripts over other keys of the same server."""
-        return type(self)(self.client, keys, self._shebang)
+        """The same scripts over other keys, on the node that has them."""
+        return type(self)(over_tag(self.client, keys.prefix), keys, self._shebang)
 
     def source(self, name: str) -> str:
         """The text sent to the server for this script."""
@@ -60,6 +72,28 @@ class ScriptCalls:
         except NoScriptError:
             self.client.script_load(self.source(name))
             return execute(self.client, *command)
+
+    def call_replicated(self, replicas: int, name: str, *args: str | int) -> Any:
+        """Run a script that always writes; its reply, once so many replicas have what it did.
+
+        A server counts the replicas by the length of their history (WAIT), which does not tell one
+        history from another: so the history must be the same before and after. Unavailable when
+        too few replicas say so in time. The script may have run all the same.
+        """
+        if not replicas:
+            return self.call(name, *args)
+        look = ("INFO", "replication")
+        commands = [look, self._command(name, args), ("WAIT", replicas, REPLICATED_MS), look]
+        before, reply, count, after = send_pipeline(self.client, commands)
+        if isinstance(reply, NoScriptError):
+            self.client.script_load(self.source(name))
+            before, reply, count, after = send_pipeline(self.client, commands)
+        for one in (before, reply, count, after):
+            if isinstance(one, Exception):
+                raise one
+        if count < replicas or _history(before) != _history(after):
+            raise Unavailable(f"{count} of {replicas} replicas have it, or the history was cut")
+        return reply
 
     def call_many(self, name: str, calls: Sequence[Sequence[str | int]]) -> list[Any]:
         """Run a script once for each argument list, in one round trip.

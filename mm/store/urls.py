@@ -61,6 +61,11 @@ def socket_url(path: Path) -> str:
     return f"unix://{quote(os.fsencode(path.absolute()))}"
 
 
+def cluster_url(directory: Path) -> str:
+    """The URL of the local cluster whose nodes are in a directory."""
+    return f"cluster://{quote(os.fsencode(directory.absolute()))}"
+
+
 def socket_path(url: str) -> str:
     """The path in a socket's URL."""
     # redis-py would make text of it, and a path may have bytes that are no text.

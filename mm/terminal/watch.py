@@ -38,7 +38,7 @@ class SnapshotSource:
     """
 
     def __init__(self, url: str, keys: Keys, user: str = VIEWER) -> None:
-        self._scripts = Scripts(open_client(url, user=user), keys)
+        self._scripts = Scripts(open_client(url, user=user, tag=keys.prefix), keys)
         self._info: ServerInfo | None = None
         self._info_due = 0.0
         self._last: Snapshot | None = None

@@ -1,0 +1,376 @@
+"""The managed cluster: primaries, replicas and witnesses on this machine, on loopback.
+
+Each node is a managed server in a directory of its own, ``nodes/1`` and so on, with the users and
+secrets of the data directory. Programs of this machine reach it by its Unix socket. The nodes reach
+each other on a port of 127.0.0.1, and 10,000 above it, which the cluster's own protocol needs. The
+commands with which a cluster is made are those of the servers themselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.crc import key_slot
+from redis.exceptions import RedisError
+
+from mm.errors import SystemRefused, shown_path
+from mm.host.datadir import DataDir
+from mm.host.nurse import ServerNurse
+from mm.host.server import ManagedServer
+from mm.host.state_file import read_state, write_state
+from mm.host.users import make_secrets, server_users
+from mm.interrupts import Stop
+from mm.store import ADMIN, Keys, execute, open_client, read_secret, text
+
+SLOTS = 16_384
+#: The cluster's own protocol has the port of a node and so many more.
+BUS_OFFSET = 10_000
+#: A node counts as failing when it has been silent for so many milliseconds.
+NODE_TIMEOUT_MS = 1_000
+#: Without so many primaries the end of one would leave no majority.
+LEAST_PRIMARIES = 3
+#: Seconds that a replica may take to take over from a dead primary.
+TAKEOVER_S = 5.0
+#: Seconds that the nodes may take to form a cluster.
+FORMING_S = 30.0
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A cluster for ``partitions``, each with so many ``replicas``."""
+
+    partitions: int
+    replicas: int
+
+    @property
+    def primaries(self) -> int:
+        """One for each partition, and witnesses so that there are three: they hold no partition."""
+        return max(self.partitions, LEAST_PRIMARIES)
+
+    @property
+    def nodes(self) -> int:
+        """All nodes: the primaries come first, then the replicas of the first one, and so on."""
+        return self.primaries + self.partitions * self.replicas
+
+    def primary_of(self, node: int) -> int | None:
+        """The primary, from 0, that a node begins as the replica of; None for a primary."""
+        return None if node < self.primaries else (node - self.primaries) // self.replicas
+
+    def text(self) -> str:
+        """The shape as its file has it."""
+        return f"{self.partitions} {self.replicas}\n"
+
+
+class NodeListening:
+    """How a node of a cluster listens: see :class:`mm.host.listening.Listening`."""
+
+    certificates = None
+
+    def __init__(self, port: int, secret: str) -> None:
+        self.port = port
+        self._secret = secret
+
+    def settings(self) -> list[tuple[str, str | Path]]:
+        """The settings of the server, each with its value."""
+        return [
+            ("bind", "127.0.0.1"),
+            ("port", str(self.port)),
+            ("cluster-enabled", "yes"),
+            ("cluster-config-file", "nodes.conf"),
+            ("cluster-node-timeout", str(NODE_TIMEOUT_MS)),
+            ("cluster-announce-ip", "127.0.0.1"),
+            ("cluster-require-full-coverage", "no"),
+            ("cluster-allow-replica-migration", "no"),
+            ("cluster-replica-validity-factor", "10"),
+            ("masteruser", ADMIN),
+            ("masterauth", self._secret),
+            ("repl-backlog-size", "64mb"),
+        ]
+
+
+class ManagedCluster:
+    """The nodes of one data directory, which the caller must have locked.
+
+    ``say`` gets a line for people. ``clients`` are the order clients for which there are users.
+    """
+
+    def __init__(
+        self,
+        data_dir: DataDir,
+        shape: Shape,
+        binary: Path | None = None,
+        say: Callable[[str], None] = lambda text: None,
+        stop: Stop | None = None,
+        clients: tuple[str, ...] = (),
+    ) -> None:
+        self.data_dir = data_dir
+        self.shape = self._known_shape(shape)
+        self._say = say
+        self._stop = stop or Stop()
+        self._keys = Keys()
+        make_secrets(data_dir.secrets, [*server_users(), *clients])
+        secret = read_secret(data_dir.secrets / ADMIN)
+        self.servers: list[ManagedServer] = []
+        taken: set[int] = set()
+        for number in range(1, self.shape.nodes + 1):
+            place = DataDir(data_dir.nodes / str(number))
+            place.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            place.logs.mkdir(exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                place.secrets.symlink_to(Path("..") / ".." / "secrets")
+            port = _port_of(place.path, taken)
+            taken.add(port)
+            server = ManagedServer(place, binary, self._saying(number), self._stop)
+            server.clients = clients
+            server.listening = NodeListening(port, secret)  # type: ignore[assignment]  # it has the same face
+            self.servers.append(server)
+        self._held: dict[int, float] = {}
+        self.nurses = [
+            ServerNurse(server, self._saying(number))
+            for number, server in enumerate(self.servers, 1)
+        ]
+
+    @property
+    def server(self) -> ManagedCluster:
+        """What is kept running: the cluster itself."""
+        return self
+
+    def _known_shape(self, wanted: Shape) -> Shape:
+        """The shape that the directory has, or the wanted one for a new directory."""
+        found = known_shape(self.data_dir)
+        if found is None:
+            if self.data_dir.socket.parent.joinpath("made-by").exists():
+                raise SystemRefused(
+                    f"{self.data_dir}: it has the data of a single server, which --replicas does"
+                    " not make a cluster. Use another --data-dir."
+                )
+            self.data_dir.nodes.mkdir(mode=0o700, exist_ok=True)
+            write_state(_shape_file(self.data_dir), wanted.text())
+            return wanted
+        if found != wanted:
+            raise SystemRefused(
+                f"{self.data_dir}: it has a cluster of {found.partitions} partitions with"
+                f" {found.replicas} replicas each, which does not change. Leave --partitions and"
+                " --replicas out, or use another --data-dir."
+            )
+        return found
+
+    def _saying(self, number: int) -> Callable[[str], None]:
+        def say(words: str) -> None:
+            self._say(f"node {number}: {words}")
+
+        return say
+
+    def start(self) -> None:
+        """Start all nodes, and make them a cluster where they are none yet."""
+        try:
+            for server in self.servers:
+                server.start()
+            if not self._is_formed():
+                self._form()
+            self._await_formed()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop all nodes in order; the replicas first, so that none takes over."""
+        for server in reversed(self.servers):
+            server.stop()
+
+    def tick(self) -> None:
+        """Restart the nodes that have died, a primary when its replica has taken over."""
+        for node, nurse in enumerate(self.nurses):
+            if self.servers[node].running:
+                self._held.pop(node, None)
+            elif self._is_held(node):
+                continue
+            nurse.tick()
+
+    def _is_held(self, node: int) -> bool:
+        """Whether a dead node is still waited for: its replica takes over sooner without it.
+
+        A restarted primary serves nothing for seconds, until it knows that it still is one.
+        """
+        until = self._held.setdefault(node, time.monotonic() + TAKEOVER_S)
+        if time.monotonic() < until and self._has_heir(node):
+            return True
+        self._held[node] = 0.0
+        return False
+
+    def _has_heir(self, node: int) -> bool:
+        """Whether the node still counts as the owner of slots, and a live node is its replica."""
+        for other, server in enumerate(self.servers):
+            if other != node and server.running:
+                with contextlib.suppress(RedisError, OSError):
+                    return _has_heir(self._nodes_of(other), self._port(node))
+        return False
+
+    @property
+    def unclean(self) -> bool:
+        """Whether a node had not been stopped in order; setting it to False says it was audited."""
+        return any(server.unclean for server in self.servers)
+
+    @unclean.setter
+    def unclean(self, value: bool) -> None:
+        for server in self.servers:
+            server.unclean = value
+
+    @contextlib.contextmanager
+    def _client(self, node: int) -> Iterator[redis.Redis]:
+        client = open_client(self.servers[node].url, 2.0)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def _call(self, node: int, *words: str | int) -> Any:
+        with self._client(node) as client:
+            return execute(client, *words)
+
+    def _is_formed(self) -> bool:
+        known = {line.split()[0] for line in self._nodes_of(0)}
+        return len(known) >= self.shape.nodes
+
+    def _nodes_of(self, node: int) -> list[str]:
+        return text(self._call(node, "CLUSTER", "NODES")).splitlines()
+
+    def _form(self) -> None:
+        """Give the primaries their slots, let all meet, and make the others replicas."""
+        shape = self.shape
+        with self._retried("cluster"):
+            for node, ranges in enumerate(slots_of(shape, self._keys)):
+                self._call(node, "CLUSTER", "ADDSLOTSRANGE", *ranges)
+            for node in range(shape.nodes):
+                self._call(node, "CLUSTER", "SET-CONFIG-EPOCH", node + 1)
+            for node in range(1, shape.nodes):
+                self._call(0, "CLUSTER", "MEET", "127.0.0.1", self._port(node))
+        ids = [text(self._call(node, "CLUSTER", "MYID")) for node in range(shape.nodes)]
+        for node in range(shape.primaries, shape.nodes):
+            primary = shape.primary_of(node)
+            assert primary is not None
+            self._until("a replica knows its primary", partial(self._knows, node, ids[primary]))
+            self._call(node, "CLUSTER", "REPLICATE", ids[primary])
+
+    def _knows(self, node: int, other: str) -> bool:
+        return any(line.startswith(other) for line in self._nodes_of(node))
+
+    @contextlib.contextmanager
+    def _retried(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except RedisError as error:
+            raise SystemRefused(
+                f"{self.data_dir}: its nodes do not form a {what}: {error}. Begin anew with another"
+                " --data-dir."
+            ) from error
+
+    def _port(self, node: int) -> int:
+        listening: Any = self.servers[node].listening
+        return int(listening.port)
+
+    def _await_formed(self) -> None:
+        def formed() -> bool:
+            for node in range(self.shape.nodes):
+                found = text(self._call(node, "CLUSTER", "INFO"))
+                known = re.search(r"cluster_known_nodes:(\d+)", found)
+                if "cluster_state:ok" not in found or known is None:
+                    return False
+                if int(known[1]) < self.shape.nodes:
+                    return False
+            return all(self._is_linked(node) for node in range(self.shape.nodes))
+
+        self._until("the nodes form a cluster", formed)
+
+    def _is_linked(self, node: int) -> bool:
+        with self._client(node) as client:
+            found = client.info("replication")
+        return bool(found["role"] == "master" or found["master_link_status"] == "up")
+
+    def _until(self, what: str, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + FORMING_S
+        while True:
+            self._stop.check()
+            with contextlib.suppress(RedisError):
+                if holds():
+                    return
+            if time.monotonic() > deadline:
+                raise SystemRefused(
+                    f"{self.data_dir}: waited {FORMING_S:.0f} s in vain until {what}. See"
+                    f" {shown_path(self.data_dir.nodes)}"
+                )
+            time.sleep(0.05)
+
+
+def _has_heir(nodes: list[str], port: int) -> bool:
+    """Whether by CLUSTER NODES the node of the port owns slots, and another is its replica."""
+    lines = [line.split() for line in nodes]
+    owners = [one for one in lines if f":{port}@" in one[1] and "master" in one[2] and one[8:]]
+    return any(
+        one[3] == owner[0] and "fail" not in one[2].replace("fail?", "")
+        for owner in owners
+        for one in lines
+    )
+
+
+def _shape_file(data_dir: DataDir) -> Path:
+    return data_dir.path / "cluster"
+
+
+def known_shape(data_dir: DataDir) -> Shape | None:
+    """The shape of the cluster in a data directory, None when it has none.
+
+    SystemRefused when its file cannot be read.
+    """
+    path = _shape_file(data_dir)
+    stored = read_state(path, r"[0-9]{1,4} [0-9]{1,2}\n", "the numbers of a cluster")
+    return None if stored is None else Shape(*map(int, stored.split()))
+
+
+def slots_of(shape: Shape, keys: Keys) -> list[list[int]]:
+    """For each primary the first and last slots of its ranges, one after the other.
+
+    Each partition's slot is at a primary of its own. The root's is at that of partition 0.
+    """
+    homes = {key_slot(keys.prefix.encode()): 0}
+    for number in range(shape.partitions):
+        homes[key_slot(keys.partition(number).prefix.encode())] = number
+    owners = [homes.get(slot, slot * shape.primaries // SLOTS) for slot in range(SLOTS)]
+    found: list[list[int]] = [[] for _ in range(shape.primaries)]
+    first = 0
+    for slot in range(1, SLOTS + 1):
+        if slot == SLOTS or owners[slot] != owners[first]:
+            found[owners[first]] += [first, slot - 1]
+            first = slot
+    return found
+
+
+def _port_of(place: Path, taken: set[int]) -> int:
+    """The port of a node, chosen once: one that is free now, with the one of its bus."""
+    path = place / "port"
+    stored = read_state(path, r"[0-9]{4,5}\n", "the port of a node")
+    if stored is not None:
+        return int(stored)
+    for port in range(21_000, 55_000):
+        if port not in taken and _is_free(port) and _is_free(port + BUS_OFFSET):
+            write_state(path, f"{port}\n")
+            return port
+    raise SystemRefused("no port from 21000 to 54999 is free on 127.0.0.1 for a node")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
