@@ -315,11 +315,8 @@ def _has_heir(nodes: list[str], port: int) -> bool:
     """Whether by CLUSTER NODES the node of the port owns slots, and another is its replica."""
     lines = [line.split() for line in nodes]
     owners = [one for one in lines if f":{port}@" in one[1] and "master" in one[2] and one[8:]]
-    return any(
-        one[3] == owner[0] and "fail" not in one[2].replace("fail?", "")
-        for owner in owners
-        for one in lines
-    )
+    heirs = [one for one in lines if "slave" in one[2] and "fail" not in one[2].split(",")]
+    return any(one[3] == owner[0] for owner in owners for one in heirs)
 
 
 def _shape_file(data_dir: DataDir) -> Path:

@@ -1,6 +1,6 @@
 """The order API from its sender's side: client, tickets, synthetic flow, tapes, journal."""
 
-from mm.orders.client import Answer, OrderClient
+from mm.orders.client import OrderClient
 from mm.orders.conflict import FirstOrder, first_order
 from mm.orders.first_quotes import FirstQuotes
 from mm.orders.flow import FlowOptions, Intent, check_shared_rate, synthetic_orders
@@ -11,6 +11,7 @@ from mm.orders.sending import MAX_BATCH, PublisherOptions
 from mm.orders.summary import OutcomeCounts, Summary
 from mm.orders.tape import Tape, read_tape
 from mm.orders.ticket import Ticket, report_facts
+from mm.orders.unanswered import Answer
 
 __all__ = [
     "MAX_BATCH",

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +30,10 @@ from redis.exceptions import RedisError
 from mm.backoff import Backoff
 from mm.errors import TimedOut, Unavailable, ValueRefused
 from mm.market import Order, Report, check_id
-from mm.orders.inbox import newest_report, stream_of_orders, user_of
+from mm.orders.finality import LOOK, Finality
+from mm.orders.inbox import entries_of, newest_report, stream_of_orders, user_of
 from mm.orders.trouble import order_api_error
-from mm.orders.unanswered import UnansweredOrder, UnansweredOrders
+from mm.orders.unanswered import Answer, UnansweredOrder, UnansweredOrders
 from mm.store import (
     Keys,
     open_client,
@@ -54,21 +54,6 @@ FIRST_RETRY_S, LONGEST_RETRY_S = 0.02, 0.5
 _STATUSES = ("filled", "partially_filled", "canceled", "rejected")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An order and its one report."""
-
-    order: Order
-    report: Report
-
-
-def _entries(orders: Iterable[Order], bulk: int) -> list[list[str]]:
-    """The words of each entry: up to ``bulk`` fields of order_id and line."""
-    lines = [(order.order_id, order.wire()) for order in orders]
-    chunks = (lines[start : start + bulk] for start in range(0, len(lines), bulk))
-    return [[word for line in chunk for word in line] for chunk in chunks]
-
-
 class OrderClient:
     """Sends one client's orders and reads its reports; for one thread.
 
@@ -77,7 +62,8 @@ class OrderClient:
 
     ``resent`` counts orders sent again, and ``duplicates`` reports marked duplicate. ``unknown``
     counts reports of orders that this object did not send, or not with this content, or that
-    already had one. ``malformed`` counts records that are not reports.
+    already had one. ``malformed`` counts records that are not reports. With replicas an order stays
+    unanswered until its report is final (R28).
 
     Errors: ValueRefused for an order of another client. Unavailable when the server cannot be
     reached; the orders stay unanswered, and the next :meth:`poll` sends them again. SystemRefused
@@ -101,6 +87,7 @@ class OrderClient:
         self._keys = keys
         self._sends_to = ""
         self._reports_key = keys.member("reports:*", client_id)
+        self._finality = Finality(keys, self._reports_key)
         self._unanswered = UnansweredOrders(resend_after_s, clock)
         self._cursor: str | None = None
         self._ready: list[Answer] = []
@@ -215,18 +202,26 @@ class OrderClient:
         try:
             if not self._sends_to:
                 self._sends_to = stream_of_orders(self._client, self._keys, self.client_id)
+                self._finality.learn(self._client)
             if self._cursor is None:
                 # This must precede the first order, else its report could be missed.
                 self._cursor = newest_report(self._client, self._reports_key)
             commands: list[tuple[str | int, ...]] = [
-                ("XADD", self._sends_to, "*", *words) for words in _entries(orders, bulk)
+                ("XADD", self._sends_to, "*", *words) for words in entries_of(orders, bulk)
             ]
             if wait_ms is not None:
                 block = self._block_ms(wait_ms)
                 options: tuple[str | int, ...] = ("BLOCK", block) if block > 0 else ()
                 stream = (self._reports_key, self._cursor)
                 commands.append(("XREAD", "COUNT", READ_ENTRIES, *options, "STREAMS", *stream))
-            results = send_pipeline(self._client, commands)
+            if not self._finality.replicas:
+                results = send_pipeline(self._client, commands)
+            else:
+                info, *results = send_pipeline(self._client, [LOOK, *commands])
+                self._follow(info, results[-1] if wait_ms is not None else None)
+        except Unavailable:
+            self._unanswered.mark_lost(orders)
+            raise
         except (RedisError, OSError) as error:
             self._unanswered.mark_lost(orders)
             raise order_api_error(error) from error
@@ -237,6 +232,15 @@ class OrderClient:
             self._unanswered.mark_lost(orders)
             is_admitted, self._sends_to = self._sends_to != self._keys.named("orders"), ""
             raise order_api_error(failed[0], self.client_id, is_admitted) from failed[0]
+
+    def _follow(self, info: Any, reply: Any) -> None:
+        """Send again what a cut of the server's history may have undone; let reports be final."""
+        if self._finality.is_cut(info):
+            self._cursor = "0-0"
+            self._unanswered.mark_lost([one.order for one in self.unanswered.values()])
+            raise Unavailable("the server's history was cut: orders without a report go again")
+        if reply and not isinstance(reply, Exception):
+            self._finality.confirm(self._client)
 
     def _block_ms(self, wait_ms: int) -> int:
         due_s = self._unanswered.due_in_s()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import redis
 
+from mm.market import Order
 from mm.store import OPERATOR, Keys, execute, is_client, text
 
 
@@ -23,3 +26,10 @@ def newest_report(client: redis.Redis, reports_key: str) -> str:
     """The id of the newest entry of the reports, or ``0-0``."""
     last = execute(client, "XREVRANGE", reports_key, "+", "-", "COUNT", 1)
     return text(last[0][0]) if last else "0-0"
+
+
+def entries_of(orders: Iterable[Order], bulk: int) -> list[list[str]]:
+    """The words of each entry: up to ``bulk`` fields of order_id and line."""
+    lines = [(order.order_id, order.wire()) for order in orders]
+    chunks = (lines[start : start + bulk] for start in range(0, len(lines), bulk))
+    return [[word for line in chunk for word in line] for chunk in chunks]

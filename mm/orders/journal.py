@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mm.errors import ValueRefused
 from mm.market import Order, Report, check_side
-from mm.orders.client import Answer
+from mm.orders.unanswered import Answer
 
 _CHUNK = 4096
 

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mm.orders.client import Answer, OrderClient
+from mm.orders.client import OrderClient
+from mm.orders.unanswered import Answer
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,18 @@ import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from mm.market import Order
+from mm.market import Order, Report
 
 #: The wait before a resend doubles each time, up to this many times the first wait.
 MAX_WAIT_FACTOR = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An order and its one report."""
+
+    order: Order
+    report: Report
 
 
 @dataclass(slots=True)

@@ -88,7 +88,7 @@ ROLES = {
             "publisher",
             "sends the orders of one client and reads their reports",
             (),
-            (*_CONNECTING, "hget", "hgetall", "hmget", "exists"),
+            (*_CONNECTING, "hget", "hgetall", "hmget", "exists", "wait"),
             (*_JOINING, "quote:*", "clients", "routes"),
             of_clients=True,
         ),
@@ -103,7 +103,7 @@ ROLES = {
             "operator",
             "changes modes, limits and the configuration, sends orders and repairs",
             tuple(name for name in script_names() if name not in _OF_PROCESSES),
-            (*_PROCESS, *_READING, "acl|whoami"),
+            (*_PROCESS, *_READING, "acl|whoami", "wait"),
             tuple(CATALOGUE),
             ("orders", "inbox:*"),
         ),
@@ -163,9 +163,13 @@ def acl_rules(user: str, prefix: str) -> list[str]:
     rules += [f"+{runner(script)}|{digest(script)}".lower() for script in sorted(role.scripts)]
     # A selector: its commands reach its keys only, and these keys no other command.
     rules += [f"(-@all +xadd %W~{prefix}:{name})" for name in role.appends]
+    if role.appends:
+        rules.append(f"(-@all +pexpire %RW~{prefix}:reports:*)")
     if role.of_clients:
         inbox, reports = (f"{prefix}:{name.removesuffix('*')}{client}" for name in OF_A_CLIENT)
         rules += [f"(-@all +xadd %W~{inbox})", f"(-@all +xread +xrevrange %R~{reports})"]
+        # With replicas the write after which its reports are final.
+        rules += [f"(-@all +pexpire %RW~{reports})"]
     return ["resetchannels", *rules]
 
 

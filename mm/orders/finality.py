@@ -1,0 +1,75 @@
+"""When a report is final: when enough replicas have the history in which it stands.
+
+A primary may answer, fail, and be followed by a replica that has not heard of the answer. So with
+replicas a report counts only once a write after it is replicated, and the history is still the one
+in which it was read. A server counts the replicas by the length of the history (WAIT), which does
+not tell one history from another, and names the history in its INFO (``master_replid``).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import redis
+
+from mm.errors import Unavailable
+from mm.store import Keys, send_pipeline, text
+
+#: Milliseconds that the replicas may take.
+FINAL_MS = 200
+LOOK = ("INFO", "replication")
+
+
+class Finality:
+    """What makes the reports of one client final; without replicas they are at once.
+
+    ``replicas`` is how many must have a report. It is that of the configuration, never the number
+    that happens to be online.
+    """
+
+    def __init__(self, keys: Keys, reports_key: str) -> None:
+        self.replicas = 0
+        self._keys = keys
+        self._reports_key = reports_key
+        self._idle_ms = 0
+        self._history = ""
+
+    def learn(self, client: redis.Redis) -> None:
+        """Read what the configuration says; errors of the connection are raised."""
+        config = self._keys.named("config")
+        replicas, idle_ms = client.hmget(config, ["replicas", "report_idle_ms"])
+        self.replicas, self._idle_ms = int(replicas or 0), int(idle_ms or 0)
+
+    def is_cut(self, info: Any) -> bool:
+        """Whether the history is another one than at the last look, by the reply to ``LOOK``."""
+        before, self._history = self._history, _history(info)
+        return bool(before) and before != self._history
+
+    def confirm(self, client: redis.Redis) -> None:
+        """Return when what was read before is final; Unavailable when it is not yet, or not more.
+
+        The write that is waited for keeps the reports for as long as any new one would.
+        """
+        commands: list[tuple[str | int, ...]] = [
+            ("PEXPIRE", self._reports_key, self._idle_ms),
+            ("WAIT", self.replicas, FINAL_MS),
+            LOOK,
+        ]
+        kept, count, info = send_pipeline(client, commands)
+        for reply in (kept, count, info):
+            if isinstance(reply, Exception):
+                raise reply
+        if not kept or _history(info) != self._history:
+            raise Unavailable("the server's history was cut after reports were read")
+        if count < self.replicas:
+            raise Unavailable(
+                f"{count} of {self.replicas} replicas have the reports that were read"
+            )
+
+
+def _history(info: Any) -> str:
+    if isinstance(info, Exception):
+        raise info
+    found = re.search(r"master_replid:([0-9a-f]+)", text(info))
+    return found[1] if found else ""
