@@ -12,7 +12,7 @@ import contextlib
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -71,19 +71,26 @@ class Shape:
 
 
 class NodeListening:
-    """How a node of a cluster listens: see :class:`mm.host.listening.Listening`."""
+    """How a node of a cluster listens: see :class:`mm.host.listening.Listening`.
+
+    ``behind`` is the port on which the node itself listens, when others reach it through something
+    that forwards ``port`` to it.
+    """
 
     certificates = None
 
-    def __init__(self, port: int, secret: str) -> None:
+    def __init__(self, port: int, secret: str, behind: int | None = None) -> None:
         self.port = port
         self._secret = secret
+        self._own_port = behind or port
 
     def settings(self) -> list[tuple[str, str | Path]]:
         """The settings of the server, each with its value."""
         return [
             ("bind", "127.0.0.1"),
-            ("port", str(self.port)),
+            ("port", str(self._own_port)),
+            ("cluster-port", str(self.port + BUS_OFFSET)),
+            ("cluster-announce-port", str(self.port)),
             ("cluster-enabled", "yes"),
             ("cluster-config-file", "nodes.conf"),
             ("cluster-node-timeout", str(NODE_TIMEOUT_MS)),
@@ -101,6 +108,7 @@ class ManagedCluster:
     """The nodes of one data directory, which the caller must have locked.
 
     ``say`` gets a line for people. ``clients`` are the order clients for which there are users.
+    ``behind`` has the own port of each node, from 0, that others reach through a forwarded one.
     """
 
     def __init__(
@@ -111,6 +119,7 @@ class ManagedCluster:
         say: Callable[[str], None] = lambda text: None,
         stop: Stop | None = None,
         clients: tuple[str, ...] = (),
+        behind: Mapping[int, int] | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.shape = self._known_shape(shape)
@@ -131,7 +140,7 @@ class ManagedCluster:
             taken.add(port)
             server = ManagedServer(place, binary, self._saying(number), self._stop)
             server.clients = clients
-            server.listening = NodeListening(port, secret)  # type: ignore[assignment]  # it has the same face
+            server.listening = NodeListening(port, secret, (behind or {}).get(number - 1))  # type: ignore[assignment]  # it has the same face
             self.servers.append(server)
         self._held: dict[int, float] = {}
         self.nurses = [

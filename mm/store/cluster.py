@@ -58,7 +58,8 @@ class LocalNodes:
         every = list(paths.values())
         # The next look begins at another node: this one may be the one that is cut off.
         self._first += 1
-        for path in every[self._first % max(len(every), 1) :] + every[: self._first % len(every)]:
+        turn = self._first % max(len(every), 1)
+        for path in every[turn:] + every[:turn]:
             with contextlib.suppress(RedisError, OSError):
                 for first, last, owner, *_ in self._slots(path):
                     if first <= slot <= last and int(owner[1]) in paths:
