@@ -1,7 +1,8 @@
 """The machine: data directory, managed server, child processes, logs, throwaway systems."""
 
 from mm.host.binary import allocator, default_binary, find_binary, identify
-from mm.host.cluster import ManagedCluster, Shape, known_shape
+from mm.host.cluster import ManagedCluster
+from mm.host.cluster_shape import Shape, known_shape
 from mm.host.datadir import DataDir, Lock, full_disk, lock_owner
 from mm.host.identity import check_directory, known_system_id, open_system
 from mm.host.interpreter import module_command, module_environment

@@ -10,98 +10,36 @@ from __future__ import annotations
 
 import contextlib
 import re
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import redis
-from redis.crc import key_slot
 from redis.exceptions import RedisError
 
 from mm.errors import SystemRefused, shown_path
+from mm.host.cluster_shape import (
+    NodeListening,
+    Shape,
+    known_shape,
+    port_of,
+    shape_file,
+    slots_of,
+)
 from mm.host.datadir import DataDir
 from mm.host.nurse import ServerNurse
 from mm.host.server import ManagedServer
-from mm.host.state_file import read_state, write_state
+from mm.host.state_file import write_state
 from mm.host.users import make_secrets, server_users
 from mm.interrupts import Stop
 from mm.store import ADMIN, Keys, execute, open_client, read_secret, text
 
-SLOTS = 16_384
-#: The cluster's own protocol has the port of a node and so many more.
-BUS_OFFSET = 10_000
-#: A node counts as failing when it has been silent for so many milliseconds.
-NODE_TIMEOUT_MS = 1_000
-#: Without so many primaries the end of one would leave no majority.
-LEAST_PRIMARIES = 3
 #: Seconds that a replica may take to take over from a dead primary.
 TAKEOVER_S = 5.0
 #: Seconds that the nodes may take to form a cluster.
 FORMING_S = 30.0
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A cluster for ``partitions``, each with so many ``replicas``."""
-
-    partitions: int
-    replicas: int
-
-    @property
-    def primaries(self) -> int:
-        """One for each partition, and witnesses so that there are three: they hold no partition."""
-        return max(self.partitions, LEAST_PRIMARIES)
-
-    @property
-    def nodes(self) -> int:
-        """All nodes: the primaries come first, then the replicas of the first one, and so on."""
-        return self.primaries + self.partitions * self.replicas
-
-    def primary_of(self, node: int) -> int | None:
-        """The primary, from 0, that a node begins as the replica of; None for a primary."""
-        return None if node < self.primaries else (node - self.primaries) // self.replicas
-
-    def text(self) -> str:
-        """The shape as its file has it."""
-        return f"{self.partitions} {self.replicas}\n"
-
-
-class NodeListening:
-    """How a node of a cluster listens: see :class:`mm.host.listening.Listening`.
-
-    ``behind`` is the port on which the node itself listens, when others reach it through something
-    that forwards ``port`` to it.
-    """
-
-    certificates = None
-
-    def __init__(self, port: int, secret: str, behind: int | None = None) -> None:
-        self.port = port
-        self._secret = secret
-        self._own_port = behind or port
-
-    def settings(self) -> list[tuple[str, str | Path]]:
-        """The settings of the server, each with its value."""
-        return [
-            ("bind", "127.0.0.1"),
-            ("port", str(self._own_port)),
-            ("cluster-port", str(self.port + BUS_OFFSET)),
-            ("cluster-announce-port", str(self.port)),
-            ("cluster-enabled", "yes"),
-            ("cluster-config-file", "nodes.conf"),
-            ("cluster-node-timeout", str(NODE_TIMEOUT_MS)),
-            ("cluster-announce-ip", "127.0.0.1"),
-            ("cluster-require-full-coverage", "no"),
-            ("cluster-allow-replica-migration", "no"),
-            ("cluster-replica-validity-factor", "10"),
-            ("masteruser", ADMIN),
-            ("masterauth", self._secret),
-            ("repl-backlog-size", "64mb"),
-        ]
 
 
 class ManagedCluster:
@@ -136,7 +74,7 @@ class ManagedCluster:
             place.logs.mkdir(exist_ok=True)
             with contextlib.suppress(FileExistsError):
                 place.secrets.symlink_to(Path("..") / ".." / "secrets")
-            port = _port_of(place.path, taken)
+            port = port_of(place.path, taken)
             taken.add(port)
             server = ManagedServer(place, binary, self._saying(number), self._stop)
             server.clients = clients
@@ -163,7 +101,7 @@ class ManagedCluster:
                     " not make a cluster. Use another --data-dir."
                 )
             self.data_dir.nodes.mkdir(mode=0o700, exist_ok=True)
-            write_state(_shape_file(self.data_dir), wanted.text())
+            write_state(shape_file(self.data_dir), wanted.text())
             return wanted
         if found != wanted:
             raise SystemRefused(
@@ -303,7 +241,7 @@ class ManagedCluster:
     def _is_linked(self, node: int) -> bool:
         with self._client(node) as client:
             found = client.info("replication")
-        return bool(found["role"] == "master" or found["master_link_status"] == "up")
+        return bool(found["role"] != "slave" or found["master_link_status"] == "up")
 
     def _until(self, what: str, holds: Callable[[], bool]) -> None:
         deadline = time.monotonic() + FORMING_S
@@ -323,60 +261,6 @@ class ManagedCluster:
 def _has_heir(nodes: list[str], port: int) -> bool:
     """Whether by CLUSTER NODES the node of the port owns slots, and another is its replica."""
     lines = [line.split() for line in nodes]
-    owners = [one for one in lines if f":{port}@" in one[1] and "master" in one[2] and one[8:]]
+    owners = [one for one in lines if f":{port}@" in one[1] and "slave" not in one[2] and one[8:]]
     heirs = [one for one in lines if "slave" in one[2] and "fail" not in one[2].split(",")]
     return any(one[3] == owner[0] for owner in owners for one in heirs)
-
-
-def _shape_file(data_dir: DataDir) -> Path:
-    return data_dir.path / "cluster"
-
-
-def known_shape(data_dir: DataDir) -> Shape | None:
-    """The shape of the cluster in a data directory, None when it has none.
-
-    SystemRefused when its file cannot be read.
-    """
-    path = _shape_file(data_dir)
-    stored = read_state(path, r"[0-9]{1,4} [0-9]{1,2}\n", "the numbers of a cluster")
-    return None if stored is None else Shape(*map(int, stored.split()))
-
-
-def slots_of(shape: Shape, keys: Keys) -> list[list[int]]:
-    """For each primary the first and last slots of its ranges, one after the other.
-
-    Each partition's slot is at a primary of its own. The root's is at that of partition 0.
-    """
-    homes = {key_slot(keys.prefix.encode()): 0}
-    for number in range(shape.partitions):
-        homes[key_slot(keys.partition(number).prefix.encode())] = number
-    owners = [homes.get(slot, slot * shape.primaries // SLOTS) for slot in range(SLOTS)]
-    found: list[list[int]] = [[] for _ in range(shape.primaries)]
-    first = 0
-    for slot in range(1, SLOTS + 1):
-        if slot == SLOTS or owners[slot] != owners[first]:
-            found[owners[first]] += [first, slot - 1]
-            first = slot
-    return found
-
-
-def _port_of(place: Path, taken: set[int]) -> int:
-    """The port of a node, chosen once: one that is free now, with the one of its bus."""
-    path = place / "port"
-    stored = read_state(path, r"[0-9]{4,5}\n", "the port of a node")
-    if stored is not None:
-        return int(stored)
-    for port in range(21_000, 55_000):
-        if port not in taken and _is_free(port) and _is_free(port + BUS_OFFSET):
-            write_state(path, f"{port}\n")
-            return port
-    raise SystemRefused("no port from 21000 to 54999 is free on 127.0.0.1 for a node")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -1,9 +1,9 @@
-"""Connections to a cluster: each finds the node that has the slot of its keys, whoever that is now.
+"""Connections to a cluster: each finds the node that has the slot of its keys now.
 
 A cluster (Valkey Cluster, Redis Cluster) spreads 16,384 slots over its nodes. All keys of one hash
 tag lie in one slot. A connection is for one tag. It asks any node for the owner of the slot when it
-connects, and is lost when the node says that the slot is elsewhere now (``MOVED``). So whoever uses
-it tries again as after any lost connection, and comes to the new owner.
+connects, and is lost when the node says that the slot is elsewhere now (``MOVED``). So the process
+that uses it tries again as after any lost connection, and comes to the new owner.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ class LocalNodes:
         raise redis.exceptions.ConnectionError(f"no node of the cluster has the slot {slot} now")
 
     def _slots(self, path: Path) -> Iterator[Any]:
-        connection: Any = redis.UnixDomainSocketConnection(  # type: ignore[abstract,no-untyped-call]  # redis-py
+        connect: Any = redis.UnixDomainSocketConnection
+        connection = connect(
             path=str(path),
             socket_timeout=LOOK_S,
             socket_connect_timeout=LOOK_S,

@@ -164,7 +164,7 @@ def acl_rules(user: str, prefix: str) -> list[str]:
     # A selector: its commands reach its keys only, and these keys no other command.
     rules += [f"(-@all +xadd %W~{prefix}:{name})" for name in role.appends]
     if role.appends:
-        rules.append(f"(-@all +pexpire %RW~{prefix}:reports:*)")
+        rules.append(f"(-@all +pexpire %RW~{prefix}:{OF_A_CLIENT[1]})")
     if role.of_clients:
         inbox, reports = (f"{prefix}:{name.removesuffix('*')}{client}" for name in OF_A_CLIENT)
         rules += [f"(-@all +xadd %W~{inbox})", f"(-@all +xread +xrevrange %R~{reports})"]

@@ -99,8 +99,8 @@ def join_system(
     stored = stored_fields(scripts)
     identity = check_identity(scripts.keys, stored, system_id, whose)
     found = parse_config_hash(scripts, stored)
-    for one in partitions_of(scripts):
-        if one is not scripts:
+    if "partitions" in stored and "partition" not in stored:
+        for one in partitions_of(scripts):
             check_identity(one.keys, stored_fields(one), identity.system_id, whose)
     check_durability(server, durability or (config or found).durability)
     difference = "" if config is None else _difference(found, config)

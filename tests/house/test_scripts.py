@@ -275,7 +275,8 @@ def test_file_names_are_method_names() -> None:
     source = "".join((ROOT / "mm" / "store" / one).read_text(encoding="utf-8") for one in files)
     for name in SCRIPTS:
         assert isfunction(getattr(Scripts, name, None)), f"Scripts.{name}"
-    called = set(re.findall(r"\._?call(?:_many|_after|_when)?\(\s*\"(\w+)\"", source))
+    called = set(re.findall(r"\.call(?:_many)?\(\s*\"(\w+)\"", source))
+    called |= set(re.findall(r"\.call_replicated\(replicas, \"(\w+)\"", source))
     assert called == set(SCRIPTS)
 
 

@@ -162,7 +162,12 @@ def test_documented_fields_are_those_stored(fake: Fake) -> None:
                     else:
                         stored.setdefault(name, set()).add(field.decode())
     assert set(stored) - set(FIELDS) == {"config", "seen:*"}
-    market = {field.name for field in fields(Config)} - {"symbols", "version", "partitions"}
+    market = {field.name for field in fields(Config)} - {
+        "symbols",
+        "version",
+        "partitions",
+        "replicas",
+    }
     others = {"schema", "system_id", "created_ms", "config_version", "symbols"}
     assert stored["config"] == others | market
     (partition, _) = Partitioned(fake, small_config(partitions=2), "{other}").worlds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -9,11 +10,13 @@ import pytest
 from redis.exceptions import ResponseError
 
 from mm.audit import audit
-from mm.errors import ConfigDiffers, ForeignKeys, ProposalRefused
+from mm.errors import ConfigDiffers, ForeignKeys, MMError, ProposalRefused
 from mm.market import MAX_INT, Lease
-from mm.store import take_snapshot
+from mm.store import Operator, take_snapshot
 from tests.kit import SYSTEM_ID, Backend, Fake, assert_sound, make_symbol, small_config
 from tests.kit.partitioned import Partitioned
+
+ANN = Operator("ann")
 
 
 def partitioned(backend: Backend, count: int = 2, limit: int = 20, **changes: Any) -> Partitioned:
@@ -113,9 +116,10 @@ class TestLease:
 
     @pytest.mark.parametrize("words", [("x", 0), (0, "-1"), (1.5, 0), (MAX_INT + 1, 0)])
     def test_only_numbers(self, two: Partitioned, words: tuple[Any, Any]) -> None:
-        """Anything else is refused, and nothing is written."""
+        """Anything else is refused by its name, and nothing is written."""
         before = two.worlds[0].dump()
-        with pytest.raises(ResponseError, match="NOT_INTEGER"):
+        (bad,) = (str(word) for word in words if word != 0)
+        with pytest.raises(ResponseError, match=f"NOT_INTEGER {re.escape(bad)}$"):
             two.worlds[0].scripts.lease(*words)
         assert two.worlds[0].dump() == before
 
@@ -223,6 +227,68 @@ class TestFound:
         assert world.scripts.lease().units == 5
         with pytest.raises(ConfigDiffers, match="partition stored 0 given 1"):
             world.scripts.setup(world.config, SYSTEM_ID, 1)
+
+
+class TestRearrange:
+    @staticmethod
+    def change(system: Partitioned, version: int = 1, **given: Any) -> int:
+        """Change what the partitions have in common."""
+        values: dict[str, Any] = {"system_id": SYSTEM_ID, "fields": {}, "routes": {}} | given
+        return system.root.scripts.rearrange(
+            values["system_id"], version, ANN, "why", values["fields"], values["routes"]
+        )
+
+    def test_fields_and_new_symbols(self, two: Partitioned) -> None:
+        """They get the next version, and one operation tells of both."""
+        version = self.change(two, fields={"limit_units": "9"}, routes={"EEE": "{mm-1}"})
+        stored = two.root.hash("config")
+        assert (version, stored["config_version"], stored["limit_units"]) == (2, "2", "9")
+        assert stored["symbols"] == "AAA BBB CCC DDD EEE"
+        assert two.root.hash("routes")["EEE"] == "{mm-1}"
+        ((_, entry),) = two.root.stream("operations")
+        found = dict(entry)
+        assert (found["op"], found["symbol"], found["who"], found["why"]) == (
+            *("config", "*", "ann", "why"),
+        )
+        assert found["before"] == "config_version=1 limit_units=20"
+        assert found["after"] == "config_version=2 symbols+=EEE limit_units=9"
+        assert two.root.hash("treasury")["over_units"] == "0"
+
+    def test_what_is_leased_beyond_a_lower_limit(self, two: Partitioned) -> None:
+        """It is kept, for the audit; a limit that it fits in ends that."""
+        two.root.scripts.treasury([(0, 0, 0, 11), (1, 0, 0, 8)])
+        two.root.scripts.treasury([(1, 2, 8, 0)])
+        self.change(two, fields={"limit_units": "16"})
+        assert two.root.hash("treasury")["over_units"] == "17"
+        self.change(two, 2, fields={"limit_units": "17"})
+        assert two.root.hash("treasury")["over_units"] == "0"
+
+    @pytest.mark.parametrize(
+        ("given", "why"),
+        [
+            ({"system_id": "0" * 16}, "holds system"),
+            ({"version": 2}, "to version 1"),
+            ({"fields": {"partitions": "3"}}, "partitions: it never changes"),
+            ({"fields": {"limit_units": "x"}}, "it must be an integer"),
+            ({"routes": {"EEE": "{mm-0}", "BBB": "{mm-0}"}}, "symbol BBB exists"),
+        ],
+    )
+    def test_refusals(self, two: Partitioned, given: dict[str, Any], why: str) -> None:
+        """A change that cannot be is refused as a whole."""
+        before = two.root.dump()
+        with pytest.raises(MMError, match=why):
+            self.change(two, **given)
+        assert two.root.dump() == before
+
+    @pytest.mark.parametrize("name", ["treasury", "config"])
+    def test_damage(self, two: Partitioned, name: str) -> None:
+        """The missing key is named."""
+        if name == "config":
+            two.root.client.hdel(two.root.keys.named("config"), "symbols")
+        else:
+            two.root.client.delete(two.root.keys.named("treasury"))
+        with pytest.raises(ResponseError, match=f"DAMAGED.*{name}"):
+            self.change(two)
 
 
 class TestTogether:

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from mm.errors import MMError, SystemRefused, Unavailable
 from mm.exchange import Exchange
 from mm.host import DataDir, ManagedCluster, Shape
-from mm.host.cluster import SLOTS, slots_of
+from mm.host.cluster_shape import SLOTS, slots_of
 from mm.market import Order
 from mm.orders import OrderClient
 from mm.store import Keys, Scripts, create_system, open_client, text

@@ -201,6 +201,16 @@ class TestClients:
                 assert not may(admin, "publisher-1", *line), line
         assert not may(admin, "publisher-1", "XRANGE", other, "-", "+")
 
+    def test_who_waits_for_replicas(self, admin: redis.Redis) -> None:
+        """The write after which reports are final touches the client's own reports only."""
+        own, other = key_of("reports:*", "publisher-1"), key_of("reports:*", "publisher-2")
+        for user in ("publisher-1", "operator", "balancer"):
+            assert may(admin, user, "WAIT", "1", "100")
+        assert may(admin, "publisher-1", "PEXPIRE", own, "1000")
+        assert may(admin, "operator", "PEXPIRE", other, "1000")
+        for user, key in (("publisher-1", other), ("balancer", own), ("viewer", own)):
+            assert not may(admin, user, "PEXPIRE", key, "1000")
+
     def test_nobody_without_a_secret(self, admin: redis.Redis) -> None:
         """A connection that does not log in may do nothing, and a wrong secret logs nobody in."""
         path = admin.connection_pool.connection_kwargs["path"]

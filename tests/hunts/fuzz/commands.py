@@ -42,13 +42,17 @@ Judged = tuple[str, bool | None]
 #: Commands that would start a market of their own: only refused command lines are tried.
 STARTERS = ("mm bench", "mm chaos")
 #: Commands that run until a signal ends them.
-RUNNING = ("mm exchange", "mm state", "mm maker", "mm publisher", "mm up", "mm watch")
+RUNNING = (
+    *("mm exchange", "mm state", "mm maker", "mm balancer"),
+    *("mm publisher", "mm up", "mm watch"),
+)
 #: Commands that take --data-dir for their logs beside --redis-url; the others refuse both.
 LOGGING = tuple(name for name in RUNNING if name != "mm watch")
-#: Commands whose arguments and options are right or wrong only together: symbols or --all.
+#: Commands whose arguments and options are right or wrong only together: symbols or --all, an
+#: address and its certificates.
 CONTROLLING = (
     *("mm halt", "mm reduce", "mm flatten", "mm resume", "mm repair"),
-    *("mm config apply", "mm acl"),
+    *("mm config apply", "mm acl", "mm up"),
 )
 #: A case that hangs this long ends the run, saying where it hangs.
 HANG_S = 60

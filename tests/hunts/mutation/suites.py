@@ -15,7 +15,7 @@ _SCRIPTS = [
     *["test_expire.py", "test_survey.py", "test_setup.py"],
     *["test_snapshot.py", "test_presence.py", "test_withdraw.py", "test_survivors.py"],
     *["test_control.py", "test_repair.py", "test_configure.py"],
-    *["test_protection.py", "test_collect.py"],
+    *["test_protection.py", "test_collect.py", "test_escrow.py", "test_partitions.py"],
     *["test_strategy.py", "test_exchange.py", "test_state.py", "test_maker.py"],
     *["test_process.py", "test_steps.py", "test_bad_keys.py"],
 ]
@@ -55,6 +55,10 @@ _TELLING = {
     "farewell": ["presence"],
     "presence": ["presence", "withdraw"],
     "strategy": ["strategy"],
+    "lease": ["escrow"],
+    "treasury": ["escrow"],
+    "found": ["escrow"],
+    "rearrange": ["escrow"],
 }
 
 
