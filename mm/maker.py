@@ -145,10 +145,10 @@ class Maker(Process):
             row = survey.rows[name]
             trigger = decide(row, name in servable, survey.now_ms, self.config.refresh_ms)
             if trigger is not None:
-                found.append(self._proposal(row, trigger))
+                found.append(self._proposal(row, trigger, survey.history))
         return found
 
-    def _proposal(self, row: SurveyRow, trigger: Trigger) -> Proposal:
+    def _proposal(self, row: SurveyRow, trigger: Trigger, history: str) -> Proposal:
         position = Position(net_lots=row.net_lots, last_price_ticks=row.last_price_ticks)
         prices = quote_prices(position, self.config.symbol(row.symbol))
         return Proposal(
@@ -159,6 +159,7 @@ class Maker(Process):
             row.quote_version,
             prices,
             self.config.version,
+            history,
         )
 
     def _log(self, proposal: Proposal, result: Placement | ProposalRefused) -> None:

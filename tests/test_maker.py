@@ -113,7 +113,8 @@ class TestMakers:
         rows = {name: replace(self.ROW, symbol=name) for name in ("AAA", "BBB")}
         rows["AAA"] = replace(rows["AAA"], quote_position_version=2)
         rows["BBB"] = replace(rows["BBB"], waiting=True)
-        found = world.maker().proposals(Survey(0, rows, ["BBB"], "0-0", False, 1))
+        found = world.maker().proposals(Survey(0, rows, ["BBB"], "0-0", False, 1, "h"))
+        assert {one.history for one in found} == {"h"}
         assert [(one.symbol, one.trigger) for one in found] == [
             ("BBB", "capacity"),
             ("AAA", "position"),

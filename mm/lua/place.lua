@@ -5,9 +5,9 @@
 -- KEYS   exposure expiry quotes waiting:bid waiting:ask symbol:* quote:* reservation:*
 -- READS  config position:* control terms:* lease
 -- ARGV   1 symbol  2 maker_id  3 trigger  4 position_version  5 quote_version (of the quote to
---        replace)  6 bid_ticks  7 bid_lots  8 ask_ticks  9 ask_lots  10 config_version: integers >= 0
+--        replace)  6 bid_ticks  7 bid_lots  8 ask_ticks  9 ask_lots  10 config_version: integers >= 0  11 history
 -- REPLY  {outcome, quote_id, bid_lots, ask_lots, expires_ms}
--- ERRORS UNKNOWN_SYMBOL, BAD_PROPOSAL, HALTED, STALE_CONFIG, STALE_POSITION, UNCOMMITTED_FILLS, STALE_QUOTE, DAMAGED
+-- ERRORS UNKNOWN_SYMBOL, BAD_PROPOSAL, HALTED, STALE_CONFIG, STALE_HISTORY, STALE_POSITION, UNCOMMITTED_FILLS, STALE_QUOTE, DAMAGED
 -- EMITS  quotes (active or withdrawn; expired for each ended quote)
 
 -- INCLUDE base
@@ -19,11 +19,12 @@
 -- INCLUDE mode
 -- INCLUDE proposal
 -- INCLUDE gate
+-- INCLUDE history
 local READS, ARGV = take_reads(5)
 local keys = { exposure = KEYS[1], expiry = KEYS[2], quotes = KEYS[3], quote = KEYS[7],
   reservation = KEYS[8] }
 local config_key, waiting = READS[1], { bid = KEYS[4], ask = KEYS[5] }
-local proposed = { position_version = ARGV[4], quote_version = ARGV[5], config_version = ARGV[10] }
+local proposed = { position_version = ARGV[4], quote_version = ARGV[5], config_version = ARGV[10], history = ARGV[11] }
 local symbol, maker_id, trigger = ARGV[1], ARGV[2], ARGV[3]
 local bid_ticks, bid_lots, ask_ticks, ask_lots = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local symbol_key, position_key, terms_key = KEYS[6] .. symbol, READS[2] .. symbol, READS[4] .. symbol
@@ -44,12 +45,12 @@ end
 local position_version, net_lots, cash_ticks, halted, frozen, flattened_ms = unpack(redis.call('HMGET',
   position_key, 'position_version', 'net_lots', 'cash_ticks', 'halted', 'frozen_until_ms', 'flattened_ms'))
 local mode_of_all, mode_here = redis.call('HGET', READS[3], 'mode'), own_mode(mode, flattened_ms)
-local config_version, exposure_mode, quote_ttl_ms, keep_quotes, limit_units, partition = unpack(redis.call(
-  'HMGET', config_key, 'config_version', 'exposure_mode', 'quote_ttl_ms', 'keep_quotes', 'limit_units',
-  'partition'))
+local config_version, exposure_mode, quote_ttl_ms, keep_quotes, limit_units, partition, replicas = unpack(
+  redis.call('HMGET', config_key, 'config_version', 'exposure_mode', 'quote_ttl_ms', 'keep_quotes',
+    'limit_units', 'partition', 'replicas'))
 local refusal = gate_refusal(symbol, { halted = no_quote_reason(halted, mode_of_all, mode_here, frozen, now),
   fill_seq = fill_seq, position_version = position_version, quote_version = newest_version,
-  config_version = config_version or '1' }, proposed)
+  config_version = config_version or '1', history = history_of(replicas) }, proposed)
 if refusal then
   return refusal
 end

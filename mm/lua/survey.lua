@@ -5,7 +5,8 @@
 -- ARGV   1 cursor: the id of a position update, or - for all symbols  2 max_updates: integer > 0
 --        3 ... symbols, at most 1,000. With a cursor only those are surveyed that updates after it
 --        name, up to max_updates (an entry is never split); if no symbol is given, all that they name
--- REPLY  {now_ms, {row, ...}, {symbol, ...}, cursor, more(0/1), config_version}: a row is {symbol, fill_seq,
+-- REPLY  {now_ms, {row, ...}, {symbol, ...}, cursor, more(0/1), config_version,
+--        history: the name of the server's history}: a row is {symbol, fill_seq,
 --        quote_version, halted(0/1), position_version, net_lots, last_price_ticks, waiting(0/1),
 --        quote's position_version or -1, quote's expires_ms or 0}; the symbols are the waiting ones,
 --        asked for or not, for which at least one more lot is free now, in the order of the queues;
@@ -19,13 +20,14 @@
 -- INCLUDE expiry
 -- INCLUDE waiting
 -- INCLUDE mode
+-- INCLUDE history
 local exposure_key, expiry_key, waiting_bid, waiting_ask = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local positions_key, symbol_prefix, position_prefix = KEYS[5], KEYS[6], KEYS[7]
 local quote_prefix, reservation_prefix = KEYS[8], KEYS[9]
 
 local now = now_ms()
-local config_version, limit_units, partition = unpack(redis.call('HMGET', KEYS[11], 'config_version',
-  'limit_units', 'partition'))
+local config_version, limit_units, partition, replicas = unpack(redis.call('HMGET', KEYS[11],
+  'config_version', 'limit_units', 'partition', 'replicas'))
 local exposure = load_exposure(exposure_key, limit_units, partition and KEYS[13])
   or { limit = 0, bid = 0, ask = 0 }
 local due_total, ended = due_units(reservation_prefix, due_quotes(expiry_key, now))
@@ -101,4 +103,5 @@ end
 for _, symbol in ipairs(servable) do
   add_row(symbol)
 end
-return { now, rows, servable, cursor, more and 1 or 0, config_version or '1' }
+return { now, rows, servable, cursor, more and 1 or 0, config_version or '1',
+  history_of(replicas) }

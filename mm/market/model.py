@@ -249,7 +249,10 @@ class Prices:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A maker's request to place a quote, with the versions that it was computed from (R5)."""
+    """A maker's request to place a quote, with the versions that it was computed from (R5).
+
+    ``history`` is that of the server in which they were read; ``-`` without replicas.
+    """
 
     symbol: str
     maker_id: str
@@ -258,6 +261,7 @@ class Proposal:
     quote_version: int
     prices: Prices
     config_version: int
+    history: str = "-"
 
 
 @dataclass(frozen=True)

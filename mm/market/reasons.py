@@ -49,6 +49,7 @@ REFUSALS = {
     "BAD_PROPOSAL": "exact integers, 0 < bid < ask, and a trigger of rule R4 (R1, R2, R4)",
     "HALTED": "no quote while the symbol is halted (R15, R22)",
     "STALE_CONFIG": "the proposal names the current version of the configuration (R5, R23)",
+    "STALE_HISTORY": "the proposal was computed in the server's present history (R5, R28)",
     "STALE_POSITION": "the proposal names the current committed position version (R5)",
     "UNCOMMITTED_FILLS": "no emitted fill may be uncommitted (R5)",
     "STALE_QUOTE": "the proposal names the symbol's newest quote version (R5)",

@@ -91,7 +91,8 @@ class Survey:
     """The surveyed rows by symbol, and the waiting symbols that can be served, in order.
 
     ``cursor`` is the id of the newest position update that the rows take into account; ``more``
-    says that there are newer ones. ``config_version`` is that of the stored configuration.
+    says that there are newer ones. ``config_version`` is that of the stored configuration,
+    ``history`` the name of the server's history, ``-`` without replicas.
     """
 
     now_ms: int
@@ -100,11 +101,12 @@ class Survey:
     cursor: str
     more: bool
     config_version: int
+    history: str
 
 
 def surveyed(reply: Any) -> Survey:
     """The reply of ``survey.lua``."""
-    now, rows, servable, cursor, more, config_version = reply
+    now, rows, servable, cursor, more, config_version, history = reply
     found: dict[str, SurveyRow] = {}
     for row in rows:
         symbol, seq, version, halted, committed, net, price, waits, based, expires = row
@@ -121,4 +123,4 @@ def surveyed(reply: Any) -> Survey:
             int(expires),
         )
     names = [text(one) for one in servable]
-    return Survey(now, found, names, text(cursor), more == 1, int(config_version))
+    return Survey(now, found, names, text(cursor), more == 1, int(config_version), text(history))

@@ -285,4 +285,5 @@ def _place_args(proposal: Proposal) -> list[str | int]:
         prices.ask_ticks,
         prices.ask_lots,
         proposal.config_version,
+        proposal.history,
     ]

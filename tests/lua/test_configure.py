@@ -87,6 +87,14 @@ class TestVersion:
         assert placed.expires_ms - world.now_ms() <= 20_000
         assert world.scripts.survey(["AAA"]).config_version == 2
 
+    def test_a_proposal_names_the_history(self, world: World) -> None:
+        """Without replicas there is one, which has no name; any other is refused."""
+        assert world.scripts.survey(["AAA"]).history == "-"
+        before = world.dump()
+        with pytest.raises(ProposalRefused, match="STALE_HISTORY AAA now - proposed f00"):
+            world.scripts.place(replace(world.proposal(), history="f00"))
+        assert world.dump() == before
+
     def test_a_system_from_before_has_version_1(self, world: World) -> None:
         """Keys without a version count as version 1, for a proposal and for a change."""
         world.client.hdel(world.keys.named("config"), "config_version")

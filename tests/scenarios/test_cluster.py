@@ -13,11 +13,11 @@ import pytest
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
-from mm.errors import MMError, SystemRefused, Unavailable
+from mm.errors import MMError, ProposalRefused, SystemRefused, Unavailable
 from mm.exchange import Exchange
 from mm.host import DataDir, ManagedCluster, Shape
 from mm.host.cluster_shape import SLOTS, slots_of
-from mm.market import Order
+from mm.market import Order, Prices, Proposal
 from mm.orders import OrderClient
 from mm.store import Keys, Scripts, create_system, open_client, text
 from tests.kit import short_directory, small_config, wait_for
@@ -158,10 +158,15 @@ def test_what_is_final_survives(market: Market) -> None:
     for report in hasty.poll():
         seen[report.order_id] = report.status
     assert len(seen) == 10
+    proposal = asked(market.scripts())
     market.fail_over()
     market.exchange.close()
     wait_for("the promoted replica", lambda: opened(market.exchange), 20)
     scripts = market.scripts()
+    # The versions are the same, but they are of another history.
+    with pytest.raises(ProposalRefused, match="STALE_HISTORY AAA"):
+        scripts.place(proposal)
+    assert scripts.place(asked(scripts)).outcome == "granted"
     survived = {name: set(reports(scripts, name)) for name in ("careful", "hasty")}
     assert survived["careful"] == set(final)
     assert survived["hasty"] < set(seen), "the link lost nothing, so this shows nothing"
@@ -173,6 +178,14 @@ def test_what_is_final_survives(market: Market) -> None:
             careful.trade(lost)
             market.exchange.step()
             lost = []
+
+
+def asked(scripts: Scripts) -> Proposal:
+    """What a maker would propose for the symbol now."""
+    survey = scripts.survey(["AAA"])
+    row, prices = survey.rows["AAA"], Prices(99, 10, 101, 10)
+    versions = (row.position_version, row.quote_version)
+    return Proposal("AAA", "m", "refresh", *versions, prices, 1, survey.history)
 
 
 def read(client: OrderClient, into: dict[str, str]) -> bool:

@@ -55,6 +55,7 @@ _TELLING = {
     "farewell": ["presence"],
     "presence": ["presence", "withdraw"],
     "strategy": ["strategy"],
+    "history": ["configure"],
     "lease": ["escrow"],
     "treasury": ["escrow"],
     "found": ["escrow"],
