@@ -25,7 +25,10 @@ from mm.maker import Maker
 from mm.market import Config
 from mm.process import RESTARTS, Process
 from mm.state import StateService
-from mm.store import open_client
+from mm.store import SOCKET_TIMEOUT_S, open_client
+
+#: Seconds that a balancer waits for one server.
+BALANCER_TIMEOUT_S = 1.0
 
 
 def run_process(
@@ -63,8 +66,10 @@ def _run(
     log_detail: bool,
 ) -> None:
     url = system.waiting_url
+    # A partition that hangs must not hold up the others for long.
+    timeout_s = BALANCER_TIMEOUT_S if kind is Balancer else SOCKET_TIMEOUT_S
     process = kind(
-        lambda: open_client(url, user=kind.kind, tag=system.keys.prefix),
+        lambda: open_client(url, timeout_s, kind.kind, system.keys.prefix),
         system.keys,
         ident,
         config,

@@ -5,6 +5,7 @@ from mm.store.calls import WaitingCalls, execute, pairs, send_pipeline, text
 from mm.store.cluster import SOCKET_NAME
 from mm.store.config import read_config, require_config
 from mm.store.connection import (
+    SOCKET_TIMEOUT_S,
     ServerInfo,
     check_durability,
     check_serves,
@@ -61,6 +62,7 @@ __all__ = [
     "REPAIRED_FIELDS",
     "ROLES",
     "SOCKET_NAME",
+    "SOCKET_TIMEOUT_S",
     "VIEWER",
     "Beat",
     "ClientInfo",

@@ -19,8 +19,8 @@ from mm.host import DataDir, ManagedCluster, Shape
 from mm.host.cluster_shape import SLOTS, slots_of
 from mm.market import Order, Prices, Proposal
 from mm.orders import OrderClient
-from mm.store import Keys, Scripts, create_system, open_client, text
-from tests.kit import short_directory, small_config, wait_for
+from mm.store import Keys, Scripts, create_system, execute, open_client, text
+from tests.kit import SERVERS, binary_or_skip, short_directory, small_config, wait_for
 from tests.kit.commands import run_mm
 from tests.kit.link import LossyLink
 from tests.kit.running import RunningSystem
@@ -65,9 +65,11 @@ def node_pid(system: RunningSystem, number: int) -> int:
 
 @pytest.mark.server
 @pytest.mark.slow
-def test_nodes_die_while_it_trades(running: RunningSystem) -> None:
+@SERVERS
+def test_nodes_die_while_it_trades(running: RunningSystem, server: str) -> None:
     """A primary, its follower and a witness are killed: trading goes on, the audit is clean."""
-    running.start("--partitions", "2", "--replicas", "1")
+    program = ["--server", str(binary_or_skip(server))]
+    running.start("--partitions", "2", "--replicas", "1", *program)
     running.all_live()
     for number in (1, 4, 3):
         killed = node_pid(running, number)
@@ -78,12 +80,33 @@ def test_nodes_die_while_it_trades(running: RunningSystem) -> None:
     code, said = running.stop()
     assert code == 0, said
     assert "audit: ok" in said
-    done = run_mm("up", "--headless", "--replicas", "2", data_dir=running.data_dir)
+    done = run_mm("up", "--headless", "--replicas", "2", *program, data_dir=running.data_dir)
     assert done.returncode == 1
     assert "a cluster of 2 partitions with 1 replicas each" in done.stderr
-    running.start()
+    running.start(*program)
     code, said = running.stop()
     assert (code, "audit: ok" in said) == (0, True), said
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_a_partition_moves_while_it_trades(running: RunningSystem) -> None:
+    """The engine moves its slot to another node; the processes follow, and nothing is lost."""
+    program = ["--server", str(binary_or_skip("valkey"))]
+    running.start("--partitions", "2", "--replicas", "0", *program)
+    running.all_live()
+    source, target = (
+        open_client(DataDir(running.data_dir / "nodes" / number).url) for number in ("2", "3")
+    )
+    slot = key_slot(Keys().partition(1).prefix.encode())
+    node = text(execute(target, "CLUSTER", "MYID"))
+    assert target.dbsize() == 0
+    execute(source, "CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", node)
+    wait_for("the keys at the other node", lambda: target.dbsize() > 0 == source.dbsize(), 20)
+    running.trades_on(30)
+    code, said = running.stop()
+    assert (code, "audit: ok" in said) == (0, True), said
+    assert "unanswered 0" in said
 
 
 class Market:
