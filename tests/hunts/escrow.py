@@ -223,7 +223,7 @@ class Escrow:
                 db = self._run(shard, self._dbs[shard, content], *call)
                 self._memo[key] = self._keep(shard, db)
             except Exception as error:
-                if not str(error).startswith(("AHEAD", "STALE")):
+                if not str(error).startswith("AHEAD"):
                     raise
                 self._memo[key] = None
         return self._memo[key]
@@ -276,7 +276,20 @@ class Escrow:
         symbol = self.symbols[number]
         state = db.get(self._scripts[number].keys.member("symbol:*", symbol), {})
         lots = self.world.limit
-        return ("place", symbol, "m", "refresh", 0, state["quote_version"], 99, lots, 101, lots, 1)
+        return (
+            "place",
+            symbol,
+            "m",
+            "refresh",
+            0,
+            state["quote_version"],
+            99,
+            lots,
+            101,
+            lots,
+            1,
+            "-",
+        )
 
     def _of_treasury(self, at: State) -> Iterator[tuple[str, State]]:
         now = at.shards[self.treasury].now

@@ -90,15 +90,15 @@ class TestLease:
         world.scripts.expire()
         assert world.scripts.lease().returned == 10
 
-    def test_the_side_that_wants_most(self, two: Partitioned) -> None:
+    @pytest.mark.parametrize("sides", [("bid_lots", "ask_lots"), ("ask_lots", "bid_lots")])
+    def test_the_side_that_wants_most(self, two: Partitioned, sides: tuple[str, str]) -> None:
         """One number serves both sides, so the larger one counts."""
         world = two.worlds[0]
         world.scripts.lease(10)
-        world.propose("AAA", bid_lots=2, ask_lots=9)
-        assert world.scripts.lease().reserved == 9
-        world.propose("CCC", bid_lots=10, ask_lots=3)
-        lease = world.scripts.lease()
-        assert (lease.reserved, lease.claimed, lease.grain) == (10, 12, 1)
+        world.propose("AAA", **dict(zip(sides, (2, 4), strict=True)))
+        assert world.scripts.lease() == Lease(10, 0, 0, 4, claimed=4, grain=0)
+        world.propose("CCC", **dict(zip(sides, (10, 3), strict=True)))
+        assert world.scripts.lease() == Lease(10, 0, 0, 10, claimed=12, grain=1)
 
     def test_money(self, fake: Fake) -> None:
         """In notional mode a lot of a waiting symbol takes its price."""

@@ -175,9 +175,9 @@ class TestUpdates:
 
     def test_at_most_so_many_updates(self, traded: World) -> None:
         """A survey that reads as many updates as it may says that there are more."""
-        _, rows, _, cursor, more, _ = traded.scripts.call("survey", "0-0", 1, *traded.names)
+        _, rows, _, cursor, more, *_ = traded.scripts.call("survey", "0-0", 1, *traded.names)
         assert ([row[0] for row in rows], more) == ([b"BBB"], 1)
-        _, rows, _, _, more, _ = traded.scripts.call("survey", cursor, 1, *traded.names)
+        _, rows, _, _, more, *_ = traded.scripts.call("survey", cursor, 1, *traded.names)
         assert ([row[0] for row in rows], more) == ([b"CCC"], 0)
 
     def test_an_entry_of_many_symbols(self, make_world: MakeWorld) -> None:
