@@ -84,7 +84,10 @@ class TestLease:
         world = partitioned(fake).worlds[0]
         world.scripts.lease(10)
         world.propose("AAA")
+        world.propose("CCC", ask_lots=7)
+        assert world.scripts.lease().claimed == 20
         fake.advance(world.config.quote_ttl_ms)
+        # Nobody claims what has expired: what another symbol waits for does not come on top.
         lease = world.scripts.lease(due=10)
         assert (lease.returned, lease.reserved, lease.claimed) == (0, 10, 10)
         world.scripts.expire()
