@@ -135,6 +135,17 @@ class TestLease:
                 call()
         assert not audit(world.scripts).ok
 
+    @pytest.mark.parametrize(
+        ("name", "field"), [("lease", "due"), ("exposure", "bid_units"), ("config", "limit_units")]
+    )
+    def test_damage_is_named(self, two: Partitioned, name: str, field: str) -> None:
+        """A look at a damaged partition says which key it is."""
+        world = two.worlds[0]
+        key = world.keys.named(name)
+        world.client.hdel(key, field)
+        with pytest.raises(ResponseError, match=f"DAMAGED {re.escape(key)} "):
+            world.scripts.lease()
+
     def test_a_system_without_partitions(self, world: Any) -> None:
         """It has no lease and no treasury."""
         with pytest.raises(ResponseError, match="NOT_A_PARTITION"):
