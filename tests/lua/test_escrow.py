@@ -44,6 +44,9 @@ class TestLease:
         placed = world.propose("AAA", trigger="capacity")
         assert (placed.outcome, placed.bid_lots, placed.ask_lots) == ("reduced", 6, 6)
         assert world.scripts.lease() == Lease(6, 0, 0, 6, claimed=10, grain=1)
+        world.scripts.lease(granted=9)
+        world.propose("AAA", trigger="capacity")
+        assert world.scripts.lease() == Lease(9, 0, 0, 9, claimed=10, grain=1)
         assert_sound(world)
 
     def test_what_comes_twice_or_late_changes_nothing(self, two: Partitioned) -> None:
