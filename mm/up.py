@@ -129,7 +129,7 @@ class Up:
         if isinstance(self._nurse, ServerNurse) and clients:
             # How many partitions there are may be known only now.
             client = self._system.client(ADMIN)
-            add_users(self._data_dir, clients, client)
+            add_users(self._data_dir, clients, [client])
             client.close()
         admit_clients(self._data_dir, scripts, identity.system_id, clients)
         if joined.how != "joined":

@@ -27,6 +27,7 @@ from mm.store import (
     client_role,
     hashed,
     is_client,
+    open_client,
     read_identity,
 )
 
@@ -96,8 +97,9 @@ def acl_command(
 
 def _add(users: list[str], system: System, by: Operator) -> tuple[dict[str, object], str]:
     """Make the users of the managed server; what was done as facts and in words."""
-    running = system.data_dir.socket.exists()
-    add_users(system.data_dir, users, system.client(ADMIN) if running else None)
+    urls = system.data_dir.served
+    running = bool(urls)
+    add_users(system.data_dir, users, [open_client(url, user=ADMIN) for url in urls])
     admitted: list[str] = []
     if running:
         scripts = system.scripts(user=OPERATOR)

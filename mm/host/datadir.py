@@ -60,9 +60,10 @@ class DataDir:
         return cluster_url(self.nodes) if self.nodes.is_dir() else socket_url(self.socket)
 
     @property
-    def is_served(self) -> bool:
-        """Whether a server has its socket there."""
-        return self.socket.exists() or any(self.nodes.glob(f"*/{SOCKET_NAME}"))
+    def served(self) -> list[str]:
+        """The URLs of the servers that have a socket there: one, or the nodes of a cluster."""
+        sockets = [self.socket, *sorted(self.nodes.glob(f"*/{SOCKET_NAME}"))]
+        return [socket_url(one) for one in sockets if one.exists()]
 
     def prepare(self) -> None:
         """Create the directory with mode 0700; UsageError when it cannot be used."""

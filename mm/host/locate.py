@@ -47,7 +47,7 @@ class System:
     @property
     def url(self) -> str:
         """The server's URL; Unavailable when no server runs in the data directory."""
-        if self.redis_url is None and not self.data_dir.is_served:
+        if self.redis_url is None and not self.data_dir.served:
             where = shown_path(self.data_dir.path)
             if owner := lock_owner(self.data_dir):
                 raise Unavailable(

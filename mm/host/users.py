@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -115,8 +116,8 @@ def rules_of(user: str, prefix: str) -> str:
         return "-@all"
 
 
-def add_users(data_dir: DataDir, users: Iterable[str], client: redis.Redis | None) -> None:
-    """Make secrets for these users; ``client`` is the admin's on the running server, if one runs.
+def add_users(data_dir: DataDir, users: Iterable[str], servers: Iterable[redis.Redis]) -> None:
+    """Make secrets for these users; ``servers`` are the admin's clients of those that run.
 
     UsageError when the directory is not that of an `mm up`; SystemRefused and Unavailable when the
     server refuses or is not there.
@@ -125,9 +126,7 @@ def add_users(data_dir: DataDir, users: Iterable[str], client: redis.Redis | Non
         raise UsageError(f"{data_dir}: no `mm up` has ever run there")
     named = list(users)
     made = make_secrets(data_dir.secrets, named)
-    if client is None:
-        return
-    for user in named:
+    for client, user in itertools.product(servers, named):
         rules = rules_of(user, ANY_PREFIX).split()
         words = ("reset", "on", f"#{hashed(made[user])}", *rules)
         try:

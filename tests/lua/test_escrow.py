@@ -49,6 +49,15 @@ class TestLease:
         assert world.scripts.lease() == Lease(9, 0, 0, 9, claimed=10, grain=1)
         assert_sound(world)
 
+    def test_each_look_is_a_write(self, two: Partitioned) -> None:
+        """Without a write WAIT would say nothing of what was read: so both looks have one."""
+        world = two.worlds[0]
+        for number in range(1, 4):
+            world.scripts.lease()
+            two.root.scripts.treasury()
+            assert world.hash("lease")["seq"] == str(number)
+            assert two.root.hash("treasury")["seq"] == str(number)
+
     def test_what_comes_twice_or_late_changes_nothing(self, two: Partitioned) -> None:
         """Each number replaces a smaller one only."""
         world = two.worlds[0]

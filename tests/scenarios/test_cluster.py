@@ -19,7 +19,7 @@ from mm.host import DataDir, ManagedCluster, Shape
 from mm.host.cluster_shape import SLOTS, slots_of
 from mm.market import Order, Prices, Proposal
 from mm.orders import OrderClient
-from mm.store import Keys, Scripts, create_system, execute, open_client, text
+from mm.store import Keys, Scripts, create_system, execute, open_client, take_snapshot, text
 from tests.kit import SERVERS, binary_or_skip, short_directory, small_config, wait_for
 from tests.kit.commands import run_mm
 from tests.kit.link import LossyLink
@@ -107,6 +107,42 @@ def test_a_partition_moves_while_it_trades(running: RunningSystem) -> None:
     code, said = running.stop()
     assert (code, "audit: ok" in said) == (0, True), said
     assert "unanswered 0" in said
+
+
+#: Commands on a running cluster, each of which ends with status 0.
+COMMANDS = [
+    *[("status",), ("positions",), ("quotes",), ("exposure",), ("audit",), ("config", "show")],
+    *[("explain", "MSFT"), ("order", "MSFT", "buy", "1", "500"), ("halt", "--all", "--why", "x")],
+    *[("resume", "--all"), ("reduce", "NVDA", "--why", "x"), ("resume", "NVDA")],
+    *[("acl", "publisher-77", "--add"), ("repair", "AAPL")],
+]
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_every_command_on_a_cluster(running: RunningSystem) -> None:
+    """Reading and changing commands work as on one server, wherever their keys are."""
+    program = ["--server", str(binary_or_skip("valkey"))]
+    running.start("--partitions", "3", "--replicas", "1", *program)
+    running.all_live()
+    for words in COMMANDS:
+        if words[0] == "repair":
+            run_mm("halt", "AAPL", "--why", "x", data_dir=running.data_dir)
+            wait_for("all fills", lambda: repairable(running), 20)
+        done = run_mm(*words, data_dir=running.data_dir)
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    for place in DataDir(running.data_dir).served:
+        assert execute(open_client(place), "ACL", "GETUSER", "publisher-77")
+    run_mm("resume", "AAPL", data_dir=running.data_dir)
+    running.trades_on(30)
+    code, said = running.stop()
+    assert (code, "audit: ok" in said) == (0, True), said
+
+
+def repairable(running: RunningSystem) -> bool:
+    """Whether the halted symbol's fills are all committed."""
+    state = take_snapshot(running.scripts()).symbols["AAPL"]
+    return state.position.position_version == state.fill_seq
 
 
 class Market:
