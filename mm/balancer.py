@@ -31,6 +31,7 @@ class Balancer(Process):
     """
 
     kind: ClassVar[str] = "balancer"
+    serves_all: ClassVar[bool] = True
 
     def attach(self, scripts: Scripts) -> None:
         """Use these scripts from now on, and find the partitions of their system.

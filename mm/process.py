@@ -30,6 +30,7 @@ from mm.store import (
     check_durability,
     read_config,
     server_info,
+    split_system,
     trouble_of,
 )
 
@@ -68,6 +69,8 @@ class Process(ABC):
     """
 
     kind: ClassVar[str]
+    #: Whether it serves the partitions of a system together. Others serve one.
+    serves_all: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -110,12 +113,15 @@ class Process(ABC):
         """Connect, join the system, and send the first heartbeat.
 
         Raises Unavailable while there is no system, and ForeignSystem when it is another one than
-        that which this process belongs to.
+        that which this process belongs to. SystemRefused when the system has partitions and these
+        are the keys of none.
         """
         scripts = Scripts(self._connect(), self.keys)
         # Once it has joined, the system's configuration may change.
         config = None if self._joined else self._config
         joined = self._presence.join(scripts, config, self._durability)
+        if joined.is_split and not self.serves_all:
+            raise split_system(self.keys, "a process of this kind serves one")
         self.attach(scripts)
         server = joined.server
         facts = (joined.identity.system_id, server.name, server.version, server.weak)

@@ -35,7 +35,7 @@ from mm.host import (
 from mm.interrupts import Stop
 from mm.market import Config, default_config
 from mm.orders import Tape, config_to_replay
-from mm.store import ADMIN, OPERATOR, Scripts, partitions_of, read_config
+from mm.store import ADMIN, OPERATOR, Scripts, config_differs, partitions_of, read_config
 from mm.terminal import (
     LiveView,
     RunStatus,
@@ -182,7 +182,8 @@ class Up:
         found = known_shape(self._data_dir)
         if found is None and options.replicas is None:
             return None
-        partitions = options.partitions or (found.partitions if found else 1)
+        configured = options.config.partitions if options.config else 1
+        partitions = options.partitions or (found.partitions if found else configured)
         replicas = options.replicas if options.replicas is not None else found and found.replicas
         return Shape(partitions, replicas or 0)
 
@@ -191,13 +192,18 @@ class Up:
         tape, config, count = self.options.tape, self.options.config, self.options.partitions
         if self._shape is not None:
             count = self._shape.partitions
-        if count is not None:
-            given = config or read_config(scripts, old=True) or default_config()
-            replicas = self._shape.replicas if self._shape else given.replicas
-            config = replace(given, partitions=count, replicas=replicas)
+        stored = read_config(scripts, old=True)
+        if count is not None and config is None and stored is not None:
+            # What the keys hold, retired symbols and all: only the number can be another.
+            if count != stored.partitions:
+                raise config_differs(
+                    scripts.keys, f"partitions stored {stored.partitions} given {count}"
+                )
+        elif count is not None:
+            replicas = self._shape.replicas if self._shape else 0
+            config = replace(config or default_config(), partitions=count, replicas=replicas)
         if tape is None:
             return config
-        stored = read_config(scripts, old=True)
         config, words = config_to_replay(tape, config, stored, self.options.plan.speed)
         self._say(words)
         return config

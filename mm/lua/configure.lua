@@ -4,7 +4,8 @@
 -- The caller has compared a configuration with one version of the stored one, and sends what differs. A
 -- quote of a changed symbol is withdrawn: a maker quotes it anew. A lower limit withdraws nothing. While
 -- more is reserved than the new limit, place.lua grants no unit, and the last quote that may be part of
--- it ends at over_until_ms. The limit of a partition is its lease. A retired symbol is reduced until flat and then halted for good.
+-- it ends at over_until_ms. The limit of a partition is its lease. A retired symbol is reduced until
+-- flat and then halted for good.
 --
 -- KEYS   config exposure operations expiry quotes waiting:bid waiting:ask symbol:* position:* quote:* reservation:* terms:*
 -- ARGV   1 system_id: the system that the caller means  2 config_version that the changes start from

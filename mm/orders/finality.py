@@ -14,7 +14,7 @@ from typing import Any
 import redis
 
 from mm.errors import Unavailable
-from mm.store import Keys, send_pipeline, text
+from mm.store import Keys, send_pipeline, split_system, text
 
 #: Milliseconds that the replicas may take.
 FINAL_MS = 200
@@ -36,9 +36,14 @@ class Finality:
         self._history = ""
 
     def learn(self, client: redis.Redis) -> None:
-        """Read what the configuration says; errors of the connection are raised."""
-        config = self._keys.named("config")
-        replicas, idle_ms = client.hmget(config, ["replicas", "report_idle_ms"])
+        """Read what the configuration says; errors of the connection are raised.
+
+        SystemRefused for the keys of a system with partitions: nobody reads orders there.
+        """
+        config, names = self._keys.named("config"), ["replicas", "report_idle_ms"]
+        replicas, idle_ms, count, own = client.hmget(config, [*names, "partitions", "partition"])
+        if count is not None and own is None:
+            raise split_system(self._keys, "an order goes to one")
         self.replicas, self._idle_ms = int(replicas or 0), int(idle_ms or 0)
 
     def is_cut(self, info: Any) -> bool:

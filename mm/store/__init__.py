@@ -34,7 +34,7 @@ from mm.store.records import (
     Reservation,
     SideName,
 )
-from mm.store.refusals import foreign_system
+from mm.store.refusals import config_differs, foreign_system, split_system
 from mm.store.replies import (
     Collected,
     Committed,
@@ -111,6 +111,7 @@ __all__ = [
     "check_serves",
     "client_role",
     "cluster_url",
+    "config_differs",
     "create_system",
     "durability_settings",
     "execute",
@@ -138,6 +139,7 @@ __all__ = [
     "server_url",
     "set_modes",
     "socket_url",
+    "split_system",
     "stream_id_order",
     "take_snapshot",
     "text",

@@ -46,6 +46,14 @@ def old_schema(keys: Keys, stored: Mapping[str, str]) -> SystemRefused:
     )
 
 
+def split_system(keys: Keys, why: str) -> SystemRefused:
+    """The error for the keys of a whole system where those of one partition are needed."""
+    return SystemRefused(
+        f"the system under {keys.prefix} has partitions, and {why}: name it by its key prefix, such"
+        f" as {keys.partition(0).prefix}. {keys.named('routes')} has the prefix for each symbol"
+    )
+
+
 def old_units(keys: Keys) -> SystemRefused:
     """The error for a system of the old schema whose exposure is notional."""
     return SystemRefused(

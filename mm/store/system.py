@@ -30,12 +30,14 @@ class Joined:
     """A system that a program may use: what its server is, and which system it is.
 
     ``how`` is what was done to the keys: ``created``, ``upgraded`` from the old schema, or
-    ``joined``, which writes nothing.
+    ``joined``, which writes nothing. ``is_split``: the keys are what the partitions of the system
+    have in common.
     """
 
     server: ServerInfo
     identity: Identity
     how: str
+    is_split: bool = False
 
 
 def create_system(
@@ -99,14 +101,15 @@ def join_system(
     stored = stored_fields(scripts)
     identity = check_identity(scripts.keys, stored, system_id, whose)
     found = parse_config_hash(scripts, stored)
-    if "partitions" in stored and "partition" not in stored:
+    is_split = "partitions" in stored and "partition" not in stored
+    if is_split:
         for one in partitions_of(scripts):
             check_identity(one.keys, stored_fields(one), identity.system_id, whose)
     check_durability(server, durability or (config or found).durability)
     difference = "" if config is None else _difference(found, config)
     if difference:
         raise config_differs(scripts.keys, difference)
-    return Joined(server, identity, "joined")
+    return Joined(server, identity, "joined", is_split)
 
 
 def durability_settings(scripts: Scripts) -> tuple[Durability, tuple[str, ...] | None]:

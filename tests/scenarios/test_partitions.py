@@ -16,11 +16,13 @@ from mm.errors import ConfigDiffers, ForeignSystem, SystemRefused
 from mm.explain import explain
 from mm.facts import stoppages
 from mm.market import Config
+from mm.orders import OrderClient
 from mm.store import (
     Operator,
     apply_config,
     create_system,
     join_system,
+    read_identity,
     require_config,
     set_modes,
     take_snapshot,
@@ -278,6 +280,14 @@ def test_nothing_to_balance(world: World) -> None:
         balancer.attach(world.make_scripts())
 
 
+def test_the_keys_of_no_partition(market: Market) -> None:
+    """An order client does not take the keys of the whole for those of a partition."""
+    root = market.root
+    with pytest.raises(SystemRefused, match=r"has partitions.*such as \{mm-0\}"):
+        OrderClient(root.backend.client(), root.keys, "c1").send([root.order("buy", 1)])
+    assert not root.stream("orders")
+
+
 def test_a_partition_without_an_exchange(market: Market) -> None:
     """It is said, although the other partition has one."""
     for world in market.worlds:
@@ -317,9 +327,22 @@ def test_killed_and_started_again(running: RunningSystem) -> None:
     assert "audit: ok" in said
     done = run_mm("up", "--headless", "--partitions", "3", data_dir=running.data_dir)
     assert (done.returncode, "partitions stored 2 given 3" in done.stderr) == (1, True)
-    running.start()
+    # A system that has retired a symbol starts again, with its number of partitions or without.
+    running.start("--partitions", "2")
+    scripts = running.scripts()
+    stored = require_config(scripts)
+    kept = replace(stored, symbols=stored.symbols[:-1])
+    identity = read_identity(scripts)
+    assert identity is not None
+    apply_config(scripts, identity.system_id, ANN, "why", kept)
     code, said = running.stop()
-    assert (code, "3 leases" in said) == (0, False), said
+    assert code == 0, said
+    for words in (("--partitions", "2"), ()):
+        running.start(*words)
+        by_hand = run_mm("exchange", "--id", "9", data_dir=running.data_dir)
+        assert (by_hand.returncode, "has partitions" in by_hand.stderr) == (1, True), by_hand.stderr
+        code, said = running.stop()
+        assert code == 0, said
 
 
 def live(system: RunningSystem) -> list[str]:
