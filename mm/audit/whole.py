@@ -16,7 +16,7 @@ from dataclasses import replace
 from mm.audit.invariants import Audit, audit_part
 from mm.audit.tally import KEEP, Check, Tally, integer_or_none
 from mm.errors import SystemRefused
-from mm.store import Raw, Scripts, execute, pairs, partitions_of, read_raw
+from mm.store import Raw, Scripts, hash_of, partitions_of, read_raw
 
 #: Fields of the configuration that each partition has for itself.
 _OWN = ("symbols", "partition", "config_version", "created_ms")
@@ -55,17 +55,15 @@ def _check_escrow(
     scripts: Scripts, every: Sequence[Scripts], raws: Sequence[Raw], tally: Tally
 ) -> None:
     key = scripts.keys.named("treasury")
-    flat = execute(scripts.client, "HGETALL", key)
-    treasury = pairs(flat if isinstance(flat, list) else [w for item in flat.items() for w in item])
+    treasury = hash_of(scripts.client, key)
     limit = integer_or_none(read_raw(scripts).config, "limit_units") or 0
     outstanding = 0
     for number, raw in enumerate(raws):
         numbers = tally.integers(key, treasury, f"granted:{number}", f"received:{number}")
         accepted = integer_or_none(raw.lease, "accepted")
         one = scripts.keys.partition(number)
-        returned = integer_or_none(
-            {"returned": _field(every[number], one.named("lease"), "returned")}, "returned"
-        )
+        lease = hash_of(every[number].client, one.named("lease"))
+        returned = integer_or_none(lease, "returned")
         tally.count("leases")
         if numbers is None or accepted is None or returned is None:
             continue
@@ -88,17 +86,11 @@ def _check_escrow(
         tally.note(f"{outstanding} units are leased until they are returned, of a limit of {limit}")
 
 
-def _field(scripts: Scripts, key: str, name: str) -> str:
-    found = execute(scripts.client, "HGET", key, name)
-    return "" if found is None else found.decode("utf-8", "replace")
-
-
 def _check_agreement(
     scripts: Scripts, root: Raw, every: Sequence[Scripts], raws: Sequence[Raw], tally: Tally
 ) -> None:
     """Each symbol is in one partition, where its route leads, and all configurations agree."""
-    flat = execute(scripts.client, "HGETALL", scripts.keys.named("routes"))
-    routes = pairs(flat if isinstance(flat, list) else [w for item in flat.items() for w in item])
+    routes = hash_of(scripts.client, scripts.keys.named("routes"))
     homes: dict[str, str] = {}
     for number, (one, raw) in enumerate(zip(every, raws, strict=True)):
         for name in raw.config.get("symbols", "").split():

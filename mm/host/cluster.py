@@ -78,7 +78,7 @@ class ManagedCluster:
             taken.add(port)
             server = ManagedServer(place, binary, self._saying(number), self._stop)
             server.clients = clients
-            server.listening = NodeListening(port, secret, (behind or {}).get(number - 1))  # type: ignore[assignment]  # it has the same face
+            server.listening = NodeListening(port, secret, (behind or {}).get(number - 1))
             self.servers.append(server)
         self._held: dict[int, float] = {}
         self.nurses = [
@@ -194,7 +194,7 @@ class ManagedCluster:
     def _form(self) -> None:
         """Give the primaries their slots, let all meet, and make the others replicas."""
         shape = self.shape
-        with self._retried("cluster"):
+        with self._forming():
             for node, ranges in enumerate(slots_of(shape, self._keys)):
                 self._call(node, "CLUSTER", "ADDSLOTSRANGE", *ranges)
             for node in range(shape.nodes):
@@ -212,18 +212,19 @@ class ManagedCluster:
         return any(line.startswith(other) for line in self._nodes_of(node))
 
     @contextlib.contextmanager
-    def _retried(self, what: str) -> Iterator[None]:
+    def _forming(self) -> Iterator[None]:
         try:
             yield
         except RedisError as error:
             raise SystemRefused(
-                f"{self.data_dir}: its nodes do not form a {what}: {error}. Begin anew with another"
-                " --data-dir."
+                f"{self.data_dir}: its nodes do not form a cluster: {error}. Begin anew with"
+                " another --data-dir."
             ) from error
 
     def _port(self, node: int) -> int:
-        listening: Any = self.servers[node].listening
-        return int(listening.port)
+        listening = self.servers[node].listening
+        assert listening is not None
+        return listening.port
 
     def _await_formed(self) -> None:
         def formed() -> bool:

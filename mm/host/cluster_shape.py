@@ -55,7 +55,7 @@ class NodeListening:
     that forwards ``port`` to it.
     """
 
-    certificates = None
+    certificates: Path | None = None
 
     def __init__(self, port: int, secret: str, behind: int | None = None) -> None:
         self.port = port

@@ -15,6 +15,7 @@ from redis.exceptions import BusyLoadingError, RedisError
 
 from mm.errors import SystemRefused, shown_path
 from mm.host.binary import allocator, default_binary, die_with_parent, identify
+from mm.host.cluster_shape import NodeListening
 from mm.host.datadir import DataDir
 from mm.host.listening import Listening
 from mm.host.server_conf import write_server_conf
@@ -59,7 +60,7 @@ class ManagedServer:
             make_secrets(data_dir.secrets, server_users())
         self.unclean = False
         self.clients: tuple[str, ...] = ()
-        self.listening: Listening | None = None
+        self.listening: Listening | NodeListening | None = None
         self._say = say
         self._stop = stop or Stop()
         self._socket = data_dir.socket

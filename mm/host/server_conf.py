@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from mm.host.cluster_shape import NodeListening
 from mm.host.datadir import DataDir
 from mm.host.listening import Listening
 from mm.host.users import write_users
@@ -36,7 +37,7 @@ def write_server_conf(
     data_dir: DataDir,
     socket: Path,
     clients: Iterable[str] = (),
-    listening: Listening | None = None,
+    listening: Listening | NodeListening | None = None,
 ) -> str:
     """Write the file for a server on this socket; the argument that names it to the server.
 
@@ -58,6 +59,9 @@ def write_server_conf(
         f"{name} {_quoted(value) if isinstance(value, Path) else value}\n"
         for name, value in settings
     )
+    # A node of a cluster has a secret in it.
+    path.touch(mode=0o600)
+    path.chmod(0o600)
     path.write_text(_CONFIG.format(**quoted) + wire, encoding="ascii")
     return _literal(path)
 

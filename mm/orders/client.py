@@ -30,7 +30,7 @@ from redis.exceptions import RedisError
 from mm.backoff import Backoff
 from mm.errors import TimedOut, Unavailable, ValueRefused
 from mm.market import Order, Report, check_id
-from mm.orders.finality import LOOK, Finality
+from mm.orders.finality import Finality
 from mm.orders.inbox import entries_of, newest_report, stream_of_orders, user_of
 from mm.orders.trouble import order_api_error
 from mm.orders.unanswered import Answer, UnansweredOrder, UnansweredOrders
@@ -217,7 +217,7 @@ class OrderClient:
             if not self._finality.replicas:
                 results = send_pipeline(self._client, commands)
             else:
-                info, *results = send_pipeline(self._client, [LOOK, *commands])
+                info, *results = send_pipeline(self._client, [self._finality.look, *commands])
                 self._follow(info, results[-1] if wait_ms is not None else None)
         except Unavailable:
             self._unanswered.mark_lost(orders)

@@ -8,25 +8,26 @@ not tell one history from another, and names the history in its INFO (``master_r
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import redis
 
 from mm.errors import Unavailable
-from mm.store import Keys, send_pipeline, split_system, text
+from mm.store import LOOK, Keys, history_in, send_pipeline, split_system
 
 #: Milliseconds that the replicas may take.
 FINAL_MS = 200
-LOOK = ("INFO", "replication")
 
 
 class Finality:
     """What makes the reports of one client final; without replicas they are at once.
 
+    ``look`` is the command that goes before each reading; :meth:`is_cut` takes its reply.
     ``replicas`` is how many must have a report. It is that of the configuration, never the number
     that happens to be online.
     """
+
+    look = LOOK
 
     def __init__(self, keys: Keys, reports_key: str) -> None:
         self.replicas = 0
@@ -48,7 +49,9 @@ class Finality:
 
     def is_cut(self, info: Any) -> bool:
         """Whether the history is another one than at the last look, by the reply to ``LOOK``."""
-        before, self._history = self._history, _history(info)
+        if isinstance(info, Exception):
+            raise info
+        before, self._history = self._history, history_in(info)
         return bool(before) and before != self._history
 
     def confirm(self, client: redis.Redis) -> None:
@@ -65,16 +68,9 @@ class Finality:
         for reply in (kept, count, info):
             if isinstance(reply, Exception):
                 raise reply
-        if not kept or _history(info) != self._history:
+        if not kept or history_in(info) != self._history:
             raise Unavailable("the server's history was cut after reports were read")
         if count < self.replicas:
             raise Unavailable(
                 f"{count} of {self.replicas} replicas have the reports that were read"
             )
-
-
-def _history(info: Any) -> str:
-    if isinstance(info, Exception):
-        raise info
-    found = re.search(r"master_replid:([0-9a-f]+)", text(info))
-    return found[1] if found else ""

@@ -1,7 +1,7 @@
 """The only door to Redis: keys, connection, scripts, snapshots."""
 
 from mm.store.beat import Beat
-from mm.store.calls import WaitingCalls, execute, pairs, send_pipeline, text
+from mm.store.calls import WaitingCalls, execute, hash_of, pairs, send_pipeline, text
 from mm.store.cluster import SOCKET_NAME
 from mm.store.config import read_config, require_config
 from mm.store.connection import (
@@ -46,6 +46,7 @@ from mm.store.replies import (
     Withdrawn,
 )
 from mm.store.roles import ADMIN, OPERATOR, ROLES, VIEWER, acl_rules, client_role, is_client
+from mm.store.script_calls import LOOK, history_in
 from mm.store.scripts import Scripts
 from mm.store.secrets import hashed, read_secret, secret_of, secrets_directory
 from mm.store.snapshot import Snapshot, SymbolState
@@ -58,6 +59,7 @@ from mm.store.whole import take_snapshot
 __all__ = [
     "ADMIN",
     "DEFAULT_PREFIX",
+    "LOOK",
     "OPERATOR",
     "REPAIRED_FIELDS",
     "ROLES",
@@ -116,7 +118,9 @@ __all__ = [
     "durability_settings",
     "execute",
     "foreign_system",
+    "hash_of",
     "hashed",
+    "history_in",
     "is_client",
     "is_stream_id",
     "join_system",

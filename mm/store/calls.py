@@ -105,6 +105,12 @@ def text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
+def hash_of(client: redis.Redis, key: str) -> dict[str, str]:
+    """A hash as text; empty without the key."""
+    stored = client.hgetall(key)
+    return pairs([word for item in stored.items() for word in item])
+
+
 def pairs(flat: Sequence[Any]) -> dict[str, str]:
     """A flat reply of alternating names and values as a dictionary of text."""
     texts = [text(item) for item in flat]

@@ -9,7 +9,7 @@ from mm.errors import SystemRefused, Unavailable
 from mm.market import FIRST_SCHEMA, SCHEMA, Config, Symbol, symbol_from_store
 from mm.store.calls import pairs
 from mm.store.identity import identity_of, is_old, stored_fields
-from mm.store.partitions import partitions_of
+from mm.store.partitions import is_split, partitions_of
 from mm.store.raw import no_system
 from mm.store.records import parsed
 from mm.store.refusals import old_units
@@ -51,7 +51,7 @@ def _parse(scripts: Scripts, stored: Mapping[str, str]) -> Config:
     if stored.get("schema") == FIRST_SCHEMA and stored.get("exposure_mode") == "notional":
         raise old_units(keys)
     names = stored.get("symbols", "").split()
-    if "partitions" in stored and "partition" not in stored:
+    if is_split(stored):
         parts = [_parse(one, _config_hash(one)) for one in partitions_of(scripts)]
         found = {symbol.name: symbol for part in parts for symbol in part.symbols}
         symbols = [found[name] for name in names if name in found]

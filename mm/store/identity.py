@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mm.errors import Unavailable
 from mm.market import OLD_SCHEMAS
-from mm.store.calls import pairs
+from mm.store.calls import hash_of
 from mm.store.keys import Keys
 from mm.store.records import Fields
 from mm.store.refusals import foreign_system, old_schema
@@ -33,8 +33,7 @@ def new_system_id() -> str:
 
 def stored_fields(scripts: Scripts) -> dict[str, str]:
     """The config hash as text; empty when the keys hold no system."""
-    stored = scripts.client.hgetall(scripts.keys.named("config"))
-    return pairs([word for item in stored.items() for word in item])
+    return hash_of(scripts.client, scripts.keys.named("config"))
 
 
 def is_old(stored: Mapping[str, str]) -> bool:

@@ -6,9 +6,16 @@ What they have in common, the root, is under the system's own key prefix; the fi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mm.store.calls import execute, text
 from mm.store.keys import Keys
 from mm.store.scripts import Scripts
+
+
+def is_split(config: Mapping[str, str]) -> bool:
+    """Whether a config hash is that of what the partitions of a system have in common."""
+    return "partitions" in config and "partition" not in config
 
 
 def partition_count(scripts: Scripts) -> int:

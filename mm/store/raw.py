@@ -16,6 +16,7 @@ from mm.errors import SystemRefused
 from mm.market import OLD_SCHEMAS
 from mm.store.calls import execute, pairs, text
 from mm.store.keys import CATALOGUE, Keys
+from mm.store.partitions import is_split
 from mm.store.refusals import old_schema
 from mm.store.scripts import Scripts
 
@@ -73,7 +74,7 @@ class Raw:
     @property
     def partitioned(self) -> bool:
         """Whether these are the keys that the partitions of a system have in common."""
-        return "partitions" in self.config and "partition" not in self.config
+        return is_split(self.config)
 
 
 def damage(name: str, found: str) -> SystemRefused:

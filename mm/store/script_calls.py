@@ -20,10 +20,14 @@ from mm.store.lua import assembled, key_names, read_names, runner
 REPLICATED_MS = 150
 
 
-def _history(info: bytes) -> bytes:
-    """The name of the server's history in its INFO; it changes when the history may be cut."""
+#: The command whose reply names the server's history.
+LOOK = ("INFO", "replication")
+
+
+def history_in(info: bytes) -> str:
+    """The name of the server's history in the reply to ``LOOK``; another one may be a cut one."""
     found = re.search(rb"master_replid:([0-9a-f]+)", info)
-    return found[1] if found else b""
+    return found[1].decode() if found else ""
 
 
 class ScriptCalls:
@@ -82,8 +86,8 @@ class ScriptCalls:
         """
         if not replicas:
             return self.call(name, *args)
-        look = ("INFO", "replication")
-        commands = [look, self._command(name, args), ("WAIT", replicas, REPLICATED_MS), look]
+        wait = ("WAIT", replicas, REPLICATED_MS)
+        commands = [LOOK, self._command(name, args), wait, LOOK]
         before, reply, count, after = send_pipeline(self.client, commands)
         if isinstance(reply, NoScriptError):
             self.client.script_load(self.source(name))
@@ -91,7 +95,7 @@ class ScriptCalls:
         for one in (before, reply, count, after):
             if isinstance(one, Exception):
                 raise one
-        if count < replicas or _history(before) != _history(after):
+        if count < replicas or history_in(before) != history_in(after):
             raise Unavailable(f"{count} of {replicas} replicas have it, or the history was cut")
         return reply
 

@@ -20,7 +20,7 @@ from mm.store.identity import (
     read_identity,
     stored_fields,
 )
-from mm.store.partitions import partitions_of
+from mm.store.partitions import is_split, partitions_of
 from mm.store.refusals import config_differs
 from mm.store.scripts import Scripts
 
@@ -101,15 +101,15 @@ def join_system(
     stored = stored_fields(scripts)
     identity = check_identity(scripts.keys, stored, system_id, whose)
     found = parse_config_hash(scripts, stored)
-    is_split = "partitions" in stored and "partition" not in stored
-    if is_split:
+    split = is_split(stored)
+    if split:
         for one in partitions_of(scripts):
             check_identity(one.keys, stored_fields(one), identity.system_id, whose)
     check_durability(server, durability or (config or found).durability)
     difference = "" if config is None else _difference(found, config)
     if difference:
         raise config_differs(scripts.keys, difference)
-    return Joined(server, identity, "joined", is_split)
+    return Joined(server, identity, "joined", split)
 
 
 def durability_settings(scripts: Scripts) -> tuple[Durability, tuple[str, ...] | None]:

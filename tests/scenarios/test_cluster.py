@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,9 @@ def test_every_command_on_a_cluster(running: RunningSystem) -> None:
             wait_for("all fills", lambda: repairable(running), 20)
         done = run_mm(*words, data_dir=running.data_dir)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    for node in (running.data_dir / "nodes").iterdir():
+        # It has the secret with which the nodes log in to each other.
+        assert stat.S_IMODE((node / "server.conf").stat().st_mode) == 0o600
     for place in DataDir(running.data_dir).served:
         assert execute(open_client(place), "ACL", "GETUSER", "publisher-77")
     run_mm("resume", "AAPL", data_dir=running.data_dir)
