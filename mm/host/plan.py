@@ -56,7 +56,11 @@ class ChildPlan:
         check_shared_rate(self.rate, self.publishers)
 
     def children(self, system: System, partitions: int = 1) -> list[PlannedChild]:
-        """The children in the order of their start; the publishers are last."""
+        """The children in the order of their start; the publishers are last.
+
+        ValueRefused when the rate is too low for the publishers of so many partitions.
+        """
+        check_shared_rate(self.rate, self.publishers * partitions)
         places = [Place("", system)]
         if partitions > 1:
             keys = system.keys

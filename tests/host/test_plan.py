@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mm.cli.main import main
+from mm.errors import ValueRefused
 from mm.host import CHILD_URL, ChildPlan, DataDir, System
 from mm.store import Keys
 
@@ -90,3 +91,25 @@ def test_the_command_line_accepts_every_planned_child(tmp_path: Path) -> None:
             assert command is not None
             parsed = command.make_context("mm", list(child.arguments[1:]))
             assert parsed.params["prefix"] == "{x}"
+
+
+def test_each_partition_has_its_own_children() -> None:
+    """They are of its key prefix, their ids begin with its number, and one balancer serves all."""
+    plan = ChildPlan(makers=1, publishers=1, rate=50, seed=7)
+    found = {child.name: child.arguments for child in plan.children(SYSTEM, 2)}
+    assert list(found) == [
+        *("balancer-1", "exchange-0.1", "state-0.1", "maker-0.1"),
+        *("exchange-1.1", "state-1.1", "maker-1.1", "publisher-0.1", "publisher-1.1"),
+    ]
+    assert found["balancer-1"][-1] == "{mm}"
+    assert found["maker-1.1"] == ("maker", "--id", "1.1", "--data-dir", "d", "--prefix", "{mm-1}")
+    assert found["publisher-1.1"][3:7] == ("--rate", "25", "--seed", "8")
+    assert plan.clients(2) == ("publisher-0.1", "publisher-1.1")
+
+
+def test_a_rate_too_low_for_the_publishers_of_all_partitions() -> None:
+    """It is refused before anything starts: the children would be restarted for ever."""
+    plan = ChildPlan(publishers=1, rate=1.5e-6)
+    assert plan.children(SYSTEM)
+    with pytest.raises(ValueRefused, match="orders/s a publisher"):
+        plan.children(SYSTEM, 2)
