@@ -2,7 +2,7 @@
 
 from mm.host.binary import allocator, default_binary, find_binary, identify
 from mm.host.cluster import ManagedCluster
-from mm.host.cluster_shape import Shape, known_shape
+from mm.host.cluster_shape import BUS_OFFSET, Shape, known_shape, port_of, source_of
 from mm.host.datadir import DataDir, Lock, full_disk, lock_owner
 from mm.host.identity import check_directory, known_system_id, open_system
 from mm.host.interpreter import module_command, module_environment
@@ -23,7 +23,7 @@ from mm.host.supervise import (
     exit_with_parent,
     stamped,
 )
-from mm.host.throwaway import ThrowawaySystem
+from mm.host.throwaway import MakeServer, ServerT, ThrowawaySystem
 from mm.host.users import (
     ADMITTED_WHY,
     add_users,
@@ -35,6 +35,7 @@ from mm.host.users import (
 
 __all__ = [
     "ADMITTED_WHY",
+    "BUS_OFFSET",
     "CHILD_URL",
     "LEASH_FD",
     "LEASH_SERVER",
@@ -44,10 +45,12 @@ __all__ = [
     "DataDir",
     "Listening",
     "Lock",
+    "MakeServer",
     "ManagedCluster",
     "ManagedServer",
     "PlannedChild",
     "ServerNurse",
+    "ServerT",
     "Shape",
     "Supervisor",
     "System",
@@ -73,6 +76,8 @@ __all__ = [
     "module_command",
     "module_environment",
     "open_system",
+    "port_of",
     "rules_of",
+    "source_of",
     "stamped",
 ]

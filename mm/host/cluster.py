@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from mm.host.cluster_shape import (
     port_of,
     shape_file,
     slots_of,
+    source_of,
 )
 from mm.host.datadir import DataDir
 from mm.host.nurse import ServerNurse
@@ -34,7 +35,7 @@ from mm.host.server import ManagedServer
 from mm.host.state_file import write_state
 from mm.host.users import make_secrets, server_users
 from mm.interrupts import Stop
-from mm.store import ADMIN, Keys, execute, open_client, read_secret, text
+from mm.store import ADMIN, Keys, Node, execute, open_client, read_nodes, read_secret, text
 
 #: Seconds that a replica may take to take over from a dead primary.
 TAKEOVER_S = 5.0
@@ -46,7 +47,6 @@ class ManagedCluster:
     """The nodes of one data directory, which the caller must have locked.
 
     ``say`` gets a line for people. ``clients`` are the order clients for which there are users.
-    ``behind`` has the own port of each node, from 0, that others reach through a forwarded one.
     """
 
     def __init__(
@@ -57,7 +57,6 @@ class ManagedCluster:
         say: Callable[[str], None] = lambda text: None,
         stop: Stop | None = None,
         clients: tuple[str, ...] = (),
-        behind: Mapping[int, int] | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.shape = self._known_shape(shape)
@@ -78,13 +77,22 @@ class ManagedCluster:
             taken.add(port)
             server = ManagedServer(place, binary, self._saying(number), self._stop)
             server.clients = clients
-            server.listening = NodeListening(port, secret, (behind or {}).get(number - 1))
+            server.listening = NodeListening(port, secret)
             self.servers.append(server)
         self._held: dict[int, float] = {}
         self.nurses = [
             ServerNurse(server, self._saying(number))
             for number, server in enumerate(self.servers, 1)
         ]
+
+    def put_behind(self, own: Sequence[int]) -> None:
+        """Before the start: let each node listen on a port of its own.
+
+        The others reach it on the known one, which somebody must forward, and its bus likewise.
+        """
+        for node, (server, port) in enumerate(zip(self.servers, own, strict=True)):
+            assert isinstance(server.listening, NodeListening)
+            server.listening = server.listening.behind(port, source_of(node))
 
     @property
     def server(self) -> ManagedCluster:
@@ -129,6 +137,11 @@ class ManagedCluster:
             self.stop()
             raise
 
+    def kill(self) -> None:
+        """Kill all nodes as a crash would."""
+        for server in self.servers:
+            server.kill()
+
     def stop(self) -> None:
         """Stop all nodes in order; the replicas first, so that none takes over."""
         for server in reversed(self.servers):
@@ -159,7 +172,7 @@ class ManagedCluster:
         for other, server in enumerate(self.servers):
             if other != node and server.running:
                 with contextlib.suppress(RedisError, OSError):
-                    return _has_heir(self._nodes_of(other), self._port(node))
+                    return _has_heir(self.nodes_seen_by(other), self.port(node))
         return False
 
     @property
@@ -185,11 +198,12 @@ class ManagedCluster:
             return execute(client, *words)
 
     def _is_formed(self) -> bool:
-        known = {line.split()[0] for line in self._nodes_of(0)}
-        return len(known) >= self.shape.nodes
+        return len(self.nodes_seen_by(0)) >= self.shape.nodes
 
-    def _nodes_of(self, node: int) -> list[str]:
-        return text(self._call(node, "CLUSTER", "NODES")).splitlines()
+    def nodes_seen_by(self, node: int) -> list[Node]:
+        """All nodes, as the node with this number, from 0, sees them; its errors are raised."""
+        with self._client(node) as client:
+            return read_nodes(client)
 
     def _form(self) -> None:
         """Give the primaries their slots, let all meet, and make the others replicas."""
@@ -200,7 +214,7 @@ class ManagedCluster:
             for node in range(shape.nodes):
                 self._call(node, "CLUSTER", "SET-CONFIG-EPOCH", node + 1)
             for node in range(1, shape.nodes):
-                self._call(0, "CLUSTER", "MEET", "127.0.0.1", self._port(node))
+                self._call(0, "CLUSTER", "MEET", "127.0.0.1", self.port(node))
         ids = [text(self._call(node, "CLUSTER", "MYID")) for node in range(shape.nodes)]
         for node in range(shape.primaries, shape.nodes):
             primary = shape.primary_of(node)
@@ -209,7 +223,7 @@ class ManagedCluster:
             self._call(node, "CLUSTER", "REPLICATE", ids[primary])
 
     def _knows(self, node: int, other: str) -> bool:
-        return any(line.startswith(other) for line in self._nodes_of(node))
+        return any(one.node_id == other for one in self.nodes_seen_by(node))
 
     @contextlib.contextmanager
     def _forming(self) -> Iterator[None]:
@@ -221,7 +235,8 @@ class ManagedCluster:
                 " another --data-dir."
             ) from error
 
-    def _port(self, node: int) -> int:
+    def port(self, node: int) -> int:
+        """The port on which the others reach the node with this number, from 0."""
         listening = self.servers[node].listening
         assert listening is not None
         return listening.port
@@ -259,9 +274,7 @@ class ManagedCluster:
             time.sleep(0.05)
 
 
-def _has_heir(nodes: list[str], port: int) -> bool:
-    """Whether by CLUSTER NODES the node of the port owns slots, and another is its replica."""
-    lines = [line.split() for line in nodes]
-    owners = [one for one in lines if f":{port}@" in one[1] and "slave" not in one[2] and one[8:]]
-    heirs = [one for one in lines if "slave" in one[2] and "fail" not in one[2].split(",")]
-    return any(one[3] == owner[0] for owner in owners for one in heirs)
+def _has_heir(nodes: list[Node], port: int) -> bool:
+    """Whether the node of the port owns slots, and another is its replica."""
+    owners = {one.node_id for one in nodes if one.port == port and one.slots}
+    return any(one.primary_id in owners and one.state != "failed" for one in nodes)

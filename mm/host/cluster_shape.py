@@ -51,24 +51,33 @@ class Shape:
 class NodeListening:
     """How a node of a cluster listens: see :class:`mm.host.listening.Listening`.
 
-    ``behind`` is the port on which the node itself listens, when others reach it through something
-    that forwards ``port`` to it.
+    It listens itself on ``own_port`` when others reach it through something that forwards ``port``
+    to it, and the port of its bus likewise. It connects to others from the address ``source``.
     """
 
     certificates: Path | None = None
 
-    def __init__(self, port: int, secret: str, behind: int | None = None) -> None:
+    def __init__(
+        self, port: int, secret: str, own_port: int | None = None, source: str = "127.0.0.1"
+    ) -> None:
         self.port = port
         self._secret = secret
-        self._own_port = behind or port
+        self._own_port = own_port or port
+        self._source = source
+
+    def behind(self, own_port: int, source: str) -> NodeListening:
+        """The same, behind something that forwards."""
+        return NodeListening(self.port, self._secret, own_port, source)
 
     def settings(self) -> list[tuple[str, str | Path]]:
         """The settings of the server, each with its value."""
         return [
             ("bind", "127.0.0.1"),
             ("port", str(self._own_port)),
-            ("cluster-port", str(self.port + BUS_OFFSET)),
+            ("cluster-port", str(self._own_port + BUS_OFFSET)),
             ("cluster-announce-port", str(self.port)),
+            ("cluster-announce-bus-port", str(self.port + BUS_OFFSET)),
+            ("bind-source-addr", self._source),
             ("cluster-enabled", "yes"),
             ("cluster-config-file", "nodes.conf"),
             ("cluster-node-timeout", str(NODE_TIMEOUT_MS)),
@@ -80,6 +89,11 @@ class NodeListening:
             ("masterauth", self._secret),
             ("repl-backlog-size", "64mb"),
         ]
+
+
+def source_of(node: int) -> str:
+    """The address of loopback from which a node behind a forwarded port connects to others."""
+    return f"127.0.1.{node + 1}"
 
 
 def shape_file(data_dir: DataDir) -> Path:

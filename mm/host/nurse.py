@@ -18,6 +18,7 @@ class ServerNurse:
     """Restarts one managed server, which the caller has started and will stop.
 
     ``say`` gets a line for people at each death, at each failed start, and when it is back.
+    ``restarts`` counts how often it has come back.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class ServerNurse:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.server = server
+        self.restarts = 0
         self._say = say
         self._clock = clock
         self._backoff = Backoff(FIRST_DELAY_S, LONGEST_DELAY_S)
@@ -61,6 +63,7 @@ class ServerNurse:
             )
         else:
             self._backoff.succeeded()
+            self.restarts += 1
             self._say(f"the server is back after {self._clock() - self._died_at:.1f} s")
         self._steps = None
 

@@ -112,6 +112,12 @@ class ManagedServer:
             self._end()
             raise
 
+    def kill(self) -> None:
+        """Kill the server as a crash would; nothing when it does not run."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
     def stop(self, grace_s: float = 10.0) -> None:
         """Stop the server in order; kill it if it has not ended within ``grace_s``."""
         if self._end(grace_s) and not self.unclean:

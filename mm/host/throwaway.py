@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from mm.errors import UsageError
+from mm.host.cluster import ManagedCluster
 from mm.host.datadir import DataDir, Lock
 from mm.host.identity import open_system
 from mm.host.locate import System
@@ -21,8 +22,8 @@ from mm.host.users import admit_clients
 from mm.market import Config
 from mm.store import Keys, Scripts, open_client
 
-ServerT = TypeVar("ServerT", bound=ManagedServer)
-#: Makes the managed server from its data directory; a subclass can stand in for it.
+ServerT = TypeVar("ServerT", bound=ManagedServer | ManagedCluster)
+#: Makes the managed server or cluster from its data directory; a subclass can stand in for it.
 MakeServer = Callable[[DataDir], ServerT]
 
 
@@ -55,7 +56,9 @@ class ThrowawaySystem(Generic[ServerT]):
             self.server = make_server(self.data_dir)
             self.scripts = Scripts(open_client(self.data_dir.url), self.keys)
             undo.callback(self.scripts.client.close)
-            self.supervisor = Supervisor(self.data_dir.logs, self.data_dir.url)
+            # The nodes of a cluster end with this process by themselves.
+            alone = "" if isinstance(self.server, ManagedCluster) else self.data_dir.url
+            self.supervisor = Supervisor(self.data_dir.logs, alone)
             undo.pop_all()
 
     def start(self, config: Config | None = None) -> None:
@@ -71,10 +74,8 @@ class ThrowawaySystem(Generic[ServerT]):
             self.supervisor.add(child.name, *child.arguments, finishes=child.finishes)
 
     def kill_server(self) -> None:
-        """Kill the server as a crash would; nothing when it does not run."""
-        if self.server.process is not None:
-            self.server.process.kill()
-            self.server.process.wait()
+        """Kill the server as a crash would, or all nodes; nothing when it does not run."""
+        self.server.kill()
 
     def close(self, keep: bool = False) -> None:
         """Kill the processes, stop the server, and remove the directory unless ``keep`` is set."""

@@ -20,6 +20,7 @@ from mm.store.identity import Identity, read_identity
 from mm.store.keys import DEFAULT_PREFIX, Keys
 from mm.store.lua import script_names
 from mm.store.memory import RememberedOrder, remembered_orders
+from mm.store.nodes import Node, read_nodes
 from mm.store.partitions import partition_of, partitions_of
 from mm.store.presence import Presence
 from mm.store.raw import Raw, RawSymbol, Stream, read_raw
@@ -84,6 +85,7 @@ __all__ = [
     "LiveQuote",
     "Matched",
     "ModeChange",
+    "Node",
     "Operation",
     "Operator",
     "Presence",
@@ -130,6 +132,7 @@ __all__ = [
     "partitions_of",
     "read_config",
     "read_identity",
+    "read_nodes",
     "read_raw",
     "read_secret",
     "remembered_orders",

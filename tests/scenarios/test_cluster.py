@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,14 +15,14 @@ from redis.exceptions import RedisError
 
 from mm.errors import MMError, ProposalRefused, SystemRefused, Unavailable
 from mm.exchange import Exchange
-from mm.host import DataDir, ManagedCluster, Shape
+from mm.host import DataDir, ManagedCluster, Shape, port_of
 from mm.host.cluster_shape import SLOTS, slots_of
+from mm.lab.chaos.links import LinkControl
 from mm.market import Order, Prices, Proposal
 from mm.orders import OrderClient
 from mm.store import Keys, Scripts, create_system, execute, open_client, take_snapshot, text
 from tests.kit import SERVERS, binary_or_skip, short_directory, small_config, wait_for
 from tests.kit.commands import run_mm
-from tests.kit.link import LossyLink
 from tests.kit.running import RunningSystem
 
 
@@ -155,10 +154,14 @@ class Market:
     def __init__(self, directory: Path, delay_s: float) -> None:
         data_dir = DataDir(directory)
         data_dir.prepare()
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            behind = probe.getsockname()[1]
-        self.cluster = ManagedCluster(data_dir, Shape(1, 1), behind={0: behind})
-        self.link = LossyLink(self.cluster._port(0), behind, delay_s)
+        self.cluster = ManagedCluster(data_dir, Shape(1, 1))
+        ports = [self.cluster.port(node) for node in range(self.cluster.shape.nodes)]
+        own: list[int] = []
+        for number in range(len(ports)):
+            (directory / str(number)).mkdir()
+            own.append(port_of(directory / str(number), {*ports, *own}))
+        self.cluster.put_behind(own)
+        self.links = LinkControl(ports, own, delay_s, directory / "links.out")
         self.url = data_dir.url
         self.cluster.start()
         config = small_config(1, 1_000, 1_000, replicas=1, of_symbol={"position_limit_lots": 5_000})
@@ -176,16 +179,14 @@ class Market:
 
     def fail_over(self) -> None:
         """What is on its way to the replica is lost, and so is the primary."""
-        self.link.cut()
-        server = self.cluster.servers[0]
-        assert server.process is not None
-        server.process.kill()
-        server.process.wait()
+        self.links.isolate(0)
+        self.cluster.servers[0].kill()
 
     def close(self) -> None:
         """Stop the nodes."""
         self.exchange.close()
-        self.link.cut()
+        self.cluster.kill()
+        self.links.close()
         self.cluster.stop()
 
 

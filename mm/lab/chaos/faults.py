@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from redis.exceptions import RedisError
 
 from mm.errors import Unavailable
+from mm.lab.chaos.harmed import Effect, HarmedSystem
 from mm.lab.chaos.plan import PROXY_KINDS, FaultEvent
 from mm.lab.chaos.proxy import message_end
 from mm.lab.chaos.system import ChaosSystem
-from mm.market import config_changes
-from mm.store import Keys, Operator, execute, require_config, text
+from mm.store import Keys, Operator, apply_config, execute, require_config, set_modes, text
 
 #: How long the proxy waits for a request that a fault applies to.
 PATIENCE_S = 1.5
@@ -24,32 +25,30 @@ _OPERATOR = Operator("chaos")
 REWRITE_S = 0.04
 
 
-def _do_nothing() -> None:
-    return
-
-
-@dataclass
-class Effect:
-    """A fault that has begun. ``over`` says whether it is over, ``end`` then undoes what it did.
-
-    ``applied`` says whether it could be applied: the proxy may have found no request for it.
-    """
-
-    over: Callable[[], bool] = lambda: True
-    end: Callable[[], None] = _do_nothing
-    applied: Callable[[], bool] = field(default=lambda: True)
-
-
 def begin_fault(system: ChaosSystem, fault: FaultEvent) -> Effect:
     """Begin a fault."""
     if fault.kind in PROXY_KINDS:
         return _proxied(system, fault)
-    if fault.kind in ("stop-process", "stop-server"):
-        return _stopped(system, fault)
+    if fault.kind == "stop-server":
+        process = system.server.process
+        return stopped(
+            system, fault, [process.pid] if process is not None and system.server.running else []
+        )
     if fault.kind == "kill-rewriting":
         return _rewriting(system, fault)
     if fault.kind == "tear-log":
         return _torn(system, fault)
+    if fault.target == "server":
+        return _server(system, fault)
+    if fault.target == "all" and fault.kind == "kill-all":
+        system.kill_server()
+    return begin_common(system, fault)
+
+
+def begin_common(system: HarmedSystem[Any], fault: FaultEvent) -> Effect:
+    """Begin a fault that a system on one server and one on a cluster have in common."""
+    if fault.kind == "stop-process":
+        return stopped(system, fault, system.pids([fault.target]))
     if fault.kind == "operate-mode":
         return _operated(
             fault,
@@ -61,15 +60,12 @@ def begin_fault(system: ChaosSystem, fault: FaultEvent) -> Effect:
         return _operated(
             fault, lambda: _set_limit(system, limit // 3), lambda: _set_limit(system, limit)
         )
-    if fault.target == "server":
-        return _server(system, fault)
     system.kill(system.names(fault.target))
-    if fault.target == "all":
-        system.kill_server()
     return Effect()
 
 
-def _timer(seconds: float) -> Callable[[], bool]:
+def timer(seconds: float) -> Callable[[], bool]:
+    """What is false for so long."""
     due = time.monotonic() + seconds
     return lambda: time.monotonic() >= due
 
@@ -77,7 +73,7 @@ def _timer(seconds: float) -> Callable[[], bool]:
 def _proxied(system: ChaosSystem, fault: FaultEvent) -> Effect:
     kind, call = PROXY_KINDS[fault.kind], fault.call
     demand = system.demand(fault.target, kind, call, fault.skip, fault.hold_ms)
-    waited = _timer(PATIENCE_S + fault.hold_ms / 1000)
+    waited = timer(PATIENCE_S + fault.hold_ms / 1000)
 
     def applied() -> bool:
         return demand in system.applied
@@ -85,14 +81,10 @@ def _proxied(system: ChaosSystem, fault: FaultEvent) -> Effect:
     return Effect(lambda: applied() or waited(), lambda: system.forget(demand), applied)
 
 
-def _stopped(system: ChaosSystem, fault: FaultEvent) -> Effect:
-    if fault.kind == "stop-server":
-        process = system.server.process
-        pids = [process.pid] if process is not None and process.poll() is None else []
-    else:
-        pids = system.pids([fault.target])
+def stopped(system: HarmedSystem[Any], fault: FaultEvent, pids: Sequence[int]) -> Effect:
+    """Stop these processes with SIGSTOP for as long as the fault says."""
     system.freeze(pids)
-    return Effect(_timer(fault.hold_ms / 1000), lambda: system.thaw(pids), lambda: bool(pids))
+    return Effect(timer(fault.hold_ms / 1000), lambda: system.thaw(pids), lambda: bool(pids))
 
 
 def _server(system: ChaosSystem, fault: FaultEvent) -> Effect:
@@ -126,7 +118,7 @@ def _operated(fault: FaultEvent, do: Callable[[], object], undo: Callable[[], ob
         with contextlib.suppress(RedisError, Unavailable, OSError):
             if began is None:
                 do()
-                began = _timer(fault.hold_ms / 1000)
+                began = timer(fault.hold_ms / 1000)
             elif began():
                 undo()
                 return True
@@ -135,16 +127,14 @@ def _operated(fault: FaultEvent, do: Callable[[], object], undo: Callable[[], ob
     return Effect(over)
 
 
-def _set_mode(system: ChaosSystem, fault: FaultEvent, mode: str) -> None:
+def _set_mode(system: HarmedSystem[Any], fault: FaultEvent, mode: str) -> None:
     symbols = [] if fault.target == "all" else [fault.target]
-    system.scripts.control(system.system_id, mode, _OPERATOR, "chaos", symbols)
+    set_modes(system.scripts, system.system_id, mode, _OPERATOR, "chaos", symbols)
 
 
-def _set_limit(system: ChaosSystem, units: int) -> None:
-    stored = require_config(system.scripts)
-    changes = config_changes(stored, replace(stored, limit_units=units))
-    if changes:
-        system.scripts.configure(system.system_id, stored.version, _OPERATOR, "chaos", changes)
+def _set_limit(system: HarmedSystem[Any], units: int) -> None:
+    given = replace(require_config(system.scripts), limit_units=units)
+    apply_config(system.scripts, system.system_id, _OPERATOR, "chaos", given)
 
 
 def _torn_write(keys: Keys, entry_id: str) -> bytes:
@@ -189,7 +179,7 @@ def _torn(system: ChaosSystem, fault: FaultEvent) -> Effect:
         nonlocal trading
         if not server.running:
             return False
-        trading = trading or _timer(fault.hold_ms / 1000)
+        trading = trading or timer(fault.hold_ms / 1000)
         if trading():
             system.kill_server()
             return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 #: Quotes live this long in a chaos run, so that a stop that outlives them stays short.
@@ -59,7 +59,8 @@ class FaultEvent:
     """One planned fault.
 
     ``target`` is a process, a kind of process (both of it), ``processes``, ``server`` or ``all``.
-    An operator's is a symbol or ``all``, and ``call`` is then the mode.
+    An operator's is a symbol or ``all``, and ``call`` is then the mode. On a cluster it may be the
+    number of a partition.
     The fault begins ``after_ms`` after the one before it, or after the begin of the round.
     ``hold_ms`` is how long a stop or a delay lasts, how long the server trades before it is killed
     again, or until an operator takes back what it did. ``call`` and ``skip`` choose the request
@@ -86,16 +87,26 @@ class FaultEvent:
         return " ".join(words)
 
 
+#: Draws a fault of a kind.
+Draw = Callable[[str, random.Random], FaultEvent]
+
+
 def plan_rounds(seed: int) -> Iterator[list[FaultEvent]]:
+    """The faults of each round on one server, without end."""
+    return rounds_of(f"chaos/{seed}", KINDS, _draw)
+
+
+def rounds_of(seed: str, kinds: Iterable[str], draw: Draw) -> Iterator[list[FaultEvent]]:
     """The faults of each round, without end; every kind comes once before one comes again."""
-    dice = random.Random(f"chaos/{seed}")
+    dice = random.Random(seed)
+    every = list(kinds)
     while True:
-        bag = list(KINDS)
+        bag = list(every)
         dice.shuffle(bag)
         for kind in bag:
-            faults = [_draw(kind, dice)]
+            faults = [draw(kind, dice)]
             if dice.randrange(100) < SECOND_PERCENT:
-                faults.append(_draw(dice.choice(list(KINDS)), dice))
+                faults.append(draw(dice.choice(every), dice))
             yield faults
 
 

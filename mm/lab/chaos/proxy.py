@@ -3,30 +3,25 @@
 ``python -m mm.lab.chaos.proxy SERVER_SOCKET NAME=SOCKET ...`` listens on each socket, one link per
 name. It understands just enough of the protocol to find where a request or a reply ends.
 
-It reads demands as JSON lines on standard input:
+It is a companion of the run, which makes these demands:
 
 - ``{"id": 7, "link": "maker-2", "kind": "delay", "only": "XADD", "after": 3, "hold_ms": 200}`` asks
-  for a fault. When a fault has been applied, one JSON line with its id is printed.
+  for a fault. When a fault has been applied, one line with its id is printed.
 - ``{"forget": 7}`` takes a demand back.
-- ``{"stopped": [PID, ...]}`` names the processes that are stopped by SIGSTOP now.
-
-When standard input ends, the program that made the demands is gone and cannot wake the stopped
-processes. The proxy kills them and ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import os
-import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
+
+from mm.lab.chaos.companion import answer, serve
 
 #: request: the request is lost, and its connection with it. reply: the reply is lost, and its
 #: connection with it; the server has done the work. connection: it is cut in the middle of a reply.
@@ -174,28 +169,17 @@ class Proxy:
 
     def __init__(self, server: Path, sockets: dict[str, Path]) -> None:
         self._sockets = sockets
-        self._links = {name: Link(server, _print_applied) for name in sockets}
-        self._stopped: list[int] = []
+        self._links = {name: Link(server, lambda ident: answer(str(ident))) for name in sockets}
 
     async def run(self) -> None:
         """Listen, and take up demands until standard input ends."""
         for name, path in self._sockets.items():
             await asyncio.start_unix_server(self._links[name].serve, path)
-        demands = asyncio.StreamReader()
-        loop = asyncio.get_running_loop()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(demands), sys.stdin)
-        _print_applied(0)
-        while line := await demands.readline():
-            self.take_up(json.loads(line))
-        for pid in self._stopped:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        await serve(self.take_up)
 
     def take_up(self, demand: dict[str, Any]) -> None:
         """Take up one demand."""
-        if "stopped" in demand:
-            self._stopped = demand["stopped"]
-        elif "forget" in demand:
+        if "forget" in demand:
             for link in self._links.values():
                 link.faults = [one for one in link.faults if one.ident != demand["forget"]]
         else:
@@ -209,19 +193,10 @@ class Proxy:
             self._links[demand["link"]].faults.append(fault)
 
 
-def _print_applied(ident: int) -> None:
-    """Print the id of a fault that was applied; 0 says that the proxy listens."""
-    with contextlib.suppress(BrokenPipeError):
-        sys.stdout.write(f"{ident}\n")
-        sys.stdout.flush()
-
-
 def main(arguments: Sequence[str]) -> None:
     """Run with the server's socket and the NAME=SOCKET words."""
     server, *links = arguments
     sockets = {name: Path(path) for name, _, path in (link.partition("=") for link in links)}
-    # Ctrl-C reaches every program of a terminal, but only standard input's end may end this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     asyncio.run(Proxy(Path(server), sockets).run())
 
 

@@ -12,22 +12,27 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from redis.exceptions import RedisError
 from rich.console import Console
 from rich.live import Live
 
 from mm.audit import audit
-from mm.errors import MMError, TimedOut, shown_path
-from mm.host import STOPPED_STATUS, exit_reason, identify
+from mm.errors import MMError, TimedOut, Unavailable, shown_path
+from mm.host import STOPPED_STATUS, Shape, exit_reason, identify
 from mm.interrupts import Interrupted, Stop
-from mm.lab.chaos.check import compare, why_not_converged
+from mm.lab.chaos.check import Counts, compare, why_not_converged
 from mm.lab.chaos.faults import begin_fault
-from mm.lab.chaos.plan import PROCESSES, FaultEvent, plan_rounds
+from mm.lab.chaos.harmed import Effect, HarmedSystem
+from mm.lab.chaos.nodes import NodesSystem
+from mm.lab.chaos.outages import begin_outage, kinds_of, plan_outages
+from mm.lab.chaos.plan import KINDS, FaultEvent, plan_rounds
 from mm.lab.chaos.show import Figures, Round, RunRecord, live, table, totals
 from mm.lab.chaos.system import ChaosSystem
 from mm.store import Snapshot, take_snapshot
@@ -44,11 +49,50 @@ FRAME_S = 0.25
 
 @dataclass(frozen=True)
 class ChaosOptions:
-    """What to run: ``server`` is the program, ``seed`` decides the faults."""
+    """What to run: ``server`` is the program, ``seed`` decides the faults.
+
+    With a ``shape`` the system is on a cluster. Without ``finality`` nothing waits for replicas
+    there, which shows what goes wrong then.
+    """
 
     server: Path
     rounds: int
     seed: int
+    shape: Shape | None = None
+    finality: bool = True
+
+    def words(self) -> str:
+        """The command that runs the same."""
+        cluster = ""
+        if self.shape is not None:
+            cluster = f" --partitions {self.shape.partitions} --replicas {self.shape.replicas}"
+        hasty = "" if self.finality else " --no-finality"
+        return (
+            f"mm chaos --rounds {self.rounds} --seed {self.seed}{cluster}{hasty}"
+            f" --server {shown_path(self.server)}"
+        )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a run harms, and how: kinds of fault, their plan, a new system, and how one begins."""
+
+    kinds: Mapping[str, str]
+    plan: Iterator[list[FaultEvent]]
+    make: Callable[[int, Callable[[], None], Stop], HarmedSystem[Any]]
+    begin: Callable[[Any, FaultEvent], Effect]
+
+
+def _trial(options: ChaosOptions, server: str) -> Trial:
+    shape, binary = options.shape, options.server
+    if shape is None:
+        return Trial(KINDS, plan_rounds(options.seed), partial(ChaosSystem, binary), begin_fault)
+    return Trial(
+        kinds_of(shape, server),
+        plan_outages(options.seed, shape, server),
+        partial(NodesSystem, binary, shape, options.finality),
+        begin_outage,
+    )
 
 
 class Violation(Exception):
@@ -64,7 +108,9 @@ class Chaos:
 
     def __init__(self, options: ChaosOptions, console: Console, stop: Stop) -> None:
         name, version = identify(options.server)
-        self.record = RunRecord(options.seed, options.rounds, f"{name} {version}")
+        self._trial = _trial(options, name)
+        kinds = tuple(self._trial.kinds)
+        self.record = RunRecord(options.seed, options.rounds, f"{name} {version}", kinds)
         self.options = options
         self.console = console
         #: Violations, and the directory that holds their evidence.
@@ -81,11 +127,8 @@ class Chaos:
         It is 1 on any violation, and 128 + its number when a signal has ended the first round.
         """
         options = self.options
-        self._say(
-            f"mm chaos --rounds {options.rounds} --seed {options.seed}"
-            f" --server {shown_path(options.server)}"
-        )
-        plan = plan_rounds(options.seed)
+        self._say(options.words())
+        plan = self._trial.plan
         with contextlib.suppress(Interrupted), self._screen():
             for first in range(1, options.rounds + 1, LIFE_ROUNDS):
                 last = min(first + LIFE_ROUNDS - 1, options.rounds)
@@ -97,7 +140,7 @@ class Chaos:
     def _run_system(self, first: int, rounds: list[list[FaultEvent]]) -> None:
         """The rounds of one system; its data is kept when something is wrong."""
         seed = self.options.seed + first
-        system = ChaosSystem(self.options.server, seed, self._pulse, self._stop)
+        system = self._trial.make(seed, self._pulse, self._stop)
         self.record.systems.append(Figures())
         self.record.current = "starting a system"
         self._print(
@@ -120,7 +163,7 @@ class Chaos:
             self.kept = system.data_dir.path if wrong else None
             system.close(keep=wrong)
 
-    def _round(self, system: ChaosSystem, number: int, faults: list[FaultEvent]) -> None:
+    def _round(self, system: HarmedSystem[Any], number: int, faults: list[FaultEvent]) -> None:
         """Apply the faults, wait for convergence, and judge the system; may raise Violation."""
         effects = []
         self.record.current = f"round {number}: " + " and ".join(one.text() for one in faults)
@@ -128,7 +171,7 @@ class Chaos:
         try:
             for fault in faults:
                 system.wait(fault.after_ms / 1000)
-                effects.append(begin_fault(system, fault))
+                effects.append(self._trial.begin(system, fault))
             under_way = list(effects)
 
             def over() -> bool:
@@ -153,25 +196,27 @@ class Chaos:
             self._count(system)
             self._print(done.line())
 
-    def _converge(self, system: ChaosSystem) -> tuple[int, str]:
+    def _converge(self, system: HarmedSystem[Any]) -> tuple[int, str]:
         """Wait until everything works again; the milliseconds, and what was missing last."""
         began = time.monotonic()
         missing = last = ""
-        records: int | None = None
+        records: list[int] = []
 
         def converged() -> bool:
             nonlocal missing, last, records
             last = missing
             try:
                 found = take_snapshot(system.scripts)
-            except RedisError as error:
+                parts = found.parts or (found,)
+                processed = [part.cursors.exchange_records for part in parts]
+                # A failover may have undone what was processed before.
+                records = [min(pair) for pair in zip(records or processed, processed, strict=True)]
+                missing = next(filter(None, map(why_not_converged, parts)), "")
+                if not missing and any(map(int.__le__, processed, records)):
+                    missing = "no order is processed"
+                missing = missing or system.why_not_whole()
+            except (RedisError, Unavailable, OSError) as error:
                 missing = f"no server answers: {error}"
-                return False
-            processed = found.cursors.exchange_records
-            records = processed if records is None else records
-            missing = why_not_converged(found) or (
-                "" if processed > records else "no order is processed"
-            )
             return not missing
 
         try:
@@ -180,32 +225,32 @@ class Chaos:
             raise Violation(f"{error}: {missing}", *system.notes) from error
         return round(1000 * (time.monotonic() - began)), last
 
-    def _judge(self, system: ChaosSystem) -> None:
+    def _judge(self, system: HarmedSystem[Any]) -> None:
         """Freeze the publishers, let the system process what they sent, and check everything."""
-        publishers = [name for name in PROCESSES if name.startswith("publisher")]
         frozen: set[int] = set()
         end = time.monotonic() + END_S
         try:
             while True:
                 # A publisher that is being restarted may begin meanwhile.
-                frozen.update(system.pids(publishers))
+                frozen.update(system.pids(system.publishers))
                 system.freeze(frozen)
                 before = self._drained(system)
                 result = audit(system.scripts, quiescent=True)
-                findings = compare(system.scripts, system.senders)
+                findings = [compare(*book) for book in system.books]
                 # Orders that were on their way may have arrived meanwhile: then look again.
                 if before == _newest(take_snapshot(system.scripts)) or time.monotonic() > end:
                     break
         finally:
             system.thaw(frozen)
-        self.record.systems[-1].counts = findings.counts
+        self.record.systems[-1].counts = sum((one.counts for one in findings), Counts())
         broken = [check for check in result.checks if not check.ok]
         texts = [f"{check.name}: {text}" for check in broken for text in check.violations]
-        texts += findings.first_violations()
+        texts += [text for one in findings for text in one.first_violations()]
+        texts += system.violations()
         if texts:
             raise Violation(*texts)
 
-    def _drained(self, system: ChaosSystem) -> str:
+    def _drained(self, system: HarmedSystem[Any]) -> str:
         """Wait until nothing is left to process; the id of the newest order then."""
         found = take_snapshot(system.scripts)
 
@@ -220,11 +265,11 @@ class Chaos:
             raise Violation(f"{error}: lag {found.lag_ms} ms", *system.notes) from error
         return _newest(found)
 
-    def _finish_system(self, system: ChaosSystem) -> None:
+    def _finish_system(self, system: HarmedSystem[Any]) -> None:
         """Stop the publishers in order: each must have an answer to everything it sent."""
         self.record.current = "stopping a system"
         self._converge(system)
-        names = [name for name in PROCESSES if name.startswith("publisher")]
+        names = system.publishers
         processes = {name: system.supervisor.children[name].process for name in names}
         system.supervisor.stop("publisher")
         for name, process in processes.items():
@@ -237,11 +282,12 @@ class Chaos:
                 raise Violation(f"{name} ended with {exit_reason(process.returncode)}")
         self._judge(system)
 
-    def _count(self, system: ChaosSystem) -> None:
+    def _count(self, system: HarmedSystem[Any]) -> None:
         now = self.record.systems[-1]
         now.restarts = system.restarts
-        now.server_starts = system.server.starts
-        now.killed_starting = system.server.killed_starting
+        now.server_starts = system.server_starts
+        now.killed_starting = system.killed_starting
+        now.readings, now.exact = system.readings
         self.record.elapsed_s = time.monotonic() - self._began
 
     # the terminal

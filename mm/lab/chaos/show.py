@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from mm.lab.chaos.check import Counts
-from mm.lab.chaos.plan import KINDS, FaultEvent
+from mm.lab.chaos.plan import FaultEvent
 from mm.terminal import Column, FittedTable
 
 RECENT = 8
@@ -54,6 +54,8 @@ class Figures:
     restarts: int = 0
     server_starts: int = 0
     killed_starting: int = 0
+    readings: int = 0
+    exact: int = 0
     refused: Counter[str] = field(default_factory=Counter)
 
 
@@ -64,6 +66,7 @@ class RunRecord:
     seed: int
     wanted: int
     server: str
+    kinds: Sequence[str]
     rounds: list[Round] = field(default_factory=list)
     systems: list[Figures] = field(default_factory=list)
     elapsed_s: float = 0.0
@@ -85,7 +88,7 @@ def percentile(values: Sequence[int], percent: int) -> int:
 def table(record: RunRecord) -> FittedTable:
     """Rounds, faults that struck nothing, and times to converge, by kind and for all rounds."""
     rows: list[tuple[str, Sequence[Round], int | None]] = []
-    for kind in KINDS:
+    for kind in record.kinds:
         of_kind = [one for one in record.rounds if any(fault.kind == kind for fault in one.faults)]
         missed = sum(
             fault.kind == kind and applied is False
@@ -124,6 +127,9 @@ def totals(record: RunRecord) -> str:
     starts = sum(one.server_starts for one in record.systems)
     killed = sum(one.killed_starting for one in record.systems)
     refused = sum((one.refused for one in record.systems), Counter[str]())
+    readings = sum(one.readings for one in record.systems)
+    exact = sum(one.exact for one in record.systems)
+    watched = f"leases read {readings} times, {exact} of them exactly\n" if readings else ""
     rules = ", ".join(f"{rule} {count}" for rule, count in sorted(refused.items())) or "none"
     return (
         f"{len(record.rounds)} of {record.wanted} rounds in {record.elapsed_s:.0f} s"
@@ -132,6 +138,7 @@ def totals(record: RunRecord) -> str:
         f" outcomes compared, {counts.resends} resends, {counts.duplicates} duplicate reports\n"
         f"{restarts} restarts of processes, {starts} starts of the server, killed {killed} times"
         " before it had finished loading\n"
+        f"{watched}"
         f"proposals refused: {rules}"
     )
 

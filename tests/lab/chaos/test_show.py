@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from mm.lab.chaos.plan import FaultEvent
+from mm.lab.chaos.plan import KINDS, FaultEvent
 from mm.lab.chaos.show import Round, RunRecord, percentile, table
 
 
@@ -29,7 +29,7 @@ def test_a_line_names_what_missed() -> None:
 @pytest.mark.parametrize("width", [40, 60, 80])
 def test_the_table_fits(width: int) -> None:
     """Columns that do not fit are left out by name; the caption says what the times are of."""
-    record = RunRecord(7, 3, "valkey 9")
+    record = RunRecord(7, 3, "valkey 9", tuple(KINDS))
     record.add(Round(1, [FaultEvent("stop-server", "server", 10, 200)], [False], 123_456))
     record.add(Round(2, [FaultEvent("kill-maker", "maker-1", 10, 0)], [True], 0))
     console = Console(width=width, record=True, file=io.StringIO())
