@@ -79,7 +79,11 @@ class ManagedCluster:
             server.clients = clients
             server.listening = NodeListening(port, secret)
             self.servers.append(server)
-        self._held: dict[int, float] = {}
+        #: When a node was seen to be dead, those of them that are not waited for, and when a node
+        #: was seen to be back.
+        self._died: dict[int, float] = {}
+        self._released: set[int] = set()
+        self._came: dict[int, float] = {}
         self.nurses = [
             ServerNurse(server, self._saying(number))
             for number, server in enumerate(self.servers, 1)
@@ -149,30 +153,44 @@ class ManagedCluster:
 
     def tick(self) -> None:
         """Restart the nodes that have died, a primary when its replica has taken over."""
+        now = time.monotonic()
+        for node, server in enumerate(self.servers):
+            if not server.running:
+                self._died.setdefault(node, now)
+            elif self._died.pop(node, None) is not None:
+                self._released.discard(node)
+                self._came[node] = now
         for node, nurse in enumerate(self.nurses):
-            if self.servers[node].running:
-                self._held.pop(node, None)
-            elif self._is_held(node):
-                continue
-            nurse.tick()
+            if not self._is_held(node):
+                nurse.tick()
 
     def _is_held(self, node: int) -> bool:
         """Whether a dead node is still waited for: its replica takes over sooner without it.
 
         A restarted primary serves nothing for seconds, until it knows that it still is one.
         """
-        until = self._held.setdefault(node, time.monotonic() + TAKEOVER_S)
-        if time.monotonic() < until and self._has_heir(node):
+        died = self._died.get(node)
+        if died is None or node in self._released:
+            return False
+        if time.monotonic() < died + TAKEOVER_S and self._has_heir(node, died):
             return True
-        self._held[node] = 0.0
+        self._released.add(node)
         return False
 
-    def _has_heir(self, node: int) -> bool:
-        """Whether the node still counts as the owner of slots, and a live node is its replica."""
-        for other, server in enumerate(self.servers):
-            if other != node and server.running:
-                with contextlib.suppress(RedisError, OSError):
-                    return _has_heir(self.nodes_seen_by(other), self.port(node))
+    def _has_heir(self, node: int, died: float) -> bool:
+        """Whether another node can take over what the node still owns, which died at that time.
+
+        That is a replica that has followed it up to then, while a majority is there to elect it.
+        """
+        alive = [
+            other
+            for other, server in enumerate(self.servers)
+            if server.running and self._came.get(other, 0.0) < died
+        ]
+        for other in alive:
+            with contextlib.suppress(RedisError, OSError):
+                ports = {self.port(one) for one in alive}
+                return _has_heir(self.nodes_seen_by(other), self.port(node), ports)
         return False
 
     @property
@@ -274,7 +292,10 @@ class ManagedCluster:
             time.sleep(0.05)
 
 
-def _has_heir(nodes: list[Node], port: int) -> bool:
-    """Whether the node of the port owns slots, and another is its replica."""
-    owners = {one.node_id for one in nodes if one.port == port and one.slots}
-    return any(one.primary_id in owners and one.state != "failed" for one in nodes)
+def _has_heir(nodes: list[Node], port: int, alive: set[int]) -> bool:
+    """Whether the node of the port owns slots, and a node of the ``alive`` ports may take over."""
+    owners = [one for one in nodes if one.slots]
+    if 2 * sum(one.port in alive for one in owners) <= len(owners):
+        return False
+    gone = {one.node_id for one in owners if one.port == port}
+    return any(one.primary_id in gone and one.port in alive for one in nodes)

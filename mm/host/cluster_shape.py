@@ -88,6 +88,8 @@ class NodeListening:
             ("masteruser", ADMIN),
             ("masterauth", self._secret),
             ("repl-backlog-size", "64mb"),
+            # Until a node that comes back has all data nothing is final: no wait for more of them.
+            ("repl-diskless-sync-delay", "0"),
         ]
 
 

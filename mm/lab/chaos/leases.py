@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 from redis.exceptions import RedisError
 
@@ -74,19 +75,22 @@ class LeaseWatch(threading.Thread):
             root = Scripts(open_client(self._url, TIMEOUT_S), Keys())
             try:
                 every = partitions_of(root)
-                while not self._over.wait(PAUSE_S):
-                    self._read(root, every)
+                with ThreadPoolExecutor(len(every)) as hands:
+                    while not self._over.wait(PAUSE_S):
+                        self._read(root, every, hands)
             except (RedisError, Unavailable, OSError):
                 # What is not replicated, or not served, is no reading.
                 continue
             finally:
                 root.client.close()
 
-    def _read(self, root: Scripts, every: Sequence[Scripts]) -> None:
-        first = [one.lease(replicas=self._replicas) for one in every]
+    def _read(self, root: Scripts, every: Sequence[Scripts], hands: Executor) -> None:
+        def lease(scripts: Scripts) -> Lease:
+            return scripts.lease(replicas=self._replicas)
+
+        first = list(hands.map(lease, every))
         treasury = root.treasury(replicas=self._replicas)
-        last = [one.lease(replicas=self._replicas) for one in every]
-        self.take_up(first, treasury, last)
+        self.take_up(first, treasury, list(hands.map(lease, every)))
 
     def take_up(self, first: Sequence[Lease], treasury: Treasury, last: Sequence[Lease]) -> None:
         """Judge one reading."""
