@@ -66,13 +66,21 @@ class LinkControl:
 class _Pipe:
     """One connection under way from the node ``source`` to the node ``target``."""
 
-    def __init__(self, source: int, target: int, writers: Sequence[asyncio.StreamWriter]) -> None:
+    def __init__(self, source: int, target: int) -> None:
         self.source = source
         self.target = target
-        self._writers = writers
+        self._writers: list[asyncio.StreamWriter] = []
+        self._is_cut = False
+
+    def add(self, writer: asyncio.StreamWriter) -> None:
+        """Take one end of it; it may have been cut before there was another."""
+        self._writers.append(writer)
+        if self._is_cut:
+            writer.transport.abort()
 
     def cut(self) -> None:
         """Lose what is under way in both directions, and end the connection."""
+        self._is_cut = True
         for writer in self._writers:
             writer.transport.abort()
 
@@ -117,19 +125,19 @@ class Links:
     def _forwarding(self, target: int, port: int, delay_s: float) -> Callable[..., Any]:
         async def forward(near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
             source = self._sources.get(back.get_extra_info("peername")[0], -1)
-            if {source, target} & self._isolated:
-                back.transport.abort()
-                return
-            try:
-                far, there = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                back.transport.abort()
-                return
-            pipe = _Pipe(source, target, (back, there))
+            pipe = _Pipe(source, target)
+            pipe.add(back)
             self._pipes.add(pipe)
-            ways = (_carry(pipe, near, there, delay_s), _carry(pipe, far, back, delay_s))
             try:
+                if {source, target} & self._isolated:
+                    return
+                far, there = await asyncio.open_connection("127.0.0.1", port)
+                pipe.add(there)
+                ways = (_carry(pipe, near, there, delay_s), _carry(pipe, far, back, delay_s))
                 await asyncio.gather(*ways)
+            except OSError:
+                # Nobody listens there: the other end learns it as it would without the link.
+                return
             finally:
                 pipe.cut()
                 self._pipes.discard(pipe)

@@ -14,12 +14,16 @@ from pathlib import Path
 
 import pytest
 
+from mm.host import Shape
+from mm.lab.chaos.outages import NEED_MOVES, plan_outages
 from mm.lab.chaos.plan import KINDS, FaultEvent, plan_rounds
 from tests.kit import binary_or_skip, wait_for
 from tests.kit.commands import MM
 
 #: Seeds whose first rounds hold every kind of fault between them.
 ROUNDS, SEEDS = 6, {"valkey": 21, "redis": 290}
+SHAPE = Shape(3, 1)
+CLUSTER = ("--partitions", "3", "--replicas", "1")
 
 
 def processes_with(word: str) -> list[str]:
@@ -192,3 +196,36 @@ def test_ctrl_c_ends_a_run_and_leaves_nothing(run: Run) -> None:
     assert run.end() == 0, run.printed
     assert "no violation (stopped early by SIGINT, after" in run.printed
     assert_nothing_left(run)
+
+
+#: Seeds whose first rounds on a cluster hold these, and a move where the engine has it.
+OUTAGES, OUTAGE_SEEDS = 4, {"valkey": 3351, "redis": 124}
+HELD = {"cut-primary", "kill-primary", "stop-primary", "kill-pair"}
+
+
+@pytest.mark.server
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OUTAGE_SEEDS)
+def test_a_short_run_on_a_cluster_finds_nothing(run: Run, name: str) -> None:
+    """Each final outcome survives, and the leases stay within the limit at every reading."""
+    seed, server = OUTAGE_SEEDS[name], str(binary_or_skip(name))
+    outages = list(islice(plan_outages(seed, SHAPE, name), OUTAGES))
+    kinds = {one.kind for faults in outages for one in faults}
+    assert kinds >= (HELD | {NEED_MOVES} if name == "valkey" else HELD)
+    run.start(*CLUSTER, "--rounds", str(OUTAGES), "--seed", str(seed), "--server", server)
+    assert run.end(120) == 0, run.printed
+    for number, faults in enumerate(outages, 1):
+        assert f"round {number}: {faults[0].text()}" in run.printed
+    read = re.search(r"leases read (\d+) times, (\d+) of them exactly", run.printed)
+    assert read is not None and min(map(int, read.groups())) > 0
+    assert f"no violation; seed {seed}" in run.printed
+    assert_nothing_left(run)
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_a_run_finds_what_goes_wrong_without_finality(run: Run) -> None:
+    """Outcomes taken for final before a replica has them are gone after a failover."""
+    run.start(*CLUSTER, "--no-finality", "--rounds", "20", "--seed", "1")
+    assert run.end(180) == 1, run.printed
+    assert re.search(r"VIOLATION: journal: order \S+ .* but no report of it is left", run.printed)
