@@ -24,8 +24,8 @@ from mm.orders import (
     FirstQuotes,
     Intent,
     Journal,
-    OrderClient,
     OutcomeCounts,
+    PartitionClient,
     PublisherOptions,
     Summary,
     new_run_id,
@@ -69,7 +69,7 @@ class Publisher(Process):
         self.run_id = self._run_name = self.options.run_id or new_run_id()
         self.over = threading.Event()
         self._stop = threading.Event()
-        self._client: OrderClient | None = None
+        self._client: PartitionClient | None = None
         self._intents: Iterator[Intent] = iter(())
         self._next: Intent | None = None
         self._run_at_s: float | None = None
@@ -154,7 +154,7 @@ class Publisher(Process):
         self._end_when_due()
         return self._next_due_s(client) <= 0
 
-    def _begin(self) -> OrderClient:
+    def _begin(self) -> PartitionClient:
         if self._client is None:
             options = self.options
             config = self._follow()
@@ -165,7 +165,7 @@ class Publisher(Process):
             self._continue(_intents(config, options), answered)
             if options.journal is not None:
                 self._journal = Journal(options.journal)
-            self._client = OrderClient(connection, self.keys, self.name, options.resend_after_s)
+            self._client = PartitionClient(connection, self.keys, self.name, options.resend_after_s)
         return self._client
 
     def _follow(self) -> Config:
@@ -216,7 +216,7 @@ class Publisher(Process):
         self.log.info("%s", words)
         self.say(words)
 
-    def _take_due(self, client: OrderClient) -> Sequence[Order]:
+    def _take_due(self, client: PartitionClient) -> Sequence[Order]:
         due: list[Order] = []
         max_orders = min(MAX_BATCH, self._room(client))
         while len(due) < max_orders and self._next is not None and self._due_in_s(self._next) <= 0:
@@ -227,7 +227,7 @@ class Publisher(Process):
             self._next = None if last else next(self._intents, None)
         return due
 
-    def _room(self, client: OrderClient) -> int:
+    def _room(self, client: PartitionClient) -> int:
         """How many orders may be sent before the oldest one without a report has one."""
         if self._is_outdated:
             return 0
@@ -245,7 +245,7 @@ class Publisher(Process):
         """Whether the flow follows from an earlier configuration than the present one."""
         return self._version_seen != self._version
 
-    def _next_due_s(self, client: OrderClient) -> float:
+    def _next_due_s(self, client: PartitionClient) -> float:
         """Seconds until the next order may be sent; infinite when a report must come first."""
         if self._next is None or self._room(client) <= 0:
             return math.inf

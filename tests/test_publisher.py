@@ -216,7 +216,7 @@ class TestPublisher:
             return result
 
         publishing = False
-        monkeypatch.setattr("mm.orders.client.send_pipeline", together_or_lose)
+        monkeypatch.setattr("mm.orders.partition_client.send_pipeline", together_or_lose)
         while not market.publisher.over.is_set():
             publishing = True
             try:

@@ -62,8 +62,8 @@ def order_command(
     order = ticket.order(config)
     try:
         with interrupted_by_signals():
-            home = partition_of(scripts, symbol)
-            report = OrderClient(home.client, home.keys, client_id).submit(order, timeout)
+            client = OrderClient(scripts.client, scripts.keys, client_id)
+            report = client.submit(order, timeout)
     except Interrupted as error:
         fail(
             f"{error} while waiting for the report. The order may be executed: send it again with"

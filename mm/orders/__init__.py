@@ -5,6 +5,7 @@ from mm.orders.conflict import FirstOrder, first_order
 from mm.orders.first_quotes import FirstQuotes
 from mm.orders.flow import FlowOptions, Intent, check_shared_rate, synthetic_orders
 from mm.orders.journal import Journal, read_journal
+from mm.orders.partition_client import PartitionClient
 from mm.orders.replay import check_speed, config_of_tape, config_to_replay, tape_orders
 from mm.orders.resume import check_run_id, new_run_id, newest_answered, order_number
 from mm.orders.sending import MAX_BATCH, PublisherOptions
@@ -23,6 +24,7 @@ __all__ = [
     "Journal",
     "OrderClient",
     "OutcomeCounts",
+    "PartitionClient",
     "PublisherOptions",
     "Summary",
     "Tape",

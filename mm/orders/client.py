@@ -5,12 +5,6 @@ exchange never executes an order twice. It answers the second sending with the f
 marked duplicate (R13). So a caller need not handle lost connections. An order that was given to
 :meth:`OrderClient.send` stays unanswered until its report has been read.
 
-Orders go to the client's inbox; a client that is not admitted appends to the stream of all orders.
-
-An order id used again for another order is not executed. Its report has the status ``rejected`` and
-the reason ``order_id_conflict``. A report that cannot be of the order that waits for it is never
-taken for its answer.
-
 ::
 
     client = OrderClient.connect("mm-data", "c1")
@@ -20,9 +14,8 @@ taken for its answer.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import redis
 from redis.exceptions import RedisError
@@ -30,40 +23,28 @@ from redis.exceptions import RedisError
 from mm.backoff import Backoff
 from mm.errors import TimedOut, Unavailable, ValueRefused
 from mm.market import Order, Report, check_id
-from mm.orders.finality import Finality
-from mm.orders.inbox import entries_of, newest_report, stream_of_orders, user_of
+from mm.orders.inbox import user_of
+from mm.orders.partition_client import FIRST_RETRY_S, LONGEST_RETRY_S, PartitionClient
 from mm.orders.trouble import order_api_error
-from mm.orders.unanswered import Answer, UnansweredOrder, UnansweredOrders
-from mm.store import (
-    Keys,
-    open_client,
-    send_pipeline,
-    server_url,
-    stream_id_order,
-    text,
-)
+from mm.orders.unanswered import UnansweredOrder, check_resend_after
+from mm.store import Keys, open_client, over_tag, send_pipeline, server_url, text
 
-#: Longest blocking read, well below any usual socket timeout.
-LONGEST_WAIT_MS = 1_000
-#: Largest number of report entries read, and of orders sent again, in one round trip.
-READ_ENTRIES = 1_000
-MAX_RESENT = 1_000
-#: First and longest delay before a lost connection is tried again.
-FIRST_RETRY_S, LONGEST_RETRY_S = 0.02, 0.5
-
-_STATUSES = ("filled", "partially_filled", "canceled", "rejected")
+#: Milliseconds that a poll waits for one partition while others have unanswered orders too.
+SLICE_MS = 20
 
 
 class OrderClient:
     """Sends one client's orders and reads its reports; for one thread.
 
-    ``client`` is a connection of :func:`mm.store.open_client`: it must not retry by itself, and
-    must leave replies as bytes. ``clock`` gives seconds and is used for timeouts only.
+    Each order goes to the partition that has its symbol; a system without partitions is one of its
+    own. ``client`` is a connection of :func:`mm.store.open_client`: it must not retry by itself,
+    and must leave replies as bytes. ``clock`` gives seconds and is used for timeouts only. With
+    replicas an order stays unanswered until its report is final (R28).
 
-    ``resent`` counts orders sent again, and ``duplicates`` reports marked duplicate. ``unknown``
-    counts reports of orders that this object did not send, or not with this content, or that
-    already had one. ``malformed`` counts records that are not reports. With replicas an order stays
-    unanswered until its report is final (R28).
+    An order id used again for another order is not executed. Its report has the status ``rejected``
+    and the reason ``order_id_conflict``. The partitions know nothing of each other's orders: there
+    an order id must be unique over all symbols, and only this object's unanswered orders are
+    compared.
 
     Errors: ValueRefused for an order of another client. Unavailable when the server cannot be
     reached; the orders stay unanswered, and the next :meth:`poll` sends them again. SystemRefused
@@ -78,24 +59,13 @@ class OrderClient:
         resend_after_s: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not 0 < resend_after_s < 1e6:
-            raise ValueRefused(f"resend_after_s {resend_after_s}: it must be above 0 seconds")
         self.client_id = check_id("client_id", client_id)
-        self.resent = self.duplicates = self.unknown = self.malformed = 0
         self._client = client
-        self._clock = clock
         self._keys = keys
-        self._sends_to = ""
-        self._reports_key = keys.member("reports:*", client_id)
-        self._finality = Finality(keys, self._reports_key)
-        self._unanswered = UnansweredOrders(resend_after_s, clock)
-        self._cursor: str | None = None
-        self._ready: list[Answer] = []
-
-    @property
-    def unanswered(self) -> Mapping[str, UnansweredOrder]:
-        """The orders that have no report yet, by order_id."""
-        return self._unanswered.by_id
+        self._resend_after_s = check_resend_after(resend_after_s)
+        self._clock = clock
+        self._routes: dict[str, str] = {}
+        self._homes: dict[str, PartitionClient] = {}
 
     @classmethod
     def connect(
@@ -112,37 +82,64 @@ class OrderClient:
         client = open_client(server_url(server), user=user_of(client_id))
         return cls(client, keys or Keys(), client_id, resend_after_s)
 
-    def reconnect(self, client: redis.Redis) -> None:
-        """Go on over another connection; unanswered orders stay so."""
-        self._client = client
+    @property
+    def unanswered(self) -> Mapping[str, UnansweredOrder]:
+        """The orders that have no report yet, by order_id."""
+        return {name: one for home in self._clients for name, one in home.unanswered.items()}
+
+    @property
+    def resent(self) -> int:
+        """How many orders were sent again."""
+        return sum(home.resent for home in self._clients)
+
+    @property
+    def duplicates(self) -> int:
+        """How many reports were marked duplicate."""
+        return sum(home.duplicates for home in self._clients)
 
     def close(self) -> None:
-        """Drop the connection."""
+        """Drop the connections."""
+        for home in self._clients:
+            home.close()
         self._client.close()
 
     def send(self, orders: Iterable[Order]) -> None:
-        """Send each order as its own entry, all in one round trip. Does not wait for reports."""
-        self._send(list(orders), 1)
+        """Send each order as its own entry, in one round trip for each partition.
+
+        Does not wait for reports.
+        """
+        for home, batch in self._by_home(orders):
+            home.send(batch)
 
     def send_bulk(self, orders: Iterable[Order]) -> None:
-        """Send all orders as the fields of one entry. Does not wait for reports."""
-        batch = list(orders)
-        self._send(batch, len(batch))
+        """Send all orders as the fields of one entry for each partition; waits for no reports."""
+        for home, batch in self._by_home(orders):
+            home.send_bulk(batch)
 
     def poll(self, wait_ms: int = 0) -> list[Report]:
         """Reports received since the last poll, at most one per order.
 
-        Waits up to ``wait_ms`` (1 s at most) for the first one. Sends overdue orders again.
+        Waits up to ``wait_ms`` (1 s at most) for the first one. Sends overdue orders again. A
+        partition that cannot be reached raises Unavailable only when no other has a report.
         """
-        return [answer.report for answer in self.trade([], wait_ms)]
-
-    def trade(self, orders: Sequence[Order], wait_ms: int = 0, bulk: int = 1) -> list[Answer]:
-        """Send orders, ``bulk`` to an entry, and read reports like :meth:`poll`."""
-        self._accept(orders)
-        self._round(orders, 0 if self._ready else wait_ms, bulk)
-        self._resend()
-        answers, self._ready = self._ready, []
-        return answers
+        deadline = self._clock() + wait_ms / 1000
+        found: list[Report] = []
+        while True:
+            busy = [home for home in self._clients if home.unanswered] or self._clients
+            trouble: Unavailable | None = None
+            for home in busy:
+                left_ms = int(1000 * max(0.0, deadline - self._clock()))
+                share = left_ms if len(busy) == 1 else min(left_ms, SLICE_MS)
+                try:
+                    found += home.poll(0 if found else share)
+                except Unavailable as error:
+                    trouble = error
+            if found:
+                return found
+            if trouble is not None:
+                raise trouble
+            if len(busy) < 2 or self._clock() >= deadline:
+                return found
 
     def submit(self, order: Order, timeout_s: float = 5.0) -> Report:
         """Send one order and wait for its report, across lost connections.
@@ -150,151 +147,70 @@ class OrderClient:
         Raises TimedOut. The order then stays unanswered, and a later :meth:`poll` goes on with it.
         Reports of other orders that arrive meanwhile are kept for the next poll.
         """
-        self._accept([order])
         deadline = self._clock() + timeout_s
         backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
-        new, trouble = [order], ""
         while True:
-            left_s = deadline - self._clock()
             try:
-                wait_ms = int(min(max(0.0, left_s * 1000), LONGEST_WAIT_MS))
-                self._round(new, wait_ms, 1)
-                new, trouble = [], ""
-                backoff.succeeded()
-                self._resend()
+                home = self._home_of(order)
             except Unavailable as error:
-                new, trouble = [], f" ({error})"
-                time.sleep(max(0.0, min(backoff.failed(), left_s)))
-            for answer in self._ready:
-                if answer.order.order_id == order.order_id:
-                    self._ready.remove(answer)
-                    return answer.report
-            if left_s <= 0:
-                raise TimedOut(
-                    f"order {order.order_id}: no report within {timeout_s:g} s{trouble}. It may"
-                    " still be executed: send it again under the same order_id to learn more."
-                )
+                left_s = deadline - self._clock()
+                if left_s <= 0:
+                    raise TimedOut(
+                        f"order {order.order_id}: it was not sent within {timeout_s:g} s ({error})"
+                    ) from error
+                time.sleep(min(backoff.failed(), left_s))
+            else:
+                return home.submit(order, max(0.0, deadline - self._clock()))
 
-    def _send(self, orders: Sequence[Order], bulk: int) -> None:
-        self._accept(orders)
-        if orders:
-            self._round(orders, None, bulk)
+    @property
+    def _clients(self) -> list[PartitionClient]:
+        return list(self._homes.values())
 
-    def _accept(self, orders: Sequence[Order]) -> None:
-        """Check the orders, and count them as unanswered before anything is sent."""
-        order_ids = set()
+    def _by_home(self, orders: Iterable[Order]) -> list[tuple[PartitionClient, list[Order]]]:
+        batches: dict[str, list[Order]] = {}
         for order in orders:
-            if order.client_id != self.client_id:
-                raise ValueRefused(
-                    f"client_id {order.client_id!r}: it must be this client's, {self.client_id!r}"
-                )
-            pending = self.unanswered.get(order.order_id)
-            if order.order_id in order_ids or (pending and pending.order != order):
+            self._home_of(order)
+            batches.setdefault(self._routes[order.symbol], []).append(order)
+        return [(self._homes[prefix], batch) for prefix, batch in batches.items()]
+
+    def _home_of(self, order: Order) -> PartitionClient:
+        """The client of the partition that has the order's symbol; its errors are raised."""
+        prefix = self._routes.get(order.symbol) or self._learn(order.symbol)
+        for known, home in self._homes.items():
+            if known != prefix and order.order_id in home.unanswered:
                 raise ValueRefused(
                     f"order_id {order.order_id!r}: another order of this id is being sent; it must"
                     " be unique for the client"
                 )
-            order_ids.add(order.order_id)
-        self.resent += sum([self._unanswered.mark_sent(order) for order in orders])
+        return self._homes[prefix]
 
-    def _round(self, orders: Sequence[Order], wait_ms: int | None, bulk: int) -> None:
-        """One round trip: send the orders, and read reports unless ``wait_ms`` is None."""
+    def _learn(self, symbol: str) -> str:
+        """The key prefix of the symbol's partition; it never changes once there is one."""
+        config, routes = self._keys.named("config"), self._keys.named("routes")
         try:
-            if not self._sends_to:
-                self._sends_to = stream_of_orders(self._client, self._keys, self.client_id)
-                self._finality.learn(self._client)
-            if self._cursor is None:
-                # This must precede the first order, else its report could be missed.
-                self._cursor = newest_report(self._client, self._reports_key)
-            commands: list[tuple[str | int, ...]] = [
-                ("XADD", self._sends_to, "*", *words) for words in entries_of(orders, bulk)
-            ]
-            if wait_ms is not None:
-                block = self._block_ms(wait_ms)
-                options: tuple[str | int, ...] = ("BLOCK", block) if block > 0 else ()
-                stream = (self._reports_key, self._cursor)
-                commands.append(("XREAD", "COUNT", READ_ENTRIES, *options, "STREAMS", *stream))
-            if not self._finality.replicas:
-                results = send_pipeline(self._client, commands)
-            else:
-                info, *results = send_pipeline(self._client, [self._finality.look, *commands])
-                self._follow(info, results[-1] if wait_ms is not None else None)
-        except Unavailable:
-            self._unanswered.mark_lost(orders)
-            raise
-        except (RedisError, OSError) as error:
-            self._unanswered.mark_lost(orders)
-            raise order_api_error(error) from error
-        failed = [result for result in results if isinstance(result, Exception)]
-        if wait_ms is not None and not isinstance(results[-1], Exception):
-            self._read(results[-1])
-        if failed:
-            self._unanswered.mark_lost(orders)
-            is_admitted, self._sends_to = self._sends_to != self._keys.named("orders"), ""
-            raise order_api_error(failed[0], self.client_id, is_admitted) from failed[0]
-
-    def _follow(self, info: Any, reply: Any) -> None:
-        """Send again what a cut of the server's history may have undone; let reports be final."""
-        if self._finality.is_cut(info):
-            self._cursor = "0-0"
-            self._unanswered.mark_lost([one.order for one in self.unanswered.values()])
-            raise Unavailable("the server's history was cut: orders without a report go again")
-        if reply and not isinstance(reply, Exception):
-            self._finality.confirm(self._client)
-
-    def _block_ms(self, wait_ms: int) -> int:
-        due_s = self._unanswered.due_in_s()
-        if due_s is not None:
-            wait_ms = min(wait_ms, int(1000 * due_s) + 1)
-        return min(wait_ms, LONGEST_WAIT_MS)
-
-    def _read(self, reply: Any) -> None:
-        for _, entries in reply or []:
-            for entry_id, fields in entries:
-                self._cursor = text(entry_id)
-                for order_id, line in zip(fields[::2], fields[1::2], strict=True):
-                    self._record(text(order_id), text(line))
-
-    def _record(self, order_id: str, line: str) -> None:
-        try:
-            report = Report.parse(order_id, line)
-            if report.status not in _STATUSES:
-                raise ValueError(report.status)
-        except ValueError:
-            self.malformed += 1
-            return
-        self.duplicates += report.duplicate
-        pending = self.unanswered.get(order_id)
-        if pending is None:
-            self.unknown += not report.duplicate
-            return
-        order = pending.order
-        if not report.can_answer(order):
-            # It is of another order with this id, which another sender or an earlier run has sent.
-            if not report.duplicate:
-                self.unknown += 1
-                return
-            report = report.as_conflict()
-        self._unanswered.remove(order_id)
-        self._ready.append(Answer(order, report))
-
-    def _resend(self) -> None:
-        """Send overdue orders again."""
-        orders = self._unanswered.take_overdue(MAX_RESENT)
-        if orders:
-            self.resent += len(orders)
-            self._rewind()
-            self._round(orders, 0, 1)
-
-    def _rewind(self) -> None:
-        """Set the cursor to the start of the reports stream when the stream ends before it.
-
-        The stream expires when idle. If the server's clock has been set back since then, the new
-        ids are below the old ones, so only reading from the start finds the new reports.
-        """
-        try:
-            newest = stream_id_order(newest_report(self._client, self._reports_key))
-            if self._cursor and newest < stream_id_order(self._cursor):
-                self._cursor = "0-0"
+            named, route = send_pipeline(
+                self._client,
+                [
+                    ("HMGET", config, "system_id", "partitions", "partition"),
+                    ("HGET", routes, symbol),
+                ],
+            )
         except (RedisError, OSError) as error:
             raise order_api_error(error) from error
+        for reply in (named, route):
+            if isinstance(reply, Exception):
+                raise order_api_error(reply) from reply
+        system_id, count, own = named
+        if system_id is None:
+            raise Unavailable(f"there is no system under {self._keys.prefix} yet")
+        keys = self._keys
+        if count is not None and own is None:
+            # Any partition rejects a symbol that none has.
+            keys = Keys(text(route)) if route is not None else keys.partition(0)
+        if keys.prefix not in self._homes:
+            client = over_tag(self._client, keys.prefix)
+            self._homes[keys.prefix] = PartitionClient(
+                client, keys, self.client_id, self._resend_after_s, self._clock
+            )
+        self._routes[symbol] = keys.prefix
+        return keys.prefix

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mm.orders.client import OrderClient
+from mm.orders.partition_client import PartitionClient
 from mm.orders.unanswered import Answer
 
 
@@ -59,7 +59,7 @@ class OutcomeCounts:
             if answer.report.reason:
                 self._reasons[answer.report.reason] += 1
 
-    def summary(self, sent: int, client: OrderClient | None, first: int = 1) -> Summary:
+    def summary(self, sent: int, client: PartitionClient | None, first: int = 1) -> Summary:
         """The summary so far of ``sent`` orders; ``client`` is None before the first connection."""
         return Summary(
             sent=sent,

@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from mm.errors import ValueRefused
 from mm.market import Order, Report
 
 #: The wait before a resend doubles each time, up to this many times the first wait.
@@ -32,6 +33,13 @@ class UnansweredOrder:
     sent_s: float
     due_s: float
     times: int = 1
+
+
+def check_resend_after(seconds: float) -> float:
+    """The seconds after which an order is sent again; ValueRefused when they are none."""
+    if not 0 < seconds < 1e6:
+        raise ValueRefused(f"resend_after_s {seconds}: it must be above 0 seconds")
+    return seconds
 
 
 class UnansweredOrders:

@@ -2,7 +2,7 @@
 
 from mm.store.beat import Beat
 from mm.store.calls import WaitingCalls, execute, hash_of, pairs, send_pipeline, text
-from mm.store.cluster import SOCKET_NAME
+from mm.store.cluster import SOCKET_NAME, over_tag
 from mm.store.config import read_config, require_config
 from mm.store.connection import (
     SOCKET_TIMEOUT_S,
@@ -127,6 +127,7 @@ __all__ = [
     "is_stream_id",
     "join_system",
     "open_client",
+    "over_tag",
     "pairs",
     "partition_of",
     "partitions_of",

@@ -19,7 +19,7 @@ from mm.host import DataDir, ManagedCluster, Shape, port_of
 from mm.host.cluster_shape import SLOTS, slots_of
 from mm.lab.chaos.links import LinkControl
 from mm.market import Order, Prices, Proposal
-from mm.orders import OrderClient
+from mm.orders import PartitionClient
 from mm.store import Keys, Scripts, create_system, execute, open_client, take_snapshot, text
 from tests.kit import SERVERS, binary_or_skip, short_directory, small_config, wait_for
 from tests.kit.commands import run_mm
@@ -173,9 +173,9 @@ class Market:
         """Scripts on a client of their own."""
         return Scripts(open_client(self.url), Keys())
 
-    def client(self, name: str) -> OrderClient:
+    def client(self, name: str) -> PartitionClient:
         """An order client of its own."""
-        return OrderClient(open_client(self.url), Keys(), name)
+        return PartitionClient(open_client(self.url), Keys(), name)
 
     def fail_over(self) -> None:
         """What is on its way to the replica is lost, and so is the primary."""
@@ -252,7 +252,7 @@ def asked(scripts: Scripts) -> Proposal:
     return Proposal("AAA", "m", "refresh", *versions, prices, 1, survey.history)
 
 
-def read(client: OrderClient, into: dict[str, str]) -> bool:
+def read(client: PartitionClient, into: dict[str, str]) -> bool:
     """Read what is final now; False, so that a wait goes on."""
     try:
         for report in client.poll(50):

@@ -16,7 +16,7 @@ from mm.errors import ConfigDiffers, ForeignSystem, SystemRefused
 from mm.explain import explain
 from mm.facts import stoppages
 from mm.market import Config
-from mm.orders import OrderClient
+from mm.orders import PartitionClient
 from mm.store import (
     Operator,
     apply_config,
@@ -284,7 +284,7 @@ def test_the_keys_of_no_partition(market: Market) -> None:
     """An order client does not take the keys of the whole for those of a partition."""
     root = market.root
     with pytest.raises(SystemRefused, match=r"has partitions.*such as \{mm-0\}"):
-        OrderClient(root.backend.client(), root.keys, "c1").send([root.order("buy", 1)])
+        PartitionClient(root.backend.client(), root.keys, "c1").send([root.order("buy", 1)])
     assert not root.stream("orders")
 
 

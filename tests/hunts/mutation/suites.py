@@ -20,7 +20,14 @@ _SCRIPTS = [
     *["test_process.py", "test_steps.py", "test_bad_keys.py"],
 ]
 _REST = [
-    *["test_rubbish.py", "test_fairness.py", "test_audit.py", "test_client.py", "test_explain.py"],
+    *[
+        "test_rubbish.py",
+        "test_fairness.py",
+        "test_audit.py",
+        "test_client.py",
+        "test_partition_client.py",
+        "test_explain.py",
+    ],
     "test_lives.py",
     *["test_peers.py", "test_stateful.py", "test_explorer.py", "test_fuzz.py", "test_screen.py"],
 ]

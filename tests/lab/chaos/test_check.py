@@ -11,7 +11,7 @@ import pytest
 
 from mm.lab.chaos.check import Sender, compare, why_not_converged
 from mm.market import Order
-from mm.orders import FlowOptions, Journal, OrderClient, read_journal
+from mm.orders import FlowOptions, Journal, PartitionClient, read_journal
 from mm.store import execute, take_snapshot
 from tests.kit import Fake, World, small_config
 
@@ -27,7 +27,7 @@ class Traded:
         self.sender = Sender(directory / "journal", self.world.config.symbols, FLOW)
         self.sent = [self.order(number) for number in range(1, ORDERS + 1)]
         exchange, state, maker = self.world.exchange(), self.world.state(), self.world.maker()
-        client = OrderClient(self.world.backend.client(), self.world.keys, "p1")
+        client = PartitionClient(self.world.backend.client(), self.world.keys, "p1")
         book = Journal(self.sender.journal)
         for number, order in enumerate(self.sent):
             if number % 8 == 0:
