@@ -28,6 +28,7 @@ from mm.store import (
     Presence,
     Scripts,
     check_durability,
+    durability_in,
     read_config,
     server_info,
     split_system,
@@ -197,10 +198,10 @@ class Process(ABC):
 
     def _check_durability(self) -> None:
         # An operator can change the settings of a running server.
-        stored = self.scripts.client.hget(self.keys.named("config"), "durability")
-        if self._durability is None and stored == b"relaxed":
+        stored = self._durability or durability_in(self.scripts)
+        if stored == "relaxed":
             return
-        check_durability(server_info(self.scripts.client), "always")
+        check_durability(server_info(self.scripts.client), stored)
 
     def run(self, stop: threading.Event) -> None:
         """Step until ``stop`` is set. Raises SystemRefused; what may end by itself is retried.

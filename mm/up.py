@@ -55,7 +55,8 @@ class UpOptions:
     live view. ``tape`` is the one that the plan replays; without ``config`` it defines the symbols
     of a new system. ``listening`` is where the managed server listens beside its socket.
     ``partitions`` is into how many the system is split; None for what the configuration says.
-    With ``replicas`` they are on a managed cluster, each with so many replicas.
+    With ``replicas`` they are on a managed cluster, each with so many replicas; or the servers that
+    the system's URL names have so many.
     """
 
     system: System
@@ -189,19 +190,23 @@ class Up:
 
     def _config(self, scripts: Scripts) -> Config | None:
         """The configuration that the system must have; None for the one that the keys hold."""
-        tape, config, count = self.options.tape, self.options.config, self.options.partitions
-        if self._shape is not None:
-            count = self._shape.partitions
+        tape, config, shape = self.options.tape, self.options.config, self._shape or self.options
+        asked = {"partitions": shape.partitions, "replicas": shape.replicas}
+        given = {name: count for name, count in asked.items() if count is not None}
         stored = read_config(scripts, old=True)
-        if count is not None and config is None and stored is not None:
-            # What the keys hold, retired symbols and all: only the number can be another.
-            if count != stored.partitions:
-                raise config_differs(
-                    scripts.keys, f"partitions stored {stored.partitions} given {count}"
-                )
-        elif count is not None:
-            replicas = self._shape.replicas if self._shape else 0
-            config = replace(config or default_config(), partitions=count, replicas=replicas)
+        if given and config is None and stored is not None:
+            # What the keys hold, retired symbols and all: only these numbers can be others.
+            for name, count in given.items():
+                if count != getattr(stored, name):
+                    words = f"{name} stored {getattr(stored, name)} given {count}"
+                    raise config_differs(scripts.keys, words)
+        elif given:
+            found = config or default_config()
+            config = replace(
+                found,
+                partitions=given.get("partitions", found.partitions),
+                replicas=given.get("replicas", found.replicas),
+            )
         if tape is None:
             return config
         config, words = config_to_replay(tape, config, stored, self.options.plan.speed)

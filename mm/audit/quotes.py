@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
 from mm.audit.tally import Tally, integer_or_none, is_digits
-from mm.market import ADDED_FIELDS, ADDED_PARAMETERS, INT_FIELDS, SCHEMA
+from mm.market import ADDED_FIELDS, ADDED_PARAMETERS, DURABILITIES, INT_FIELDS, SCHEMA
 from mm.store import Raw, RawSymbol, StreamReader, execute, text
 
 _COLUMNS = ("bid_ticks", "ask_ticks", "bid_lots", "ask_lots", "expires_ms", "fill_seq")
@@ -218,8 +218,8 @@ class QuoteCheck:
         schema, durability = config.get("schema"), config.get("durability")
         tally.expect(schema == SCHEMA, f"{key} schema {schema!r}: this program reads {SCHEMA}")
         tally.expect(
-            durability in ("always", "relaxed"),
-            f"{key} durability {durability!r}: it must be always or relaxed",
+            durability in DURABILITIES,
+            f"{key} durability {durability!r}: it must be {', '.join(DURABILITIES)}",
         )
 
     def _check_expiries(self, symbols: list[str]) -> None:

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from mm.errors import UsageError
 from mm.host import CHILD_URL, DataDir, System
-from mm.market import Durability, load_config
+from mm.market import DURABILITIES, Durability, load_config
 from mm.store import DEFAULT_PREFIX, Keys, open_client
 
 DEFAULT_DATA_DIR = "mm-data"
@@ -84,7 +84,8 @@ def _with_system(command: Command, keeps_logs: bool) -> Command:
         "--redis-url",
         envvar="MM_REDIS_URL",
         show_envvar=True,
-        help="Server to use in place of the data directory's own: redis://... or unix:///..."
+        help="Server to use in place of the data directory's own: redis://..., unix:///...,"
+        " redis+cluster://HOST:PORT,... or redis+sentinel://HOST:PORT,.../SERVICE."
         " --data-dir on the command line beats MM_REDIS_URL. Other users of the machine can see a"
         " password on the command line: give such a URL in MM_REDIS_URL.",
     )
@@ -93,9 +94,10 @@ def _with_system(command: Command, keeps_logs: bool) -> Command:
     )
     @click.option(
         "--durability",
-        type=click.Choice(["always", "relaxed"]),
+        type=click.Choice(DURABILITIES),
         default=None,
-        help="relaxed accepts a server that may lose acknowledged writes; every screen says so."
+        help="declared: a managed service that hides its settings puts each acknowledged write on"
+        " disk. relaxed accepts a server that may lose acknowledged writes; every screen says so."
         "  [default: what the configuration says, always]",
     )
     @functools.wraps(command)

@@ -37,8 +37,8 @@ from mm.up import Up, UpOptions
 @click.option(
     "--replicas",
     type=click.IntRange(0, 3),
-    help="Run a cluster of servers on this machine, with so many replicas of each partition."
-    "  [default: one server, no cluster]",
+    help="Run a cluster of servers on this machine, with so many replicas of each partition. With"
+    " --redis-url: so many has the server that it names.  [default: one server, no cluster]",
 )
 @click.option(
     "--makers",

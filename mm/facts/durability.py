@@ -8,24 +8,27 @@ from typing import Literal
 
 from mm.market import Durability
 
+#: The words that risk nothing.
+SOUND = ("always", "declared")
+
 
 @dataclass(frozen=True)
 class FoundDurability:
-    """``always``, or a weaker durability with the reasons why it is weaker."""
+    """``always``, what an operator has declared, or a weaker one with the reasons why it is."""
 
-    word: Literal["always", "relaxed", "unknown"]
+    word: Literal["always", "declared", "relaxed", "unknown"]
     reasons: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
-        """``durability always``, or a weaker one in capitals."""
-        word = self.word if self.word == "always" else self.word.upper()
+        """``durability always`` or ``declared``, or a weaker one in capitals."""
+        word = self.word if self.word in SOUND else self.word.upper()
         return f"durability {word}"
 
     @property
     def warning(self) -> str:
-        """One sentence on what a weaker durability risks; empty text for ``always``."""
-        if self.word == "always":
+        """One sentence on what a weaker durability risks; empty text where none is known."""
+        if self.word in SOUND:
             return ""
         why = f" ({', '.join(self.reasons)})" if self.reasons else ""
         return f"{self.text}: acknowledged orders may be lost{why}"
@@ -45,6 +48,8 @@ def found_durability(configured: Durability, weak: Sequence[str] | None) -> Foun
         return FoundDurability("relaxed", tuple(weak))
     if configured == "relaxed":
         return FoundDurability("relaxed", ("by configuration",))
+    if configured == "declared" and weak is None:
+        return FoundDurability("declared", ("by an operator: the server hides its settings",))
     if weak is None:
         return FoundDurability("unknown", ("the server does not show its settings",))
     return FoundDurability("always")

@@ -85,7 +85,7 @@ def stoppages(
     forgiven = mute or (bool(supervised) and _is_back_lately(snapshot))
     absent = list(_absent(snapshot, supervised or {}, mute, forgiven))
     weak = server.weak if server is not None else []
-    if absent and weak and snapshot.config.durability == "always":
+    if absent and weak and snapshot.config.durability != "relaxed":
         found.append(
             Stoppage(
                 "durability",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from mm.store import ADMIN, Keys
 SLOTS = 16_384
 #: The cluster's own protocol has the port of a node and so many more.
 BUS_OFFSET = 10_000
+#: Nodes listen on so many ports at most, from this one on: below those that the system gives out.
+FIRST_PORT, PORTS = 11_000, 11_000
 #: A node counts as failing when it has been silent for so many milliseconds.
 NODE_TIMEOUT_MS = 1_000
 #: Without so many primaries the end of one would leave no majority.
@@ -132,16 +136,23 @@ def slots_of(shape: Shape, keys: Keys) -> list[list[int]]:
 
 
 def port_of(place: Path, taken: set[int]) -> int:
-    """The port of a node, chosen once: one that is free now, with the one of its bus."""
+    """The port of a node, chosen once: one that is free now, with the one of its bus.
+
+    The first that is tried goes by the path, so that two systems that start at once do not choose
+    the same.
+    """
     path = place / "port"
     stored = read_state(path, r"[0-9]{4,5}\n", "the port of a node")
     if stored is not None:
         return int(stored)
-    for port in range(21_000, 55_000):
+    first = zlib.crc32(os.fsencode(place))
+    for turn in range(PORTS):
+        port = FIRST_PORT + (first + turn) % PORTS
         if port not in taken and _is_free(port) and _is_free(port + BUS_OFFSET):
             write_state(path, f"{port}\n")
             return port
-    raise SystemRefused("no port from 21000 to 54999 is free on 127.0.0.1 for a node")
+    last = FIRST_PORT + PORTS - 1
+    raise SystemRefused(f"no port from {FIRST_PORT} to {last} is free on 127.0.0.1 for a node")
 
 
 def _is_free(port: int) -> bool:

@@ -9,9 +9,9 @@ from mm.market.config import (
     OLD_SCHEMAS,
     SCHEMA,
     Config,
-    Durability,
 )
 from mm.market.config_file import MARKET_FIELDS, TEMPLATE, default_config, load_config
+from mm.market.durability import DURABILITIES, Durability
 from mm.market.escrow import Lease, Moves, Treasury, balance, shares
 from mm.market.headroom import Headroom, headroom_of, headroom_text
 from mm.market.model import (
@@ -46,6 +46,7 @@ __all__ = [
     "ADDED_FIELDS",
     "ADDED_PARAMETERS",
     "CONFLICT",
+    "DURABILITIES",
     "FIRST_SCHEMA",
     "INT_FIELDS",
     "LIVE_MS",

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from mm.errors import ConfigError, ValueRefused, shown
+from mm.market.durability import DURABILITIES, Durability
 from mm.market.model import SYMBOL_INTS, Symbol
 from mm.market.numbers import (
     MAX_INT,
@@ -54,7 +55,6 @@ ADDED_FIELDS = ("protection_window_ms", "protection_freeze_ms", "partitions", "r
 MAX_PARTITIONS, MAX_REPLICAS = 1_000, 5
 
 #: Whether the server must have every write on disk before it answers (R18).
-Durability = Literal["always", "relaxed"]
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,10 @@ class Config:
                 f"exposure_mode {shown(self.exposure_mode)}: it must be lots or notional"
             )
         self._check_unit()
-        if self.durability not in ("always", "relaxed"):
-            raise ConfigError(f"durability {shown(self.durability)}: it must be always or relaxed")
+        if self.durability not in DURABILITIES:
+            raise ConfigError(
+                f"durability {shown(self.durability)}: it must be {', '.join(DURABILITIES)}"
+            )
         if not self.refresh_ms < self.quote_ttl_ms:
             raise ConfigError(
                 f"refresh_ms {self.refresh_ms}: it must be below quote_ttl_ms {self.quote_ttl_ms}"

@@ -52,7 +52,13 @@ from mm.store.scripts import Scripts
 from mm.store.secrets import hashed, read_secret, secret_of, secrets_directory
 from mm.store.snapshot import Snapshot, SymbolState
 from mm.store.streams import StreamReader, is_stream_id, stream_id_order
-from mm.store.system import Joined, create_system, durability_settings, join_system
+from mm.store.system import (
+    Joined,
+    create_system,
+    durability_in,
+    durability_settings,
+    join_system,
+)
 from mm.store.trouble import Trouble, as_own_error, trouble_of
 from mm.store.urls import cluster_url, safe_url, socket_url
 from mm.store.whole import take_snapshot
@@ -117,6 +123,7 @@ __all__ = [
     "cluster_url",
     "config_differs",
     "create_system",
+    "durability_in",
     "durability_settings",
     "execute",
     "foreign_system",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -18,15 +19,36 @@ from redis.retry import Retry
 
 from mm.errors import DurabilityRefused, ValueRefused
 from mm.market import Durability
-from mm.store.cluster import CLUSTER_SCHEME, SOCKET_NAME, cluster_client
+from mm.store.cluster import (
+    CLUSTER_SCHEME,
+    SOCKET_NAME,
+    LocalConnection,
+    LocalNodes,
+    Nodes,
+    RemoteConnection,
+    RemoteNodes,
+    SecureConnection,
+    Sentinels,
+    following_client,
+)
 from mm.store.keys import DEFAULT_PREFIX
 from mm.store.roles import ADMIN
 from mm.store.secrets import secret_of
 from mm.store.trouble import as_own_error, trouble_of
-from mm.store.urls import URL_FORMS, check_url, refused_url, safe_url, socket_path, socket_url
+from mm.store.urls import (
+    URL_FORMS,
+    Finding,
+    check_url,
+    finding,
+    refused_url,
+    safe_url,
+    socket_path,
+    socket_url,
+)
 
 #: A socket read may last this much longer than the server was asked to block.
 SOCKET_TIMEOUT_S = 10.0
+DEFAULT_PORT = 6379
 
 #: Server setting -> the values with which every acknowledged write is on disk.
 NEEDED_SETTINGS = {
@@ -45,7 +67,7 @@ class ServerInfo:
 
     ``hidden`` is why the server does not show its settings, or empty text. ``refusals``
     are the causes for which it refuses writes now, with their words. ``run_id`` names this run of
-    the server: a restarted one has another. It is ``-`` when unknown.
+    the server: a restarted one has another. It is ``-`` when unknown. ``replicas`` are linked now.
     """
 
     name: str
@@ -54,6 +76,7 @@ class ServerInfo:
     hidden: str = ""
     refusals: dict[str, str] = field(default_factory=dict)
     run_id: str = "-"
+    replicas: int = 0
 
     @property
     def weak(self) -> list[str]:
@@ -99,15 +122,10 @@ def open_client(
     if url.startswith(f"{CLUSTER_SCHEME}://"):
         return _cluster_client(url, timeout_s, user, tag)
     check_url(url)
+    found = finding(url)
     try:
         client: redis.Redis = redis.Redis.from_url(
-            url,
-            protocol=2,
-            legacy_responses=True,
-            decode_responses=False,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
+            found.members[0] if found else url, **_pinned(timeout_s)
         )
         if url.startswith("unix:"):
             settings = client.connection_pool.connection_kwargs
@@ -121,12 +139,11 @@ def open_client(
     except (ValueError, TypeError, RedisError):
         # The text of redis-py may quote the password, so it is neither shown nor chained.
         raise refused_url(url, "the value of a setting cannot be used") from None
-    return client
+    return _finding_client(found, client.connection_pool, tag) if found else client
 
 
-def _cluster_client(url: str, timeout_s: float, user: str, tag: str) -> redis.Redis:
-    directory = Path(socket_path(url))
-    settings: dict[str, Any] = {
+def _pinned(timeout_s: float) -> dict[str, Any]:
+    return {
         "protocol": 2,
         "legacy_responses": True,
         "decode_responses": False,
@@ -134,10 +151,38 @@ def _cluster_client(url: str, timeout_s: float, user: str, tag: str) -> redis.Re
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
     }
+
+
+def _cluster_client(url: str, timeout_s: float, user: str, tag: str) -> redis.Redis:
+    directory = Path(socket_path(url))
     secret = secret_of(directory.parent, user)
-    if secret is not None:
-        settings |= {"username": user, "password": secret}
-    return cluster_client(directory, tag, settings)
+    login = {} if secret is None else {"username": user, "password": secret}
+    nodes = LocalNodes(directory, login)
+    return following_client(LocalConnection, nodes, tag, _pinned(timeout_s) | login)
+
+
+def _finding_client(found: Finding, plain: redis.ConnectionPool, tag: str) -> redis.Redis:
+    """A client for several servers, with the settings of a pool for one of them."""
+    settings = dict(plain.connection_kwargs)
+    looking = {
+        name: value
+        for name, value in settings.items()
+        if name.startswith("ssl_") or name in ("username", "password")
+    }
+    seeds = []
+    for member in found.members:
+        parts = urlsplit(member)
+        seeds.append((parts.hostname or "", parts.port or DEFAULT_PORT))
+    for name in ("host", "port"):
+        settings.pop(name, None)
+    secure = issubclass(plain.connection_class, redis.SSLConnection)
+    asking = redis.SSLConnection if secure else redis.Connection
+    nodes: Nodes = RemoteNodes(seeds, asking, looking)
+    if found.kind == "sentinel":
+        login = {name: value for name, value in looking.items() if name.startswith("ssl_")}
+        nodes = Sentinels(seeds, found.service, asking, login | found.sentinel_login)
+    kind = SecureConnection if secure else RemoteConnection
+    return following_client(kind, nodes, tag, settings)
 
 
 def check_serves(client: redis.Redis) -> None:
@@ -165,6 +210,7 @@ def server_info(client: redis.Redis) -> ServerInfo:
         why or hidden,
         dict(_refusals(info, decoded)),
         str(info.get("run_id", "-")),
+        int(info.get("connected_slaves", 0)),
     )
 
 
@@ -202,13 +248,18 @@ def _refusals(info: Mapping[str, Any], settings: Mapping[str, str]) -> Iterator[
 
 
 def check_durability(info: ServerInfo, durability: Durability) -> None:
-    """Raise DurabilityRefused when the settings are weaker than ``durability`` asks for."""
+    """Raise DurabilityRefused when the settings are weaker than ``durability`` asks for.
+
+    What an operator has ``declared`` counts only where the server does not show its settings.
+    """
     if durability == "always" and info.hidden:
         raise DurabilityRefused(
             f"{info.hidden}. INFO and CONFIG GET must be allowed, since every process checks that"
-            " acknowledged writes are on disk. Or accept the risk with --durability relaxed."
+            " acknowledged writes are on disk. For a managed service that promises it, but does not"
+            " show it, say so with --durability declared. Or accept the risk with --durability"
+            " relaxed."
         )
-    if durability == "always" and info.weak:
+    if durability != "relaxed" and not info.hidden and info.weak:
         needed = ", ".join(f"{name} {good[0]}" for name, good in NEEDED_SETTINGS.items())
         raise DurabilityRefused(
             f"{info.name} {info.version} does not put every acknowledged write on disk: found"

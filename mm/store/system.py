@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 
+import redis
 from redis.exceptions import RedisError
 
 from mm.errors import MMError, SystemRefused
-from mm.market import Config, Durability, config_changes, default_config, homes, parts
+from mm.market import DURABILITIES, Config, Durability, config_changes, default_config, homes, parts
+from mm.store.cluster import spreads
 from mm.store.config import parse_config_hash
 from mm.store.connection import ServerInfo, check_durability, server_info
 from mm.store.identity import (
@@ -56,13 +58,30 @@ def create_system(
         return join_system(scripts, config, durability)
     if config is None:
         config = parse_config_hash(scripts, stored) if stored else default_config()
-    check_durability(server, durability or config.durability)
+    for one in _servers(scripts, config.partitions):
+        found = server_info(one)
+        check_durability(found, durability or config.durability)
+        if found.replicas < config.replicas:
+            raise SystemRefused(
+                f"replicas {config.replicas}: the {found.name} there has {found.replicas} now."
+                " A report is final when so many have it, so none ever would be."
+            )
     if config.partitions > 1:
         how = _create_partitions(scripts, config)
     else:
         how = scripts.setup(config, new_system_id())
     identity = identity_of(scripts.keys, stored_fields(scripts))
     return Joined(server, identity, "joined" if how == "matched" else how)
+
+
+def _servers(scripts: Scripts, partitions: int) -> list[redis.Redis]:
+    """A client of the server that has these keys, and of that of each partition elsewhere."""
+    found = [scripts.client]
+    if partitions > 1 and spreads(scripts.client):
+        found += [
+            scripts.over(scripts.keys.partition(number)).client for number in range(partitions)
+        ]
+    return found
 
 
 def _create_partitions(scripts: Scripts, config: Config) -> str:
@@ -105,7 +124,10 @@ def join_system(
     if split:
         for one in partitions_of(scripts):
             check_identity(one.keys, stored_fields(one), identity.system_id, whose)
-    check_durability(server, durability or (config or found).durability)
+    wanted = durability or (config or found).durability
+    check_durability(server, wanted)
+    for client in _servers(scripts, found.partitions)[1:] if split else []:
+        check_durability(server_info(client), wanted)
     difference = "" if config is None else _difference(found, config)
     if difference:
         raise config_differs(scripts.keys, difference)
@@ -118,13 +140,21 @@ def durability_settings(scripts: Scripts) -> tuple[Durability, tuple[str, ...] |
     The settings are None when the server does not show them. Never raises: it is for what is shown
     beside something else.
     """
-    stored, weak = None, None
+    stored: Durability = "always"
+    weak = None
     with contextlib.suppress(MMError, RedisError):
-        stored = scripts.client.hget(scripts.keys.named("config"), "durability")
+        stored = durability_in(scripts)
     with contextlib.suppress(MMError, RedisError):
         info = server_info(scripts.client)
         weak = None if info.hidden else tuple(info.weak)
-    return ("relaxed" if stored == b"relaxed" else "always"), weak
+    return stored, weak
+
+
+def durability_in(scripts: Scripts) -> Durability:
+    """What the keys say of durability; errors of the connection are raised."""
+    stored = scripts.client.hget(scripts.keys.named("config"), "durability")
+    found = [one for one in DURABILITIES if stored == one.encode()]
+    return found[0] if found else "always"
 
 
 def _difference(stored: Config, given: Config) -> str:

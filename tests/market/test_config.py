@@ -58,7 +58,7 @@ class TestRules:
         ("changes", "said"),
         [
             ({"exposure_mode": "money"}, "lots or notional"),
-            ({"durability": "none"}, "always or relaxed"),
+            ({"durability": "none"}, "always, declared, relaxed"),
             ({"refresh_ms": 30_000}, "below quote_ttl_ms"),
             ({"symbols": ()}, "0 symbols"),
             ({"symbols": (make_symbol("AAA"), make_symbol("AAA"))}, "AAA"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+import redis
 
 from mm.errors import ValueRefused
 from mm.orders import OrderClient
@@ -29,6 +32,14 @@ SECRET = [
     "rediss://:s3cr%@h/0",
     "redis://h/0?ssl_cert_reqs=none&password=s3cr",
     "http://:s3cr@h/0",
+    "redis+cluster://u:s3cr@h:1,h:x",
+    "redis+cluster://u:s3cr/t0p@h:1,h:2",
+    "redis+cluster://u:s3cr#t0p@h:1,h:2",
+    "redis+cluster://u:s3cr?t0p@h:1",
+    "redis+sentinel://u:s3cr@h:1,h:2",
+    "redis+sentinel://u:s3cr@h:1/a@t0p",
+    "redis+other://u:s3cr@h:1",
+    "unix+cluster://u:s3cr@/tmp/x.sock",
 ]
 
 
@@ -66,6 +77,9 @@ def test_a_place_that_is_no_url_keeps_its_password() -> None:
         ("unix:///tmp/a%20b/redis.sock", "unix:///tmp/a b/redis.sock"),
         ("redis://localhost:s3cr/0", "redis://***"),
         ("nowhere", "nowhere"),
+        ("redis+cluster://bob:s3cr@h:1,i:2", "redis+cluster://***@h:1,i:2"),
+        ("rediss+cluster://h:1?ssl_ca_certs=/a", "rediss+cluster://h:1"),
+        ("redis+sentinel://h:1,i:2/main?sentinel_password=s3cr", "redis+sentinel://h:1,i:2/main"),
     ],
 )
 def test_a_url_is_shown_without_user_and_settings(url: str, shown: str) -> None:
@@ -90,6 +104,14 @@ def test_a_url_is_shown_without_user_and_settings(url: str, shown: str) -> None:
         ("redis://:50%@h", "%25"),
         ("redis://h:port/0", "cannot be read"),
         ("http://h/0", "cannot be read"),
+        ("redis+cluster://h:1/2", "database 0 alone"),
+        ("redis+cluster://h:1?db=3", "database 0 alone"),
+        ("redis+cluster://h:1,,i:2", "HOST:PORT"),
+        ("redis+cluster://h:1?sentinel_password=x", "is for Sentinels"),
+        ("redis+cluster://h:1?retry=1", "only these settings"),
+        ("redis+sentinel://h:1", "name of the service"),
+        ("redis+sentinel://h:1/a/b", "name of the service"),
+        ("redis+sentinel://h:1/main?db=x", "database must be a number"),
     ],
 )
 def test_a_url_that_means_something_else_is_refused(url: str, why: str) -> None:
@@ -113,3 +135,28 @@ def test_a_good_url_is_taken_as_it_says(url: str, expected: dict[str, object]) -
     """The parts of a good URL reach the client."""
     arguments = open_client(url).connection_pool.connection_kwargs
     assert expected.items() <= {"db": 0, **arguments}.items()
+
+
+def nodes_of(url: str) -> dict[str, Any]:
+    """The settings of the connections that a URL of several servers makes."""
+    settings: dict[str, Any] = open_client(url, tag="{mm-1}").connection_pool.connection_kwargs
+    return settings
+
+
+def test_a_cluster_is_asked_at_each_of_its_nodes() -> None:
+    """Each host of the URL is asked with the login and the settings of TLS that it gives."""
+    found = nodes_of("rediss+cluster://bob:p%40s@h:1,i:2,j?ssl_ca_certs=/ca")
+    assert (found["username"], found["password"], found["tag"]) == ("bob", "p@s", "{mm-1}")
+    nodes = found["nodes"]
+    assert nodes._known == [("h", 1), ("i", 2), ("j", 6379)]
+    assert nodes._class is redis.SSLConnection
+    assert nodes._settings == {"username": "bob", "password": "p@s", "ssl_ca_certs": "/ca"}
+
+
+def test_sentinels_have_a_login_of_their_own() -> None:
+    """The login of the URL is that of the servers; a Sentinel's is named."""
+    found = nodes_of("redis+sentinel://bob:p@h:1,i:2/main?db=3&sentinel_password=q")
+    assert (found["username"], found["db"]) == ("bob", 3)
+    nodes = found["nodes"]
+    assert (nodes._seeds, nodes._service) == ([("h", 1), ("i", 2)], "main")
+    assert nodes._settings == {"password": "q"}
