@@ -207,6 +207,9 @@ class Up:
                 partitions=given.get("partitions", found.partitions),
                 replicas=given.get("replicas", found.replicas),
             )
+        if self._system.durability == "declared" and stored is None:
+            # Every program that looks at the system must know it.
+            config = replace(config or default_config(), durability="declared")
         if tape is None:
             return config
         config, words = config_to_replay(tape, config, stored, self.options.plan.speed)

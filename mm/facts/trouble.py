@@ -17,6 +17,7 @@ from mm.store import (
     ServerInfo,
     Snapshot,
     SymbolState,
+    accepts,
     server_info,
     take_snapshot,
     trouble_of,
@@ -84,8 +85,9 @@ def stoppages(
     mute = server is not None and bool(server.refusals.keys() - HEARD_ALL_THE_SAME)
     forgiven = mute or (bool(supervised) and _is_back_lately(snapshot))
     absent = list(_absent(snapshot, supervised or {}, mute, forgiven))
-    weak = server.weak if server is not None else []
-    if absent and weak and snapshot.config.durability != "relaxed":
+    wanted = snapshot.config.durability
+    weak = server.weak if server is not None and not accepts(server, wanted) else []
+    if absent and weak:
         found.append(
             Stoppage(
                 "durability",

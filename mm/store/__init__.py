@@ -7,6 +7,7 @@ from mm.store.config import read_config, require_config
 from mm.store.connection import (
     SOCKET_TIMEOUT_S,
     ServerInfo,
+    accepts,
     check_durability,
     check_serves,
     open_client,
@@ -114,6 +115,7 @@ __all__ = [
     "Trouble",
     "WaitingCalls",
     "Withdrawn",
+    "accepts",
     "acl_rules",
     "apply_config",
     "as_own_error",

@@ -247,25 +247,32 @@ def _refusals(info: Mapping[str, Any], settings: Mapping[str, str]) -> Iterator[
         yield "replicas", f"it has {good} good replicas, and min-replicas-to-write is {needed}"
 
 
-def check_durability(info: ServerInfo, durability: Durability) -> None:
-    """Raise DurabilityRefused when the settings are weaker than ``durability`` asks for.
+def accepts(info: ServerInfo, durability: Durability) -> bool:
+    """Whether a server with these settings is good enough for ``durability``.
 
     What an operator has ``declared`` counts only where the server does not show its settings.
     """
-    if durability == "always" and info.hidden:
+    declared = durability == "declared" and bool(info.hidden)
+    return durability == "relaxed" or declared or not info.weak
+
+
+def check_durability(info: ServerInfo, durability: Durability) -> None:
+    """Raise DurabilityRefused when the settings are weaker than ``durability`` asks for."""
+    if accepts(info, durability):
+        return
+    if info.hidden:
         raise DurabilityRefused(
             f"{info.hidden}. INFO and CONFIG GET must be allowed, since every process checks that"
             " acknowledged writes are on disk. For a managed service that promises it, but does not"
             " show it, say so with --durability declared. Or accept the risk with --durability"
             " relaxed."
         )
-    if durability != "relaxed" and not info.hidden and info.weak:
-        needed = ", ".join(f"{name} {good[0]}" for name, good in NEEDED_SETTINGS.items())
-        raise DurabilityRefused(
-            f"{info.name} {info.version} does not put every acknowledged write on disk: found"
-            f" {', '.join(info.weak)}; needed: {needed}. Change the settings (CONFIG SET, and the"
-            " server's configuration file), or accept the risk with --durability relaxed."
-        )
+    needed = ", ".join(f"{name} {good[0]}" for name, good in NEEDED_SETTINGS.items())
+    raise DurabilityRefused(
+        f"{info.name} {info.version} does not put every acknowledged write on disk: found"
+        f" {', '.join(info.weak)}; needed: {needed}. Change the settings (CONFIG SET, and the"
+        " server's configuration file), or accept the risk with --durability relaxed."
+    )
 
 
 def _plain(value: object) -> str:

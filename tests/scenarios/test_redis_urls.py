@@ -13,10 +13,19 @@ import pytest
 from redis.exceptions import RedisError
 
 from mm.errors import SystemRefused
-from mm.host import DataDir, ManagedCluster, Shape
+from mm.host import DataDir, ManagedCluster, ManagedServer, Shape
 from mm.market import Order
 from mm.orders import OrderClient
-from mm.store import ADMIN, Keys, Scripts, create_system, execute, open_client, read_secret
+from mm.store import (
+    ADMIN,
+    Keys,
+    Scripts,
+    create_system,
+    execute,
+    open_client,
+    read_secret,
+    take_snapshot,
+)
 from tests.kit import SERVERS, binary_or_skip, short_directory, small_config, wait_for
 from tests.kit.commands import run_mm
 from tests.kit.running import RunningSystem
@@ -208,3 +217,35 @@ def primary_of(watched: Watched) -> int:
     """The port of the primary, as the Sentinel says."""
     client = watched.client(watched.ports[2])
     return int(execute(client, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main")[1])
+
+
+@SERVERS
+def test_a_service_that_hides_its_settings(running: RunningSystem, server: str) -> None:
+    """It is used when an operator declares that it puts each acknowledged write on disk."""
+    with short_directory() as directory:
+        place = DataDir(directory / "d")
+        place.prepare()
+        service = ManagedServer(place, binary_or_skip(server))
+        service.start()
+        rules = ("on", ">pw", "~*", "&*", "+@all", "-config", "-cluster")
+        execute(open_client(place.url), "ACL", "SETUSER", "tenant", *rules)
+        url = f"unix://tenant:pw@{place.socket}"
+        try:
+            refused = run_mm("up", "--headless", "--duration", "1", "--redis-url", url)
+            assert refused.returncode == 1 and "--durability declared" in refused.stderr, refused
+            running.start("--redis-url", url, "--durability", "declared", trading=False)
+            scripts = Scripts(open_client(url), Keys())
+            wait_for("fills", lambda: committed(scripts) > 5, 30)
+            code, said = running.stop()
+            assert (code, "audit: ok" in said) == (0, True), said
+            assert "RELAXED" not in said and "UNKNOWN" not in said
+        finally:
+            service.stop()
+
+
+def committed(scripts: Scripts) -> int:
+    """How many fills are in the positions; 0 while there is no system."""
+    try:
+        return take_snapshot(scripts).cursors.state_records
+    except (SystemRefused, RedisError):
+        return 0

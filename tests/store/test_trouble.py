@@ -150,7 +150,7 @@ class TestOnAServer:
 
     @pytest.mark.parametrize("denied", ["-config", "-info"])
     def test_hidden_settings(self, server: str, denied: str) -> None:
-        """Without INFO or CONFIG a server is refused, and accepted with relaxed durability."""
+        """Without INFO or CONFIG a server is refused, and accepted with what is declared."""
         with own_server(server) as client:
             execute(client, "ACL", "SETUSER", "bob", "on", ">s3cr", "~*", "+@all", denied)
             found = server_info(open_client(url_of(client, "bob:s3cr@")))
@@ -158,7 +158,16 @@ class TestOnAServer:
             with pytest.raises(DurabilityRefused, match="CONFIG GET must be allowed"):
                 check_durability(found, "always")
             check_durability(found, "relaxed")
+            check_durability(found, "declared")
             assert found.weak == ["settings not shown"]
+
+    def test_a_declaration_that_can_be_seen_to_be_wrong(self, server: str) -> None:
+        """What the settings show counts more than what an operator says."""
+        with own_server(server) as client:
+            check_durability(server_info(client), "declared")
+            client.config_set("appendfsync", "everysec")
+            with pytest.raises(DurabilityRefused, match="appendfsync everysec"):
+                check_durability(server_info(client), "declared")
 
 
 def busy(client: redis.Redis) -> bool:

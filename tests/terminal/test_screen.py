@@ -80,6 +80,16 @@ def test_unknown_durability_is_a_warning(fake_world: World) -> None:
     assert "durability UNKNOWN" in shown(fake_world, status=unknown)
 
 
+def test_a_declared_durability_is_said(fake_world: World) -> None:
+    """It is no warning, unless the settings show that it is wrong."""
+    fake_world.client.hset(fake_world.keys.named("config"), "durability", "declared")
+    hiding = replace(STATUS, weak=None)
+    assert "durability declared" in shown(fake_world, status=hiding)
+    assert "durability" not in status_line(take(fake_world), History(), hiding)
+    assert "durability always" in shown(fake_world)
+    assert "durability RELAXED" in shown(fake_world, status=RELAXED)
+
+
 @pytest.mark.parametrize("height", [8, 24, 50])
 def test_what_stops_trading_stands_out_everywhere(fake: Fake, height: int) -> None:
     """Trouble stands above halts and notes at every height, and in the status line."""
