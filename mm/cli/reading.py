@@ -15,7 +15,7 @@ from mm.facts import exposure_facts, positions_facts, quotes_facts, status_facts
 from mm.host import System
 from mm.interrupts import stop_on_signals
 from mm.market import check_symbol
-from mm.store import take_snapshot
+from mm.store import read_placement, take_snapshot
 from mm.terminal import (
     History,
     Parts,
@@ -23,6 +23,8 @@ from mm.terminal import (
     audit_table,
     exposure_table,
     make_console,
+    nodes_table,
+    partitions_table,
     positions_table,
     processes_table,
     progress,
@@ -37,15 +39,21 @@ from mm.terminal import (
 @json_option
 @system_options
 def status_command(as_json: bool, system: System) -> None:
-    """Show the system's state in one line, and its processes.
+    """Show the system's state in one line, its processes, partitions and nodes.
 
     Exit status 1 while something stops trading: a server that refuses writes, a kind of process of
     which none is live, a halted symbol. What it is stands above the line.
     """
     scripts = system.scripts()
     found = take_snapshot(scripts)
-    shown = Group(Parts(status_line(found, History())), processes_table(found))
-    stopped = show(as_json, status_facts(found), shown, scripts)
+    placement = read_placement(scripts, found.config.partitions)
+    tables = [
+        processes_table(found),
+        partitions_table(found, placement),
+        nodes_table(placement),
+    ]
+    shown = Group(Parts(status_line(found, History())), *filter(None, tables))
+    stopped = show(as_json, status_facts(found, placement), shown, scripts)
     if any(not one.expected for one in stopped):
         sys.exit(1)
 

@@ -7,6 +7,7 @@ milliseconds are integers. What does not exist is None.
 
 from mm.facts.durability import FoundDurability, found_durability
 from mm.facts.exposure import Budget, Reserved, budgets, exposure_facts, reservations, unit_text
+from mm.facts.partitions import NodeRow, PartitionRow, node_rows, partition_rows
 from mm.facts.positions import (
     Mark,
     Profit,
@@ -31,18 +32,20 @@ from mm.facts.status import status_facts
 from mm.facts.trouble import (
     HALT,
     Stoppage,
-    TroubleLog,
     mode_sentences,
     stoppages,
     stoppages_now,
     unreachable,
 )
+from mm.facts.trouble_log import TroubleLog
 
 __all__ = [
     "HALT",
     "Budget",
     "FoundDurability",
     "Mark",
+    "NodeRow",
+    "PartitionRow",
     "ProcessRow",
     "Profit",
     "Reserved",
@@ -58,7 +61,9 @@ __all__ = [
     "mark_price",
     "mode_sentences",
     "modes_facts",
+    "node_rows",
     "operator_halts",
+    "partition_rows",
     "placement_of",
     "positions_facts",
     "process_rows",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from mm.facts.exposure import exposure_facts
+from mm.facts.partitions import partitions_facts
 from mm.facts.processes import ProcessRow, process_rows
 from mm.facts.quotes import active_quotes, halts, modes_facts, symbol_count
-from mm.store import Snapshot
+from mm.store import Placement, Snapshot
 
 
-def status_facts(snapshot: Snapshot) -> dict[str, object]:
-    """The system in a few numbers, and its processes.
+def status_facts(snapshot: Snapshot, placement: Placement | None = None) -> dict[str, object]:
+    """The system in a few numbers, its processes, its partitions and nodes.
 
     A snapshot does not know the server's settings: what the running system promises of a write is
     in :meth:`mm.facts.FoundDurability.facts`.
@@ -25,6 +26,7 @@ def status_facts(snapshot: Snapshot) -> dict[str, object]:
         "modes": modes_facts(snapshot),
         "exposure": exposure_facts(snapshot),
         "processes": [_process_facts(row) for row in process_rows(snapshot)],
+        **partitions_facts(snapshot, placement),
         "streams": {name: stream.length for name, stream in snapshot.streams.items()},
     }
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from redis.exceptions import RedisError
 
 from mm.errors import MMError
+from mm.facts.partitions import short_of_replicas
 from mm.facts.processes import ProcessRow, names_in, part_of, process_rows, wanted_since
 from mm.facts.quotes import freezes, halts, modes_set
 from mm.instant import timestamp
 from mm.market import LIVE_MS, MAX_INT
 from mm.store import (
+    Placement,
     Scripts,
     ServerInfo,
     Snapshot,
     SymbolState,
     accepts,
+    read_placement,
     server_info,
     take_snapshot,
     trouble_of,
@@ -51,8 +54,6 @@ START_MS = 10_000
 AGAIN_MS = 1_500
 #: The most names in one sentence.
 MAX_NAMES = 5
-#: Seconds that a stoppage lasts before its beginning is announced.
-SETTLED_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,13 @@ def stoppages(
     snapshot: Snapshot,
     server: ServerInfo | None = None,
     supervised: Mapping[str, int] | None = None,
+    placement: Placement | None = None,
 ) -> list[Stoppage]:
     """Everything that stops trading at the instant, the gravest first.
 
     ``server`` is what the server says of itself, None when that is unknown. ``supervised`` names
-    the processes that `mm up` runs, which may not have had a heartbeat yet.
+    the processes that `mm up` runs, which may not have had a heartbeat yet. ``placement`` is where
+    the partitions are.
     """
     found: list[Stoppage] = []
     if server is not None:
@@ -98,6 +101,7 @@ def stoppages(
     found += absent
     if not mute:
         found += _missing(snapshot, {one.cause for one in absent}, forgiven)
+    found += _short_of_replicas(snapshot, placement)
     found += [*_halts(snapshot), *_freezes(snapshot), *_modes(snapshot)]
     return [*found, *_without_exposure(snapshot)]
 
@@ -164,7 +168,9 @@ def unreachable(words: str) -> Stoppage:
 def stoppages_now(scripts: Scripts) -> list[Stoppage]:
     """Everything that stops trading now. Never raises: it is shown beside something else."""
     try:
-        return stoppages(take_snapshot(scripts), server_info(scripts.client))
+        found = take_snapshot(scripts)
+        placement = read_placement(scripts, found.config.partitions)
+        return stoppages(found, server_info(scripts.client), placement=placement)
     except (MMError, RedisError, OSError) as error:
         return [unreachable(trouble_of(error).words)]
 
@@ -245,6 +251,17 @@ def _missing(snapshot: Snapshot, causes: set[str], forgiven: bool) -> Iterator[S
         )
 
 
+def _short_of_replicas(snapshot: Snapshot, placement: Placement | None) -> Iterator[Stoppage]:
+    """The partitions whose reports are not final for want of replicas."""
+    for row in short_of_replicas(snapshot, placement):
+        where = f"partition {row.number}" if snapshot.parts else "the server"
+        yield Stoppage(
+            f"replicas of {row.number}",
+            f"{where} has {row.followers} of {row.replicas} replicas: its reports are not final"
+            " until all follow",
+        )
+
+
 def _without_exposure(snapshot: Snapshot) -> Iterator[Stoppage]:
     """The symbols that wait for exposure and have no quote meanwhile."""
     waiting = snapshot.waiting_bid | snapshot.waiting_ask
@@ -256,33 +273,3 @@ def _without_exposure(snapshot: Snapshot) -> Iterator[Stoppage]:
             f"no exposure is free, so these have no quote: {' '.join(found[:MAX_NAMES])}{more}",
             expected=True,
         )
-
-
-@dataclass
-class TroubleLog:
-    """Says when a stoppage begins and when it is over; the caller has the clock.
-
-    One that is expected, or over before it has lasted ``SETTLED_S``, is not announced. While the
-    system cannot be read no other stoppage is said to be over.
-    """
-
-    _since: dict[str, tuple[float, str]] = field(default_factory=dict)
-    _announced: set[str] = field(default_factory=set)
-
-    def update(self, now_s: float, found: Sequence[Stoppage]) -> list[str]:
-        """The lines to show now, given everything that stops trading now."""
-        lines = []
-        found = [one for one in found if not one.expected]
-        causes = {one.cause for one in found}
-        known = UNREACHABLE not in causes
-        for cause in [cause for cause in self._since if known and cause not in causes]:
-            since_s, words = self._since.pop(cause)
-            if cause in self._announced:
-                self._announced.remove(cause)
-                lines.append(f"over after {now_s - since_s:.1f} s: {words}")
-        for one in found:
-            since_s, _ = self._since.setdefault(one.cause, (now_s, one.words))
-            if one.cause not in self._announced and now_s - since_s >= SETTLED_S:
-                self._announced.add(one.cause)
-                lines.append(f"TROUBLE: {one.words}")
-        return lines

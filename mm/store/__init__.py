@@ -21,7 +21,7 @@ from mm.store.identity import Identity, read_identity
 from mm.store.keys import DEFAULT_PREFIX, Keys
 from mm.store.lua import script_names
 from mm.store.memory import RememberedOrder, remembered_orders
-from mm.store.nodes import Node, read_nodes
+from mm.store.nodes import Node, Placement, read_nodes, read_placement
 from mm.store.partitions import partition_of, partitions_of
 from mm.store.presence import Presence
 from mm.store.raw import Raw, RawSymbol, Stream, read_raw
@@ -95,6 +95,7 @@ __all__ = [
     "Node",
     "Operation",
     "Operator",
+    "Placement",
     "Presence",
     "ProcessInfo",
     "QuoteEvent",
@@ -143,6 +144,7 @@ __all__ = [
     "read_config",
     "read_identity",
     "read_nodes",
+    "read_placement",
     "read_raw",
     "read_secret",
     "remembered_orders",

@@ -39,7 +39,9 @@ Place = dict[str, Any]
 
 
 class Nodes(Protocol):
-    """What knows the nodes."""
+    """What knows the nodes. ``clients`` are those that follow each hash tag with its help."""
+
+    clients: dict[str, redis.Redis]
 
     def owner(self, slot: int) -> Place:
         """Where the owner of the slot is now; ConnectionError when nobody says."""
@@ -52,6 +54,7 @@ class LocalNodes:
     """
 
     def __init__(self, directory: Path, settings: dict[str, Any]) -> None:
+        self.clients: dict[str, redis.Redis] = {}
         self.directory = directory
         self._settings = settings
         self._turn = Turn()
@@ -86,6 +89,7 @@ class RemoteNodes:
     def __init__(
         self, seeds: Sequence[tuple[str, int]], connection_class: Any, settings: dict[str, Any]
     ) -> None:
+        self.clients: dict[str, redis.Redis] = {}
         self._known = list(dict.fromkeys(seeds))
         self._class = connection_class
         self._settings = settings
@@ -117,6 +121,7 @@ class Sentinels:
         connection_class: Any,
         settings: dict[str, Any],
     ) -> None:
+        self.clients: dict[str, redis.Redis] = {}
         self._seeds = list(seeds)
         self._service = service
         self._class = connection_class
@@ -212,8 +217,12 @@ def following_client(
     connection_class: type[Following], nodes: Nodes, tag: str, settings: dict[str, Any]
 ) -> redis.Redis:
     """A client that follows the keys of one hash tag; ``settings`` are those of a connection."""
-    made = redis.ConnectionPool(connection_class=connection_class, nodes=nodes, tag=tag, **settings)
-    return redis.Redis(connection_pool=made)
+    if tag not in nodes.clients:
+        pool = redis.ConnectionPool(
+            connection_class=connection_class, nodes=nodes, tag=tag, **settings
+        )
+        nodes.clients[tag] = redis.Redis(connection_pool=pool)
+    return nodes.clients[tag]
 
 
 def over_tag(client: redis.Redis, tag: str) -> redis.Redis:

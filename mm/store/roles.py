@@ -28,7 +28,7 @@ _READING = (
     *("exists", "type", "scan", "hget", "hgetall", "hmget", "hscan", "hlen", "lrange", "llen"),
     *("xlen", "xrange", "xrevrange", "xread", "xinfo|stream"),
     *("zrange", "zrangebyscore", "zscore", "zcard"),
-    *("pttl", "pexpiretime", "time", "memory|usage"),
+    *("pttl", "pexpiretime", "time", "memory|usage", "cluster|nodes"),
 )
 _PRESENCE = ("heartbeat", "farewell")
 #: The scripts that only the processes of the system run.

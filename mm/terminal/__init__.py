@@ -4,6 +4,7 @@ from mm.terminal.audit_table import audit_table
 from mm.terminal.columns import Column, FittedTable
 from mm.terminal.console import Parts, can_draw, make_console, print_line, progress
 from mm.terminal.live import LiveView, run_watch
+from mm.terminal.partitions_table import nodes_table, partitions_table
 from mm.terminal.report_table import report_table
 from mm.terminal.screen import History, RunStatus, market_screen, status_line
 from mm.terminal.story_table import story_table
@@ -23,6 +24,8 @@ __all__ = [
     "exposure_table",
     "make_console",
     "market_screen",
+    "nodes_table",
+    "partitions_table",
     "positions_table",
     "print_line",
     "processes_table",

@@ -29,7 +29,7 @@ from mm.facts import (
     total_profit,
 )
 from mm.instant import clock, timestamp
-from mm.store import Snapshot
+from mm.store import Placement, Snapshot
 from mm.terminal.activity_pane import bottom_lines, bottom_pane
 from mm.terminal.draw import (
     BAD,
@@ -41,6 +41,7 @@ from mm.terminal.draw import (
     signed,
     sparkline,
 )
+from mm.terminal.partitions_table import partitions_pane
 from mm.terminal.quotes_pane import (
     Layout,
     exposure_lines,
@@ -128,7 +129,8 @@ class RunStatus:
     ``server`` names the server (``valkey 9.1.2 (managed)``). ``weak`` are its settings with which
     an acknowledged write may be lost; None when it does not show its settings. ``notes`` is what
     the supervisor has done, oldest first, and ``restarts`` its count by process name.
-    ``stoppages`` is what stops trading now, the gravest first.
+    ``stoppages`` is what stops trading now, the gravest first. ``placement`` is which node has
+    which partition.
     """
 
     server: str
@@ -136,6 +138,7 @@ class RunStatus:
     notes: tuple[str, ...] = ()
     restarts: Mapping[str, int] = field(default_factory=dict)
     stoppages: tuple[Stoppage, ...] = ()
+    placement: Placement | None = None
 
     def beside_halts(self, expected: bool) -> list[str]:
         """The words of the stoppages that are no halts: the expected ones, or the others."""
@@ -246,8 +249,8 @@ def market_screen(
     """The whole view, in at most ``height`` lines of at most ``width`` cells.
 
     In order of importance it shows title, exposure, alerts, orders, symbols, numbers, processes,
-    waiting symbols, latest fills and quote events. What does not fit is left out or cropped. Amber
-    and red stand only on what needs a person.
+    partitions and waiting symbols, latest fills and quote events. What does not fit is left out or
+    cropped. Amber and red stand only on what needs a person.
     """
     top = [_title(snapshot, status, width)]
     if height >= 8:
@@ -256,6 +259,7 @@ def market_screen(
         top.append(_numbers(snapshot, width))
     top += exposure_lines(snapshot, width)
     if height >= 20:
+        top += partitions_pane(snapshot, status.placement, width, height // 4)
         top.append(waiting_line(snapshot, width))
     top += _alerts(snapshot, status, width, max(1, height // 8))
     parts, left = top[:height], height - len(top)

@@ -13,10 +13,12 @@ from mm.facts import Stoppage, process_rows, stoppages, unreachable
 from mm.store import (
     VIEWER,
     Keys,
+    Placement,
     Scripts,
     ServerInfo,
     Snapshot,
     open_client,
+    read_placement,
     server_info,
     take_snapshot,
     trouble_of,
@@ -40,6 +42,7 @@ class SnapshotSource:
     def __init__(self, url: str, keys: Keys, user: str = VIEWER) -> None:
         self._scripts = Scripts(open_client(url, user=user, tag=keys.prefix), keys)
         self._info: ServerInfo | None = None
+        self._placement: Placement | None = None
         self._info_due = 0.0
         self._last: Snapshot | None = None
         self.trouble = ""
@@ -56,7 +59,10 @@ class SnapshotSource:
             if self._info is None or time.monotonic() >= self._info_due:
                 self._info = server_info(self._scripts.client)
                 self._info_due = time.monotonic() + INFO_S
+                self._placement = None
             found = take_snapshot(self._scripts, recent, max_symbols)
+            if self._placement is None:
+                self._placement = read_placement(self._scripts, found.config.partitions)
         except (RedisError, SystemRefused, Unavailable, OSError) as error:
             self._info = self._last = None
             self.trouble = trouble_of(error).words
@@ -70,7 +76,7 @@ class SnapshotSource:
         """What stops trading by the last snapshot, or why there is none."""
         if self._last is None:
             return [unreachable(self.trouble)] if self.trouble else []
-        return stoppages(self._last, self._info, supervised)
+        return stoppages(self._last, self._info, supervised, self._placement)
 
     def unavailable_text(self) -> Text:
         """What to show while there is no snapshot."""
@@ -94,4 +100,4 @@ class SnapshotSource:
         """What the screen shows beside the snapshot; ``managed`` when `mm up` runs the server."""
         server = self.server() + (" (managed)" if managed else "")
         found = tuple(self.stoppages(restarts or {}))
-        return RunStatus(server, self.weak, notes, restarts or {}, found)
+        return RunStatus(server, self.weak, notes, restarts or {}, found, self._placement)

@@ -318,6 +318,8 @@ def test_status(fake_world: World) -> None:
     found = take_snapshot(fake_world.scripts)
     assert plain(status_facts(found)) == {
         "now_ms": fake_world.now_ms(),
+        "partitions": [],
+        "nodes": [],
         "symbols": 2,
         "quotes_active": 1,
         "orders": 2,

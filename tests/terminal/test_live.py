@@ -102,7 +102,7 @@ def test_beginning_and_end_of_trouble_are_said(
     fake_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What stops trading is said when it has lasted, and again when it is over."""
-    monkeypatch.setattr("mm.facts.trouble.SETTLED_S", 0.0)
+    monkeypatch.setattr("mm.facts.trouble_log.SETTLED_S", 0.0)
     monkeypatch.setattr("mm.terminal.live.STATUS_S", 0.0)
     found = take_snapshot(fake_world.scripts)
     refusing = replace(STATUS, stoppages=(Stoppage("memory", "memory is full"),))
