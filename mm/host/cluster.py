@@ -79,8 +79,7 @@ class ManagedCluster:
             server.clients = clients
             server.listening = NodeListening(port, secret)
             self.servers.append(server)
-        #: When a node was seen to be dead, those of them that are not waited for, and when a node
-        #: was seen to be back.
+        #: When a node was seen to be dead and when to be back, and dead ones not waited for.
         self._died: dict[int, float] = {}
         self._released: set[int] = set()
         self._came: dict[int, float] = {}
@@ -187,9 +186,9 @@ class ManagedCluster:
             for other, server in enumerate(self.servers)
             if server.running and self._came.get(other, 0.0) < died
         ]
+        ports = {self.port(other) for other in alive}
         for other in alive:
             with contextlib.suppress(RedisError, OSError):
-                ports = {self.port(one) for one in alive}
                 return _has_heir(self.nodes_seen_by(other), self.port(node), ports)
         return False
 

@@ -107,9 +107,8 @@ class Config:
             )
         self._check_unit()
         if self.durability not in DURABILITIES:
-            raise ConfigError(
-                f"durability {shown(self.durability)}: it must be {', '.join(DURABILITIES)}"
-            )
+            known = ", ".join(DURABILITIES)
+            raise ConfigError(f"durability {shown(self.durability)}: it must be {known}")
         if not self.refresh_ms < self.quote_ttl_ms:
             raise ConfigError(
                 f"refresh_ms {self.refresh_ms}: it must be below quote_ttl_ms {self.quote_ttl_ms}"

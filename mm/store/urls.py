@@ -63,7 +63,7 @@ def finding(url: str) -> Finding | None:
     if kind not in _FINDING or base not in ("redis", "rediss"):
         return None
     cut = len(re.split("[/?#]", rest)[0])
-    credentials, at, hosts = rest[:cut].rpartition("@")
+    user, at, hosts = rest[:cut].rpartition("@")
     path, _, query = rest[cut:].partition("?")
     settings = parse_qsl(query, keep_blank_values=True)
     login = {name.partition("_")[2]: text for name, text in settings if name in FINDING_SETTINGS}
@@ -71,7 +71,7 @@ def finding(url: str) -> Finding | None:
     service, tail = path.removeprefix("/"), f"?{others}" if others else ""
     if kind == "cluster":
         service, tail = "", f"{path}{tail}"
-    members = tuple(f"{base}://{credentials}{at}{host}{tail}" for host in hosts.split(","))
+    members = tuple(f"{base}://{user}{at}{host}{tail}" for host in hosts.split(","))
     return Finding(kind, service, members, login)
 
 

@@ -102,7 +102,7 @@ class TestTrouble:
     def test_one_partition_cannot_be_reached(
         self, market: Partitioned, client: OrderClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The reports of the other come all the same; then the trouble is told."""
+        """The reports of the other come all the same; then the trouble is raised."""
         client.send([order("AAA", "a1"), order("BBB", "b1")])
         match(market)
         down = client._home_of(order("AAA", "a1"))
@@ -119,7 +119,7 @@ class TestTrouble:
     def test_a_server_that_refuses(
         self, market: Partitioned, client: OrderClient, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A user without rights is told so for good; a lost connection may be tried again."""
+        """A user without rights learns it for good; a lost connection may be tried again."""
         for error, kind in (
             (redis.exceptions.NoPermissionError("NOPERM"), SystemRefused),
             (redis.exceptions.ConnectionError("lost"), Unavailable),

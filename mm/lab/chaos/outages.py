@@ -5,7 +5,6 @@ A fault names a partition. Which node is its primary shows when the fault begins
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -15,7 +14,7 @@ from mm.host import Shape
 from mm.lab.chaos.faults import begin_common, timer
 from mm.lab.chaos.harmed import Effect
 from mm.lab.chaos.nodes import OF_PARTITION, NodesSystem
-from mm.lab.chaos.plan import TTL_MS, FaultEvent, rounds_of
+from mm.lab.chaos.plan import TTL_MS, Dice, FaultEvent, rounds_of
 
 #: The kinds of fault: name -> what happens.
 KINDS = {
@@ -61,7 +60,7 @@ def plan_outages(seed: int, shape: Shape, server: str) -> Iterator[list[FaultEve
         yield faults[:1] if any(one.kind == NEED_MOVES for one in faults) else faults
 
 
-def _draw(partitions: int, kind: str, dice: random.Random) -> FaultEvent:
+def _draw(partitions: int, kind: str, dice: Dice) -> FaultEvent:
     after_ms = dice.randrange(20, 300)
     target, hold_ms, call = str(dice.randrange(partitions)), 0, ""
     what = kind.partition("-")[2]

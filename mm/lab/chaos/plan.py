@@ -87,8 +87,9 @@ class FaultEvent:
         return " ".join(words)
 
 
+Dice = random.Random
 #: Draws a fault of a kind.
-Draw = Callable[[str, random.Random], FaultEvent]
+Draw = Callable[[str, Dice], FaultEvent]
 
 
 def plan_rounds(seed: int) -> Iterator[list[FaultEvent]]:
@@ -98,7 +99,7 @@ def plan_rounds(seed: int) -> Iterator[list[FaultEvent]]:
 
 def rounds_of(seed: str, kinds: Iterable[str], draw: Draw) -> Iterator[list[FaultEvent]]:
     """The faults of each round, without end; every kind comes once before one comes again."""
-    dice = random.Random(seed)
+    dice = Dice(seed)
     every = list(kinds)
     while True:
         bag = list(every)
@@ -115,7 +116,7 @@ def new_seed() -> int:
     return random.SystemRandom().randrange(2**31)
 
 
-def _draw(kind: str, dice: random.Random) -> FaultEvent:
+def _draw(kind: str, dice: Dice) -> FaultEvent:
     after_ms = dice.randrange(20, 300)
     what = kind.partition("-")[2]
     if kind in PROXY_KINDS:

@@ -12,9 +12,7 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,16 +23,13 @@ from rich.live import Live
 
 from mm.audit import audit
 from mm.errors import MMError, TimedOut, Unavailable, shown_path
-from mm.host import STOPPED_STATUS, Shape, exit_reason, identify
+from mm.host import STOPPED_STATUS, exit_reason, identify
 from mm.interrupts import Interrupted, Stop
 from mm.lab.chaos.check import Counts, compare, why_not_converged
-from mm.lab.chaos.faults import begin_fault
-from mm.lab.chaos.harmed import Effect, HarmedSystem
-from mm.lab.chaos.nodes import NodesSystem
-from mm.lab.chaos.outages import begin_outage, kinds_of, plan_outages
-from mm.lab.chaos.plan import KINDS, FaultEvent, plan_rounds
+from mm.lab.chaos.harmed import HarmedSystem
+from mm.lab.chaos.plan import FaultEvent
 from mm.lab.chaos.show import Figures, Round, RunRecord, live, table, totals
-from mm.lab.chaos.system import ChaosSystem
+from mm.lab.chaos.trial import ChaosOptions, trial_of
 from mm.store import Snapshot, take_snapshot
 
 #: Rounds of one system; then the next system begins, so that audits stay short.
@@ -45,54 +40,6 @@ CONVERGE_S = 30.0
 SETTLE_S = 0.1
 END_S = 10.0
 FRAME_S = 0.25
-
-
-@dataclass(frozen=True)
-class ChaosOptions:
-    """What to run: ``server`` is the program, ``seed`` decides the faults.
-
-    With a ``shape`` the system is on a cluster. Without ``finality`` nothing waits for replicas
-    there, which shows what goes wrong then.
-    """
-
-    server: Path
-    rounds: int
-    seed: int
-    shape: Shape | None = None
-    finality: bool = True
-
-    def words(self) -> str:
-        """The command that runs the same."""
-        cluster = ""
-        if self.shape is not None:
-            cluster = f" --partitions {self.shape.partitions} --replicas {self.shape.replicas}"
-        hasty = "" if self.finality else " --no-finality"
-        return (
-            f"mm chaos --rounds {self.rounds} --seed {self.seed}{cluster}{hasty}"
-            f" --server {shown_path(self.server)}"
-        )
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What a run harms, and how: kinds of fault, their plan, a new system, and how one begins."""
-
-    kinds: Mapping[str, str]
-    plan: Iterator[list[FaultEvent]]
-    make: Callable[[int, Callable[[], None], Stop], HarmedSystem[Any]]
-    begin: Callable[[Any, FaultEvent], Effect]
-
-
-def _trial(options: ChaosOptions, server: str) -> Trial:
-    shape, binary = options.shape, options.server
-    if shape is None:
-        return Trial(KINDS, plan_rounds(options.seed), partial(ChaosSystem, binary), begin_fault)
-    return Trial(
-        kinds_of(shape, server),
-        plan_outages(options.seed, shape, server),
-        partial(NodesSystem, binary, shape, options.finality),
-        begin_outage,
-    )
 
 
 class Violation(Exception):
@@ -108,7 +55,7 @@ class Chaos:
 
     def __init__(self, options: ChaosOptions, console: Console, stop: Stop) -> None:
         name, version = identify(options.server)
-        self._trial = _trial(options, name)
+        self._trial = trial_of(options, name)
         kinds = tuple(self._trial.kinds)
         self.record = RunRecord(options.seed, options.rounds, f"{name} {version}", kinds)
         self.options = options
