@@ -8,17 +8,15 @@ on within their leases.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import ClassVar
 
 from redis.exceptions import RedisError
 
 from mm.errors import SystemRefused, Unavailable
-from mm.market import Lease, Moves, balance
+from mm.market import Lease, balance, round_s
 from mm.process import Process
 from mm.store import Scripts, partitions_of, trouble_of
-
-#: Seconds from one round to the next, and to the one that delivers what was granted.
-ROUND_S, DELIVERY_S = 0.1, 0.005
 
 
 class Balancer(Process):
@@ -44,10 +42,11 @@ class Balancer(Process):
             raise SystemRefused(
                 f"the system under {self.keys.prefix} has no partitions, so nothing is balanced"
             )
+        self._round_s = round_s(len(self._partitions))
         self._granted: tuple[int, ...] = (0,) * len(self._partitions)
         self._dues: dict[int, int] = {}
         self._unheard: dict[int, str] = {}
-        self._moves = Moves({}, {})
+        self._due_at = 0.0
         self._replicas = self.stored_config().replicas
 
     def release_expired(self) -> float | None:
@@ -55,28 +54,35 @@ class Balancer(Process):
         return None
 
     def step(self, wait_ms: int = 0) -> bool:
-        """One round, after a pause; whether something was granted that is to be delivered."""
-        time.sleep(min(wait_ms / 1000, DELIVERY_S if self._moves.grants else ROUND_S))
-        leases = self._leases()
+        """One round when it is due, else a pause; False, for no other round is due then."""
+        left_s = self._due_at - time.monotonic()
+        if wait_ms and left_s > 0:
+            time.sleep(min(wait_ms / 1000, left_s))
+            if wait_ms / 1000 < left_s:
+                return False
+        self._due_at = time.monotonic() + self._round_s
+        leases = self._leases(range(len(self._partitions)))
         before = self.scripts.treasury(
             [(number, lease.returned, 0, 0) for number, lease in leases.items()], self._replicas
         )
-        self._moves = balance(before, leases)
+        moves = balance(before, leases)
         after = before
-        if self._moves.grants:
-            moves = [
-                (number, 0, before.granted[number], units)
-                for number, units in self._moves.grants.items()
+        if moves.grants:
+            found = [
+                (number, 0, before.granted[number], units) for number, units in moves.grants.items()
             ]
-            after = self.scripts.treasury(moves, self._replicas)
+            after = self.scripts.treasury(found, self._replicas)
             self._note(before.granted, after.granted)
-        self._granted, self._dues = after.granted, self._moves.dues
+        self._granted, self._dues = after.granted, moves.dues
+        # What is news is delivered at once.
+        self._leases(sorted({*moves.grants, *moves.dues}))
         return False
 
-    def _leases(self) -> dict[int, Lease]:
-        """Deliver what is known to each partition; how those stand that answer."""
+    def _leases(self, numbers: Iterable[int]) -> dict[int, Lease]:
+        """Deliver what is known to these partitions; how those stand that answer."""
         found: dict[int, Lease] = {}
-        for number, scripts in enumerate(self._partitions):
+        for number in numbers:
+            scripts = self._partitions[number]
             try:
                 due = self._dues.get(number, 0)
                 found[number] = scripts.lease(self._granted[number], due, self._replicas)

@@ -45,7 +45,10 @@ COMMANDS = {
     "repair": ("control", "Rebuild the position of a halted symbol from its ledger."),
     "resume": ("control", "Let symbols trade again."),
     "state": ("processes", "Run a trading state service: apply fills to positions."),
-    "status": ("reading", "Show the system's state in one line, and its processes."),
+    "status": (
+        "reading",
+        "Show the system's state in one line, its processes, partitions and nodes.",
+    ),
     "up": ("up", "Start everything, supervise it and show it."),
     "watch": ("reading", "Show the live view of a running system; read-only."),
 }

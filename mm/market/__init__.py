@@ -12,7 +12,7 @@ from mm.market.config import (
 )
 from mm.market.config_file import MARKET_FIELDS, TEMPLATE, default_config, load_config
 from mm.market.durability import DURABILITIES, Durability
-from mm.market.escrow import Lease, Moves, Treasury, balance, shares
+from mm.market.escrow import ROUND_S, Lease, Moves, Treasury, balance, round_s, shares
 from mm.market.headroom import Headroom, headroom_of, headroom_text
 from mm.market.model import (
     Fill,
@@ -56,6 +56,7 @@ __all__ = [
     "OLD_SCHEMAS",
     "REASONS",
     "REFUSALS",
+    "ROUND_S",
     "SCHEMA",
     "TEMPLATE",
     "Config",
@@ -94,6 +95,7 @@ __all__ = [
     "parse_decimal",
     "parts",
     "quote_prices",
+    "round_s",
     "shares",
     "strictest",
     "symbol_fields",

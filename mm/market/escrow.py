@@ -11,6 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+#: Seconds from one round of a balancer to the next, and looks at partitions a second at most.
+ROUND_S, LOOKS_PER_S = 0.1, 1_000
+
+
+def round_s(partitions: int) -> float:
+    """Seconds from one round of a balancer to the next, with so many partitions."""
+    return max(ROUND_S, partitions / LOOKS_PER_S)
+
 
 @dataclass(frozen=True)
 class Lease:

@@ -82,6 +82,10 @@ class PartitionClient:
         """Go on over another connection; unanswered orders stay so."""
         self._client = client
 
+    def take_as_final(self) -> None:
+        """From now on take a report for final when it is read, which a failover may undo."""
+        self._finality.replicas = 0
+
     def close(self) -> None:
         """Drop the connection."""
         self._client.close()

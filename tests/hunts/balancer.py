@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 
 import click
 
-from mm.market import Lease, Treasury, balance
+from mm.market import ROUND_S, Lease, Treasury, balance, round_s
 
-#: Seconds that a quote lives, between two rounds of the balancer, and until demand moves.
-LIFE_S, ROUND_S, MOVES_S = 30.0, 0.1, 60.0
+#: Seconds that a quote lives, and until demand moves.
+LIFE_S, MOVES_S = 30.0, 60.0
 #: Seconds simulated, and those at the start that are not judged.
 RUN_S, WARM_S = 240.0, 30.0
 #: Quotes of a partition, and units of the limit for each partition.
@@ -105,7 +105,7 @@ def simulate(count: int, seed: int) -> Simulated:
     dues: dict[int, int] = {}
     used = could = 0.0
     moves = 0
-    steps = round(RUN_S / ROUND_S)
+    steps, every = round(RUN_S / ROUND_S), round(round_s(count) / ROUND_S)
     for step in range(steps):
         now = step * ROUND_S
         if step and step % round(MOVES_S / ROUND_S) == 0:
@@ -113,18 +113,21 @@ def simulate(count: int, seed: int) -> Simulated:
                 part.wants = wants
         for part in parts:
             part.trade(now)
-        leases = {
-            number: part.lease(granted[number], dues.get(number, 0))
-            for number, part in enumerate(parts)
-        }
-        for number, lease in leases.items():
-            received[number] = max(received[number], lease.returned)
-        free = limit - sum(granted) + sum(received)
-        found = balance(Treasury(limit, free, tuple(granted), tuple(received)), leases)
-        for number, units in found.grants.items():
-            granted[number] += units
-        dues = found.dues
-        moves += len(found.grants) + len(found.dues)
+        if step % every == 0:
+            leases = {
+                number: part.lease(granted[number], dues.get(number, 0))
+                for number, part in enumerate(parts)
+            }
+            for number, lease in leases.items():
+                received[number] = max(received[number], lease.returned)
+            free = limit - sum(granted) + sum(received)
+            found = balance(Treasury(limit, free, tuple(granted), tuple(received)), leases)
+            for number, units in found.grants.items():
+                granted[number] += units
+            dues = found.dues
+            for number in {*found.grants, *dues}:
+                parts[number].lease(granted[number], dues.get(number, 0))
+            moves += len(found.grants) + len(found.dues)
         assert sum(part.accepted - part.returned for part in parts) <= limit
         if now >= WARM_S:
             used += sum(part.total for part in parts)
@@ -134,7 +137,7 @@ def simulate(count: int, seed: int) -> Simulated:
         count,
         used / could,
         moves / RUN_S,
-        (count + 2) / ROUND_S,
+        (count + 2) / round_s(count) + moves / RUN_S,
         max(part.longest for part in parts),
     )
 

@@ -12,21 +12,17 @@ and scripts that lack one thing: the search must find what goes wrong with each.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
-import click
-
 from mm.market import parts, symbol_fields
-from mm.store import Keys, Scripts
+from mm.store import Keys
 from tests.hunts.explorer.db import Db
 from tests.hunts.explorer.parts import START_MS
 from tests.hunts.explorer.table import Table
+from tests.hunts.histories import EditedScripts, Found, Outcome, counted, run, search
 from tests.kit import SYSTEM_ID, small_config
 
 #: The longest history that no replica has confirmed.
@@ -120,35 +116,6 @@ class State(NamedTuple):
     cuts: int
 
 
-class Found(AssertionError):
-    """A state in which an invariant does not hold."""
-
-
-@dataclass
-class Outcome:
-    """What a search found."""
-
-    world: EscrowWorld
-    states: int = 0
-    transitions: int = 0
-    violation: str = ""
-    trace: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-
-class EditedScripts(Scripts):
-    """The scripts with other text in some places."""
-
-    edits: tuple[tuple[str, str], ...] = ()
-
-    def source(self, name: str) -> str:
-        """The script's text; an edit that fits no script is an error of the caller."""
-        text = super().source(name)
-        for old, new in self.edits:
-            text = text.replace(old, new)
-        return text
-
-
 class Escrow:
     """The moves of a world: each runs a real script on the content of a shard."""
 
@@ -179,12 +146,12 @@ class Escrow:
         first = []
         for number, part in enumerate(parts(config)):
             stored = part.store_fields() | {"partition": str(number)}
-            words = [SYSTEM_ID, *_counted(stored)]
+            words = [SYSTEM_ID, *counted(stored)]
             for symbol in part.symbols:
-                words += [symbol.name, *_counted(symbol_fields(part, symbol))]
+                words += [symbol.name, *counted(symbol_fields(part, symbol))]
             db = self._run(number, Db(START_MS, loaded=self._known), "setup", *words)
             first.append(self._keep(number, db))
-        words = [SYSTEM_ID, *_counted(config.store_fields())]
+        words = [SYSTEM_ID, *counted(config.store_fields())]
         db = self._run(self.treasury, Db(START_MS, loaded=self._known), "found", *words)
         first.append(self._keep(self.treasury, db))
         shards = tuple(Shard(0, (content,)) for content in first)
@@ -359,71 +326,10 @@ class Escrow:
                 raise Found(f"partition {number} has reserved {reserved} of its lease of {lease}")
 
 
-def _counted(fields: dict[str, str]) -> list[str]:
-    return [str(len(fields)), *(word for item in fields.items() for word in item)]
-
-
 def explore(world: EscrowWorld) -> Outcome:
-    """Go through all states, breadth first; stop at the first violation."""
-    began = time.monotonic()
-    escrow = Escrow(world)
-    outcome = Outcome(world)
-    before: dict[State, tuple[State, str] | None] = {escrow.first: None}
-    frontier = [escrow.first]
-    while frontier and not outcome.violation:
-        nearer, frontier = frontier, []
-        for at in nearer:
-            for name, after in escrow.moves(at):
-                outcome.transitions += 1
-                if after in before:
-                    continue
-                before[after] = (at, name)
-                frontier.append(after)
-                try:
-                    escrow.check(after)
-                except Found as found:
-                    outcome.violation, outcome.trace = str(found), _trace(before, after)
-                    break
-            if outcome.violation:
-                break
-    outcome.states = len(before)
-    outcome.seconds = time.monotonic() - began
-    return outcome
-
-
-def _trace(before: dict[State, tuple[State, str] | None], at: State) -> list[str]:
-    found = []
-    while step := before[at]:
-        at, name = step
-        found.append(name)
-    return found[::-1]
-
-
-def main() -> int:
-    """Explore every world; exit status 1 on a violation."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="Print the figures as JSON.")
-    parser.add_argument("--broken", action="store_true", help="Explore what lacks one thing.")
-    options = parser.parse_args()
-    outcomes = [explore(world) for world in (BROKEN if options.broken else WORLDS)]
-    for one in outcomes:
-        facts = {
-            "world": one.world.name,
-            "states": one.states,
-            "transitions": one.transitions,
-            "violation": one.violation,
-            "trace": one.trace,
-        }
-        if options.json:
-            click.echo(json.dumps(facts))
-        else:
-            found = f": {one.violation} after {', '.join(one.trace)}" if one.violation else ""
-            click.echo(
-                f"{one.world.name}: {one.states:,} states, {one.transitions:,} transitions,"
-                f" {one.seconds:.1f} s{found}"
-            )
-    return int(any(one.violation for one in outcomes))
+    """Go through all states of a world."""
+    return search(world.name, Escrow(world))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(__doc__, {"": WORLDS, "broken": BROKEN}, explore))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mm.lab.bench.load import Entry, Orders, PipelinedConnection, preload
-from mm.lab.bench.world import World
+from mm.lab.bench.measured import Measured
 from mm.store import execute, text
 
 CLIENTS = ("bench-1", "bench-2")
@@ -30,7 +30,7 @@ class BacklogRates(NamedTuple):
     committed: float
 
 
-def match_backlog(world: World, run: str, orders: int, seed: int, bulk: int = 1) -> BacklogRates:
+def match_backlog(world: Measured, run: str, orders: int, seed: int, bulk: int = 1) -> BacklogRates:
     """Preload a backlog, match all of it, then commit all of its fills.
 
     The quotes must hold every order; an order that did not fill is a problem of the result.
@@ -52,16 +52,19 @@ class Slice:
     """Throughput, accepted share, requote rate and unfilled orders of one run.
 
     ``rate`` is in orders per second until the last fill was committed, ``accepted`` the share of
-    the makers' proposals that were accepted, ``requotes`` in quotes per second and symbol.
+    the makers' proposals that were accepted, ``requotes`` in quotes per second and symbol. It
+    lasted from ``began`` to ``ended`` on the clock that all programs of this machine share.
     """
 
     rate: float
     accepted: float
     requotes: float
     unfilled: int
+    began: float = 0.0
+    ended: float = 0.0
 
 
-def full_load(world: World, run: str, orders: int, seed: int, bulk: int) -> Slice:
+def full_load(world: Measured, run: str, orders: int, seed: int, bulk: int) -> Slice:
     """Send ``orders`` with a bounded number in flight, and wait for all reports and commits."""
     entries = _interleaved(world, run, orders, seed, bulk)
     listener = _ReportListener(world)
@@ -83,11 +86,13 @@ def full_load(world: World, run: str, orders: int, seed: int, bulk: int) -> Slic
         lambda: world.position_versions() >= committed + listener.fills,
         "all fills to be committed",
     )
-    took = time.perf_counter() - began
+    ended = time.perf_counter()
+    took = ended - began
     requotes = accepted.placed() / len(world.config.symbols) / took
     for connection in connections:
         connection.close()
-    return Slice(orders / took, accepted.share(), requotes, orders - listener.filled)
+    unfilled = orders - listener.filled
+    return Slice(orders / took, accepted.share(), requotes, unfilled, began, ended)
 
 
 class Acceptance:
@@ -96,7 +101,7 @@ class Acceptance:
     The makers' heartbeats say how many they have made, so it waits for one at each end.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Measured) -> None:
         self._world = world
         time.sleep(HEARTBEAT_S)
         self._versions, self._proposals = world.quote_versions(), _proposals(world)
@@ -111,7 +116,7 @@ class Acceptance:
         return self.placed() / max(1, _proposals(self._world) - self._proposals)
 
 
-def _interleaved(world: World, run: str, orders: int, seed: int, bulk: int) -> deque[Entry]:
+def _interleaved(world: Measured, run: str, orders: int, seed: int, bulk: int) -> deque[Entry]:
     """The entries of both clients, half of the orders each, in turn."""
     queues = [
         deque(Orders(world.config.symbols, client, run, seed).entries(part, world.orders_key, bulk))
@@ -129,7 +134,7 @@ class _ReportListener:
     ``reports`` counts all, ``filled`` those of orders filled in full, ``fills`` those with a fill.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Measured) -> None:
         self._client = world.scripts.client
         self._last = {}
         for name in CLIENTS:
@@ -152,11 +157,10 @@ class _ReportListener:
                 )
 
 
-def _proposals(world: World) -> int:
+def _proposals(world: Measured) -> int:
     """Proposals that the makers have made, by their heartbeats."""
-    names = [name for name in world.supervisor.children if name.startswith("maker")]
     counts = [
         execute(world.scripts.client, "HGET", world.keys.member("process:*", name), "count")
-        for name in names
+        for name in world.makers
     ]
     return sum(int(count or 0) for count in counts)

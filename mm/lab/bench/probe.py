@@ -13,7 +13,8 @@ from typing import Any
 import hiredis
 
 from mm.lab.bench.load import Entry, PipelinedConnection, connected, encode
-from mm.lab.bench.world import PATIENCE_S, World
+from mm.lab.bench.measured import PATIENCE_S
+from mm.lab.bench.world import World
 from mm.store import text
 
 CLIENT = "bench-latency"

@@ -19,6 +19,7 @@ from mm.lab.bench.sections.latency import measure_latency
 from mm.lab.bench.sections.raw import measure_raw
 from mm.lab.bench.sections.rivals import measure_rivals
 from mm.lab.bench.sections.scale import measure_history, measure_symbols
+from mm.lab.bench.sections.spread import measure_failover, measure_partitions, measure_replicas
 from mm.lab.bench.sections.throughput import (
     measure_end_to_end,
     measure_matching,
@@ -36,6 +37,9 @@ SECTIONS: dict[str, Callable[[BenchRun], list[Figure]]] = {
     "history": measure_history,
     "load": measure_cpu,
     "alternatives": measure_rivals,
+    "partitions": measure_partitions,
+    "replicas": measure_replicas,
+    "failover": measure_failover,
     "sustained": measure_sustained,
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 Entry: TypeAlias = tuple[str, tuple[str, ...]]
@@ -16,7 +16,8 @@ class Db:
 
     ``now`` is its clock in ms, ``expires`` has the instants of the keys that carry an expiry,
     ``ids`` each stream's last id, ``loaded`` the digests of the scripts it knows. ``memo`` is for
-    whatever has been worked out about it and need not be again: it never changes.
+    whatever has been worked out about it and need not be again: it never changes. ``history`` names
+    the server's history, in hexadecimal digits.
     """
 
     now: int
@@ -25,6 +26,7 @@ class Db:
     ids: dict[str, tuple[int, int]] = field(default_factory=dict)
     loaded: frozenset[str] = frozenset()
     memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+    history: str = "0"
 
     def get(self, key: str, absent: Any) -> Any:
         """The value of a key that has not expired, else ``absent``."""
@@ -34,15 +36,21 @@ class Db:
 
     def copied(self) -> Db:
         """A copy for writing; the values of the keys are shared."""
-        return Db(self.now, dict(self.keys), dict(self.expires), dict(self.ids), self.loaded)
+        return replace(
+            self, keys=dict(self.keys), expires=dict(self.expires), ids=dict(self.ids), memo={}
+        )
 
     def at(self, now: int) -> Db:
         """The same keys at another instant."""
-        return Db(now, self.keys, self.expires, self.ids, self.loaded)
+        return replace(self, now=now, memo={})
 
     def knowing(self, loaded: frozenset[str]) -> Db:
         """The same keys on a server that knows these scripts."""
-        return Db(self.now, self.keys, self.expires, self.ids, loaded)
+        return replace(self, loaded=loaded, memo={})
+
+    def named(self, history: str) -> Db:
+        """The same keys in a history of another name."""
+        return replace(self, history=history, memo={})
 
 
 def stream_id(text: str) -> tuple[int, int]:

@@ -109,6 +109,7 @@ class Table:
             "ZREM": self._zrem,
             "ZSCORE": self._zscore,
             "ZREMRANGEBYSCORE": self._zremrangebyscore,
+            "INFO": lambda section: f"master_replid:{self._db.history}",
         }
         flat = {
             "TIME": lambda: (str(self._db.now // 1000), str(self._db.now % 1000 * 1000)),

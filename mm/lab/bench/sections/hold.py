@@ -21,9 +21,10 @@ from mm.host import module_command, module_environment
 from mm.lab.bench.drive import CLIENTS, full_load
 from mm.lab.bench.figure import Figure, percentile
 from mm.lab.bench.load import Entry, Orders, PipelinedConnection
+from mm.lab.bench.measured import PATIENCE_S
 from mm.lab.bench.options import SIZE_LOTS, SYMBOLS, BenchRun
 from mm.lab.bench.probe import CLIENT, Probe
-from mm.lab.bench.world import PATIENCE_S, World, bench_config
+from mm.lab.bench.world import World, bench_config
 from mm.store import execute, text
 
 SHARE = 0.8

@@ -9,8 +9,9 @@ from contextlib import ExitStack
 from mm.lab.bench.drive import CLIENTS, BacklogRates, match_backlog
 from mm.lab.bench.figure import Figure
 from mm.lab.bench.load import Orders, preload
+from mm.lab.bench.measured import PATIENCE_S
 from mm.lab.bench.options import SYMBOLS, BenchRun
-from mm.lab.bench.world import DEEP_LOTS, LONG_MS, PATIENCE_S, World, deep_config
+from mm.lab.bench.world import DEEP_LOTS, LONG_MS, World, deep_config
 from mm.store import execute
 
 SYMBOLS_SHARE, HISTORY_SHARE, LEDGER_SHARE = 0.4, 0.9, 0.9
