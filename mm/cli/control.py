@@ -11,6 +11,7 @@ import click
 from rich.text import Text
 
 from mm.cli.operating import (
+    fail_when_missed,
     needed_why_option,
     operator_of,
     system_id_of,
@@ -129,11 +130,13 @@ def _set_mode(
     facts = {
         "changes": [asdict(change) for change in done.changes],
         "quotes_withdrawn": done.quote_ids,
+        "missed": list(done.missed),
     }
     lines = [change_text(change) for change in done.changes]
     if done.quote_ids:
         lines.append(f"withdrawn, exposure released: {' '.join(done.quote_ids)}")
     show(as_json, facts, Text("\n".join(lines)), scripts)
+    fail_when_missed(done.missed)
     return done
 
 

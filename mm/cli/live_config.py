@@ -8,7 +8,13 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from mm.cli.operating import operator_of, system_id_of, who_option, why_option
+from mm.cli.operating import (
+    fail_when_missed,
+    operator_of,
+    system_id_of,
+    who_option,
+    why_option,
+)
 from mm.cli.options import json_option, system_options
 from mm.cli.showing import show
 from mm.host import System
@@ -80,11 +86,11 @@ def apply_command(path: Path, why: str, who: str, as_json: bool, system: System)
     system_id = system_id_of(scripts)
     stored, changes = _compared(scripts, given)
     check_changeable(changes)
-    version, quote_ids = stored.version, list[str]()
+    version, quote_ids, missed = stored.version, list[str](), tuple[str, ...]()
     lines = [change_text(change) for change in changes]
     if changes:
         done = apply_config(scripts, system_id, by, why, given)
-        version, quote_ids = done.version, done.quote_ids
+        version, quote_ids, missed = done.version, done.quote_ids, done.missed
         lines.append(f"configuration version {stored.version} -> {version}")
         if quote_ids:
             lines.append(f"withdrawn, placed anew by the makers: {' '.join(quote_ids)}")
@@ -94,8 +100,10 @@ def apply_command(path: Path, why: str, who: str, as_json: bool, system: System)
         "config_version": version,
         "changes": _facts(changes),
         "quotes_withdrawn": quote_ids,
+        "missed": list(missed),
     }
     show(as_json, facts, Text("\n".join(lines)), scripts)
+    fail_when_missed(missed)
 
 
 def _compared(scripts: Scripts, given: Config) -> tuple[Config, list[SymbolChange]]:

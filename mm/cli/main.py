@@ -47,7 +47,7 @@ COMMANDS = {
     "state": ("processes", "Run a trading state service: apply fills to positions."),
     "status": (
         "reading",
-        "Show the system's state in one line, its processes, partitions and nodes.",
+        "Show the system's state, its processes, partitions and nodes.",
     ),
     "up": ("up", "Start everything, supervise it and show it."),
     "watch": ("reading", "Show the live view of a running system; read-only."),

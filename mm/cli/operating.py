@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from mm.errors import UsageError, shown
+from mm.errors import Unavailable, UsageError, shown
 from mm.market import check_id
 from mm.store import Operator, Scripts, read_identity, require_config
 
@@ -42,6 +42,15 @@ def operator_of(who: str, why: str) -> Operator:
     if not why.strip() or len(why) > MAX_WHY or not why.isprintable():
         raise UsageError(f"--why {shown(why)}: it must be 1 to {MAX_WHY} printable characters")
     return Operator(check_id("--who", who))
+
+
+def fail_when_missed(missed: Sequence[str]) -> None:
+    """Unavailable when an operator's command did not get through everywhere."""
+    if missed:
+        raise Unavailable(
+            f"not done everywhere: {'; '.join(missed)}. Give the command again: what is done stays"
+            " as it is"
+        )
 
 
 def system_id_of(scripts: Scripts, symbols: Sequence[str] = ()) -> str:

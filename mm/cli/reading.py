@@ -39,7 +39,7 @@ from mm.terminal import (
 @json_option
 @system_options
 def status_command(as_json: bool, system: System) -> None:
-    """Show the system's state in one line, its processes, partitions and nodes.
+    """Show the system's state, its processes, partitions and nodes.
 
     Exit status 1 while something stops trading: a server that refuses writes, a kind of process of
     which none is live, a halted symbol. What it is stands above the line.

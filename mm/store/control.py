@@ -48,10 +48,14 @@ class ModeChange:
 
 @dataclass(frozen=True)
 class Controlled:
-    """What a control step did: the modes that it was asked for, and the quotes that it ended."""
+    """What a control step did: the modes that it was asked for, and the quotes that it ended.
+
+    ``missed`` says of which partitions it is not done, or not for sure, a sentence each.
+    """
 
     changes: list[ModeChange]
     quote_ids: list[str]
+    missed: tuple[str, ...] = ()
 
 
 def config_words(changes: Sequence[SymbolChange]) -> list[str]:

@@ -64,10 +64,14 @@ class Withdrawn:
 
 @dataclass(frozen=True)
 class Configured:
-    """What a change of the configuration did: the new version, and the quotes that it ended."""
+    """What a change of the configuration did: the new version, and the quotes that it ended.
+
+    ``missed`` is as in :class:`mm.store.Controlled`.
+    """
 
     version: int
     quote_ids: list[str]
+    missed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

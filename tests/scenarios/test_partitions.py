@@ -6,19 +6,22 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
+import redis
 
 from mm.audit import audit
 from mm.balancer import Balancer
 from mm.drain import is_drained
-from mm.errors import ConfigDiffers, ForeignSystem, SystemRefused
+from mm.errors import ConfigDiffers, ForeignSystem, SystemRefused, Unavailable
 from mm.explain import explain
 from mm.facts import stoppages
 from mm.market import Config
 from mm.orders import PartitionClient
 from mm.store import (
     Operator,
+    Scripts,
     apply_config,
     create_system,
     join_system,
@@ -27,6 +30,7 @@ from mm.store import (
     set_modes,
     take_snapshot,
 )
+from mm.store.replicated import is_replicated
 from tests.kit import SYSTEM_ID, Backend, Fake, World, make_symbol, small_config, wait_for
 from tests.kit.commands import run_mm
 from tests.kit.partitioned import Partitioned
@@ -190,6 +194,100 @@ def test_an_apply_that_was_broken_off_is_done_again(market: Market) -> None:
     assert (require_config(scripts).limit_units, require_config(scripts).refresh_ms) == (24, 4_000)
     market.turn()
     sound(market)
+
+
+def lose(monkeypatch: pytest.MonkeyPatch, prefix: str, *names: str) -> None:
+    """From now on these methods find the partition's server gone."""
+    for name in names:
+        real = getattr(Scripts, name)
+
+        def losing(self: Scripts, *words: Any, real: Any = real) -> Any:
+            if self.keys.prefix == prefix:
+                raise redis.exceptions.ConnectionError("gone")
+            return real(self, *words)
+
+        monkeypatch.setattr(Scripts, name, losing)
+
+
+def test_a_halt_reaches_whom_it_can(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A partition that is away does not keep the others from being halted, and is named."""
+    scripts = market.root.scripts
+    with monkeypatch.context() as context:
+        lose(context, "{mm-0}", "control")
+        done = set_modes(scripts, SYSTEM_ID, "halted", ANN, "why", [])
+        assert [change.after for change in done.changes] == ["halted"]
+        (missed,) = done.missed
+        assert missed.startswith("{mm-0} was not reached: ")
+    found = take_snapshot(scripts)
+    assert [found.mode_of(name) for name in found.symbols] == [
+        *("active", "halted", "active", "halted"),
+    ]
+    done = set_modes(scripts, SYSTEM_ID, "halted", ANN, "why", [])
+    assert done.missed == ()
+    found = take_snapshot(scripts)
+    assert {found.mode_of(name) for name in found.symbols} == {"halted"}
+
+
+def test_a_configuration_that_does_not_get_through(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What all have in common changes last; a new symbol needs all partitions."""
+    scripts = market.root.scripts
+    given = replace(require_config(scripts), limit_units=40)
+    with monkeypatch.context() as context:
+        lose(context, "{mm-0}", "configure")
+        done = apply_config(scripts, SYSTEM_ID, ANN, "why", given)
+        assert (done.version, len(done.missed)) == (1, 1)
+        assert require_config(scripts).limit_units == 30
+        assert require_config(market.worlds[1].scripts).limit_units == 40
+    assert apply_config(scripts, SYSTEM_ID, ANN, "why", given).missed == ()
+    assert require_config(scripts).limit_units == 40
+    larger = replace(given, symbols=(*given.symbols, make_symbol("EEE")))
+    real = require_config
+
+    def losing(one: Scripts) -> Config:
+        if one.keys.prefix == "{mm-1}":
+            raise redis.exceptions.ConnectionError("gone")
+        return real(one)
+
+    with monkeypatch.context() as context:
+        context.setattr("mm.store.everywhere.require_config", losing)
+        with pytest.raises(Unavailable, match=r"a new symbol needs all partitions, and \{mm-1\}"):
+            apply_config(scripts, SYSTEM_ID, ANN, "why", larger)
+    assert "EEE" not in market.root.hash("routes")
+
+
+class Following:
+    """What a server says of its replicas, one saying after the other."""
+
+    def __init__(self, *offsets: int | None, history: str = "h") -> None:
+        self._offsets = list(offsets)
+        self._history = history
+
+    def info(self, section: str) -> dict[str, Any]:
+        """The next saying; the last one stays."""
+        assert section == "replication"
+        offset = self._offsets.pop(0) if len(self._offsets) > 1 else self._offsets[0]
+        found: dict[str, Any] = {"master_replid": self._history, "master_repl_offset": 100}
+        if offset is not None:
+            found["slave0"] = {"state": "online", "offset": offset}
+        return found
+
+
+@pytest.mark.parametrize(
+    ("server", "confirmed"),
+    [
+        (Following(100), True),
+        (Following(90, 90, 100), True),
+        (Following(99), False),
+        (Following(None), False),
+        (Following(100, history="other"), False),
+    ],
+)
+def test_what_replicas_have(server: Any, confirmed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that the server had done is asked for, in the same history."""
+    monkeypatch.setattr("mm.store.replicated.PATIENCE_S", 0.2)
+    assert is_replicated(server, "h", 1) is confirmed
 
 
 def test_balancers_come_and_go(market: Market) -> None:

@@ -129,12 +129,20 @@ def _operated(fault: FaultEvent, do: Callable[[], object], undo: Callable[[], ob
 
 def _set_mode(system: HarmedSystem[Any], fault: FaultEvent, mode: str) -> None:
     symbols = [] if fault.target == "all" else [fault.target]
-    set_modes(system.scripts, system.system_id, mode, _OPERATOR, "chaos", symbols)
+    done = set_modes(system.scripts, system.system_id, mode, _OPERATOR, "chaos", symbols)
+    _again_when_missed(done.missed)
 
 
 def _set_limit(system: HarmedSystem[Any], units: int) -> None:
     given = replace(require_config(system.scripts), limit_units=units)
-    apply_config(system.scripts, system.system_id, _OPERATOR, "chaos", given)
+    done = apply_config(system.scripts, system.system_id, _OPERATOR, "chaos", given)
+    _again_when_missed(done.missed)
+
+
+def _again_when_missed(missed: Sequence[str]) -> None:
+    """Unavailable when an operator would give the command again."""
+    if missed:
+        raise Unavailable("; ".join(missed))
 
 
 def _torn_write(keys: Keys, entry_id: str) -> bytes:
