@@ -286,7 +286,7 @@ class Following:
 )
 def test_what_replicas_have(server: Any, confirmed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that the server had done is asked for, in the same history."""
-    monkeypatch.setattr("mm.store.replicated.PATIENCE_S", 0.2)
+    monkeypatch.setattr("mm.store.replicated.LOOKS", 4)
     assert is_replicated(server, "h", 1) is confirmed
 
 
