@@ -54,17 +54,24 @@ class Finality:
         before, self._history = self._history, history_in(info)
         return bool(before) and before != self._history
 
-    def confirm(self, client: redis.Redis) -> None:
-        """Return when what was read before is final; Unavailable when it is not yet, or not more.
+    @property
+    def confirmation(self) -> list[tuple[str | int, ...]]:
+        """The commands that make final what was read before; :meth:`judge` takes their replies.
 
         The write that is waited for keeps the reports for as long as any new one would.
         """
-        commands: list[tuple[str | int, ...]] = [
+        return [
             ("PEXPIRE", self._reports_key, self._idle_ms),
             ("WAIT", self.replicas, FINAL_MS),
             LOOK,
         ]
-        kept, count, info = send_pipeline(client, commands)
+
+    def confirm(self, client: redis.Redis) -> None:
+        """Return when what was read before is final; Unavailable when it is not (yet)."""
+        self.judge(*send_pipeline(client, self.confirmation))
+
+    def judge(self, kept: Any, count: Any, info: Any) -> None:
+        """Return when these replies say that what was read before is final, as with ``confirm``."""
         for reply in (kept, count, info):
             if isinstance(reply, Exception):
                 raise reply

@@ -187,8 +187,7 @@ class PartitionClient:
             if not self._finality.replicas:
                 results = send_pipeline(self._client, commands)
             else:
-                info, *results = send_pipeline(self._client, [self._finality.look, *commands])
-                self._follow(info, results[-1] if wait_ms is not None else None)
+                results = self._final_round(commands, wait_ms)
         except Unavailable:
             self._unanswered.mark_lost(orders)
             raise
@@ -203,14 +202,31 @@ class PartitionClient:
             is_admitted, self._sends_to = self._sends_to != self._keys.named("orders"), ""
             raise order_api_error(failed[0], self.client_id, is_admitted) from failed[0]
 
-    def _follow(self, info: Any, reply: Any) -> None:
-        """Send again what a cut of the server's history may have undone; let reports be final."""
-        if self._finality.is_cut(info):
+    def _final_round(
+        self, commands: Sequence[tuple[str | int, ...]], wait_ms: int | None
+    ) -> list[Any]:
+        """The same with replicas: what was read is final when this returns.
+
+        When it waits for a report, what makes it final goes along: so one wait of the server's for
+        its disk serves both, and so does one round trip.
+        """
+        finality = self._finality
+        along = finality.confirmation if wait_ms else []
+        info, *results = send_pipeline(self._client, [finality.look, *commands, *along])
+        if finality.is_cut(info):
+            # What the cut of the history may have undone goes again.
             self._cursor = "0-0"
             self._unanswered.mark_lost([one.order for one in self.unanswered.values()])
             raise Unavailable("the server's history was cut: orders without a report go again")
+        confirmed = results[len(commands) :]
+        results = results[: len(commands)]
+        reply = results[-1] if wait_ms is not None else None
         if reply and not isinstance(reply, Exception):
-            self._finality.confirm(self._client)
+            if along:
+                finality.judge(*confirmed)
+            else:
+                finality.confirm(self._client)
+        return results
 
     def _block_ms(self, wait_ms: int) -> int:
         due_s = self._unanswered.due_in_s()

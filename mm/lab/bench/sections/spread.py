@@ -30,7 +30,8 @@ CLIENT = "bench-failover"
 
 
 def _config(partitions: int, replicas: int) -> Config:
-    config = bench_config(SYMBOLS, SIZE_LOTS)
+    # With four servers a symbol has up to four times the flow of one.
+    config = bench_config(SYMBOLS, max(COUNTS) * SIZE_LOTS)
     return replace(config, partitions=partitions, replicas=replicas)
 
 
