@@ -42,9 +42,9 @@ BEAT_S = 0.5
 WAIT_MS = 250
 #: Shorter pauses are not made: the operating system's timer would make them several times longer.
 LEAST_REST_S = 0.0005
-#: The longest delay is short, since expired exposure must be released within 1 s of the server's
-#: return.
-FIRST_RETRY_S, LONGEST_RETRY_S = 0.05, 0.5
+#: The longest delay is short: expired exposure must be released within 1 s of the server's
+#: return, and after a failover every delay is time without a fill.
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.05, 0.2
 #: Heartbeats from one check of the server's durability settings to the next.
 DURABILITY_CHECK_BEATS = 4
 #: Heartbeats from one summary in the log to the next. Single steps are logged only as details.

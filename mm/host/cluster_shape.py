@@ -21,7 +21,7 @@ BUS_OFFSET = 10_000
 #: Nodes listen on so many ports at most, from this one on: below those that the system gives out.
 FIRST_PORT, PORTS = 11_000, 11_000
 #: A node counts as failing when it has been silent for so many milliseconds.
-NODE_TIMEOUT_MS = 1_000
+NODE_TIMEOUT_MS = 750
 #: Without so many primaries the end of one would leave no majority.
 LEAST_PRIMARIES = 3
 

@@ -55,7 +55,7 @@ class Finality:
         return bool(before) and before != self._history
 
     @property
-    def confirmation(self) -> list[tuple[str | int, ...]]:
+    def commands(self) -> list[tuple[str | int, ...]]:
         """The commands that make final what was read before; :meth:`judge` takes their replies.
 
         The write that is waited for keeps the reports for as long as any new one would.
@@ -68,7 +68,7 @@ class Finality:
 
     def confirm(self, client: redis.Redis) -> None:
         """Return when what was read before is final; Unavailable when it is not (yet)."""
-        self.judge(*send_pipeline(client, self.confirmation))
+        self.judge(*send_pipeline(client, self.commands))
 
     def judge(self, kept: Any, count: Any, info: Any) -> None:
         """Return when these replies say that what was read before is final, as with ``confirm``."""

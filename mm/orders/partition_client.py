@@ -38,7 +38,7 @@ LONGEST_WAIT_MS = 1_000
 READ_ENTRIES = 1_000
 MAX_RESENT = 1_000
 #: First and longest delay before a lost connection is tried again.
-FIRST_RETRY_S, LONGEST_RETRY_S = 0.02, 0.5
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.02, 0.2
 
 _STATUSES = ("filled", "partially_filled", "canceled", "rejected")
 
@@ -211,7 +211,7 @@ class PartitionClient:
         its disk serves both, and so does one round trip.
         """
         finality = self._finality
-        along = finality.confirmation if wait_ms else []
+        along = finality.commands if wait_ms else []
         info, *results = send_pipeline(self._client, [finality.look, *commands, *along])
         if finality.is_cut(info):
             # What the cut of the history may have undone goes again.
