@@ -26,6 +26,11 @@ _CODES: dict[str, tuple[TroubleKind, str]] = {
     ),
     "TRYAGAIN": ("not_now", "the server's cluster is moving keys (TRYAGAIN)"),
     "CLUSTERDOWN": ("not_now", "the server's cluster is down (CLUSTERDOWN)"),
+    "MOVED": (
+        "unsupported",
+        "the server is a node of a cluster, and another node has the keys (MOVED). Give the URL of"
+        " the cluster: redis+cluster://HOST:PORT",
+    ),
     "MASTERDOWN": ("not_now", "the server is a replica, and its primary is down (MASTERDOWN)"),
     "OOM": (
         "refusing_writes",
@@ -61,6 +66,8 @@ _CODES: dict[str, tuple[TroubleKind, str]] = {
 _CLASSES: dict[type[Exception], str] = {
     redis.exceptions.BusyLoadingError: "LOADING",
     redis.exceptions.TryAgainError: "TRYAGAIN",
+    redis.exceptions.MovedError: "MOVED",
+    redis.exceptions.AskError: "MOVED",
     redis.exceptions.MasterDownError: "MASTERDOWN",
     redis.exceptions.ClusterDownError: "CLUSTERDOWN",
     redis.exceptions.OutOfMemoryError: "OOM",

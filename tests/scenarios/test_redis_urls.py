@@ -123,6 +123,19 @@ def test_more_replicas_than_there_are(cluster: Cluster) -> None:
         assert node.dbsize() == 0
 
 
+@pytest.mark.parametrize("cluster", ["valkey"], indirect=True)
+def test_a_plain_url_of_a_node_of_a_cluster(cluster: Cluster) -> None:
+    """It is refused, and the right form is named, for the node has some of the keys at most."""
+    secret = cluster.url.partition(":")[2].partition("@")[0].rpartition(":")[2]
+    for node in range(2):
+        url = f"redis://{ADMIN}:{secret}@127.0.0.1:{cluster.nodes.port(node)}"
+        done = run_mm(
+            "up", "--headless", "--duration", "1", "--redis-url", url, "--partitions", "2"
+        )
+        assert (done.returncode, "redis+cluster://" in done.stderr) == (1, True), done.stderr
+        assert secret not in done.stderr
+
+
 class Watched:
     """A primary and a replica that a Sentinel watches over."""
 

@@ -187,6 +187,8 @@ class TestWords:
             (redis.exceptions.TryAgainError("x"), "not_now", True),
             (redis.exceptions.ClusterDownError("x"), "not_now", True),
             (redis.exceptions.MasterDownError("x"), "not_now", True),
+            (redis.exceptions.MovedError("3999 127.0.0.1:1"), "unsupported", True),
+            (redis.exceptions.AskError("3999 127.0.0.1:1"), "unsupported", True),
             (redis.exceptions.TimeoutError("Timeout reading"), "not_now", True),
             (redis.exceptions.ConnectionError("max number of clients reached"), "not_now", True),
             (redis.exceptions.ConnectionError("Error 111. Connection refused."), "not_now", False),

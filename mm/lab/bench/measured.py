@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mm.audit import audit
 from mm.exchange import Exchange
 from mm.host import DataDir
 from mm.lab.bench.figure import Result
@@ -17,6 +18,15 @@ from mm.store import Keys, Scripts, execute, open_client, require_config, text
 
 REFERENCE_TICKS = 10_000
 PATIENCE_S = 120.0
+
+
+def audit_at_end(scripts: Scripts, result: Result, name: str) -> None:
+    """Audit a system at rest; violations become problems of the result."""
+    found = audit(scripts, quiescent=True)
+    result.audits += 1
+    for check in found.checks:
+        for violation in check.violations[:3]:
+            result.problems.append(f"{name}: {check.name}: {violation}")
 
 
 class Measured:

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mm.audit import audit
 from mm.errors import TimedOut, Unavailable
 from mm.host import (
     ChildPlan,
@@ -23,7 +22,7 @@ from mm.host import (
     module_environment,
 )
 from mm.lab.bench.figure import Result
-from mm.lab.bench.measured import PATIENCE_S, Part
+from mm.lab.bench.measured import PATIENCE_S, Part, audit_at_end
 from mm.lab.bench.sections.cpu import cpu_s
 from mm.market import Config
 from mm.store import execute, open_client
@@ -87,16 +86,9 @@ class SpreadWorld(ThrowawaySystem[ManagedCluster]):
                 part.close()
             if kind is None:
                 self.supervisor.stop("")
-                self._audit()
+                audit_at_end(self.scripts, self.result, self.name)
         finally:
             self.close()
-
-    def _audit(self) -> None:
-        found = audit(self.scripts, quiescent=True)
-        self.result.audits += 1
-        for check in found.checks:
-            for violation in check.violations[:3]:
-                self.result.problems.append(f"{self.name}: {check.name}: {violation}")
 
     def tick(self) -> None:
         """Restart what has died."""

@@ -13,10 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mm.audit import audit
 from mm.host import ChildPlan, ManagedServer, ThrowawaySystem
 from mm.lab.bench.figure import Result
-from mm.lab.bench.measured import REFERENCE_TICKS, Measured
+from mm.lab.bench.measured import REFERENCE_TICKS, Measured, audit_at_end
 from mm.market import Config, Durability, Symbol
 
 #: A day, so that quotes placed once last as long as a measurement without makers.
@@ -111,7 +110,7 @@ class World(ThrowawaySystem[ManagedServer], Measured):
         try:
             if kind is None and self._audited:
                 self.supervisor.stop("")
-                self._audit()
+                audit_at_end(self.scripts, self.result, self.name)
         finally:
             self.close()
 
@@ -133,10 +132,3 @@ class World(ThrowawaySystem[ManagedServer], Measured):
         """Bytes of the append-only files."""
         files = (self.data_dir.path / "appendonlydir").glob("*")
         return sum(file.stat().st_size for file in files)
-
-    def _audit(self) -> None:
-        found = audit(self.scripts, quiescent=True)
-        self.result.audits += 1
-        for check in found.checks:
-            for violation in check.violations[:3]:
-                self.result.problems.append(f"{self.name}: {check.name}: {violation}")
