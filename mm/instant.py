@@ -1,4 +1,4 @@
-"""Instants for people: always UTC, and always with their zone."""
+"""Instants for people, always with their zone: in UTC, and in the reader's own where one asks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,14 @@ def clock(ms: int) -> str:
 def timestamp(ms: int) -> str:
     """Date and time of an instant of the server's clock, 2026-01-31T12:00:00Z; or ``-``."""
     return _instant(ms, "%Y-%m-%dT%H:%M:%SZ")
+
+
+def local_time(ms: int) -> str:
+    """The time of day in the zone of this machine, ``14:00:00 CET``; ``-`` out of range."""
+    try:
+        return datetime.fromtimestamp(ms // 1000, UTC).astimezone().strftime("%H:%M:%S %Z")
+    except (OverflowError, ValueError, OSError):
+        return "-"
 
 
 def _instant(ms: int, form: str) -> str:

@@ -60,6 +60,7 @@ EXIT_STATUSES = {
     " rejected. `mm status`: something stops trading. `mm up`: also when a symbol is halted, a"
     " child never came up, or the data directory was removed",
     "2": "the command line, a configuration or a value breaks a rule",
+    "3": "`mm order`: nothing was filled, and nothing went wrong",
     "4": "a child process ended because its `mm up` had ended",
     "128 + n": "signal n (130 SIGINT, 143 SIGTERM, 129 SIGHUP) broke off a start, `mm bench`, or"
     " `mm chaos` before its first round was judged. A run that a signal stops in order ends with 0"

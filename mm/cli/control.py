@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.text import Text
 
+from mm.cli.completing import complete_symbol
 from mm.cli.operating import (
     fail_when_missed,
     needed_why_option,
@@ -48,9 +49,13 @@ def _sets_a_mode(why: Decorator[Any], of_all: bool = True) -> Decorator[Any]:
             command = option(command)
         if of_all:
             command = all_option(command)
-        return click.argument("symbols", nargs=-1, required=not of_all, metavar="SYMBOL...")(
-            command
-        )
+        return click.argument(
+            "symbols",
+            nargs=-1,
+            required=not of_all,
+            metavar="SYMBOL...",
+            shell_complete=complete_symbol,
+        )(command)
 
     return decorate
 
@@ -161,7 +166,7 @@ def change_text(change: ModeChange) -> str:
 
 
 @click.command("repair")
-@click.argument("symbol")
+@click.argument("symbol", shell_complete=complete_symbol)
 @click.option("--apply", "applies", is_flag=True, help="Put right what differs.")
 @why_option
 @who_option

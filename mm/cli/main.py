@@ -54,6 +54,24 @@ COMMANDS = {
 }
 
 
+#: The commands by what they are for, in the order in which `mm --help` shows them.
+GROUPS = {
+    "Run a market": ("up", "watch", "order"),
+    "Read it": ("status", "positions", "quotes", "exposure", "explain", "audit"),
+    "Control it": ("halt", "reduce", "flatten", "resume", "repair", "config", "acl"),
+    "Its processes, one alone": ("exchange", "state", "maker", "balancer", "publisher"),
+    "Measure and break it": ("bench", "chaos"),
+}
+#: What a newcomer may type -> what it does.
+EXAMPLES = {
+    "mm up": "a market from nothing, in a live view",
+    "mm order aapl buy 5 --market": "trade with it, from a second terminal",
+    "mm explain AAPL": "what happened to a symbol, and why",
+    "mm halt AAPL --why news": "stop quoting it at once; `mm resume AAPL` goes on",
+    "mm up --partitions 3 --replicas 1": "the same over a cluster that survives its nodes",
+}
+
+
 class Front(click.Group):
     """A group whose commands end in one line of explanation, never in a traceback.
 
@@ -74,9 +92,12 @@ class Front(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        """List the commands by what they are for, without importing them, then examples."""
+        for title, names in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, COMMANDS[name][1]) for name in names])
+        with formatter.section("Examples"):
+            formatter.write_dl(list(EXAMPLES.items()))
 
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the command line, on streams that can write any text."""

@@ -8,6 +8,7 @@ import click
 from rich.console import Group
 
 from mm.audit import audit
+from mm.cli.completing import complete_symbol
 from mm.cli.options import json_option, system_options
 from mm.cli.showing import show
 from mm.explain import explain
@@ -105,7 +106,7 @@ def audit_command(quiescent: bool, as_json: bool, system: System) -> None:
 
 
 @click.command("explain")
-@click.argument("symbol")
+@click.argument("symbol", shell_complete=complete_symbol)
 @click.option(
     "--last",
     type=click.IntRange(1, 10_000),

@@ -12,6 +12,7 @@ from mm.orders.sending import MAX_BATCH, PublisherOptions
 from mm.orders.summary import OutcomeCounts, Summary
 from mm.orders.tape import Tape, read_tape
 from mm.orders.ticket import Ticket, report_facts
+from mm.orders.typed import far_limit, typed_side, typed_symbol, with_symbol
 from mm.orders.unanswered import Answer
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "check_speed",
     "config_of_tape",
     "config_to_replay",
+    "far_limit",
     "first_order",
     "new_run_id",
     "newest_answered",
@@ -43,4 +45,7 @@ __all__ = [
     "report_facts",
     "synthetic_orders",
     "tape_orders",
+    "typed_side",
+    "typed_symbol",
+    "with_symbol",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from mm.market import (
@@ -14,8 +14,6 @@ from mm.market import (
     Side,
     Symbol,
     check_id,
-    check_side,
-    check_symbol,
     parse_decimal,
     to_steps,
 )
@@ -23,14 +21,17 @@ from mm.market import (
 
 @dataclass(frozen=True)
 class Ticket:
-    """An order in exact decimals, not yet checked against a configuration."""
+    """An order in exact decimals, not yet checked against a configuration.
+
+    ``limit_price`` is None for one that takes any price, until the mark is known.
+    """
 
     client_id: str
     order_id: str
     symbol: str
     side: Side
     quantity: Decimal
-    limit_price: Decimal
+    limit_price: Decimal | None
 
     @classmethod
     def parse(
@@ -38,22 +39,26 @@ class Ticket:
         client_id: str,
         order_id: str | None,
         symbol: str,
-        side: str,
+        side: Side,
         quantity: str,
-        limit_price: str,
+        limit_price: str | None,
     ) -> Ticket:
         """Read the words of an order; without an ``order_id`` it gets a new one.
 
-        ValueRefused names the word that breaks a rule.
+        The symbol is not judged yet. ValueRefused names the word that breaks a rule.
         """
         return cls(
             check_id("client-id", client_id),
             f"hand-{secrets.token_hex(6)}" if order_id is None else check_id("order-id", order_id),
-            check_symbol(symbol),
-            check_side(side),
+            symbol,
+            side,
             parse_decimal("quantity", quantity),
-            parse_decimal("limit price", limit_price),
+            None if limit_price is None else parse_decimal("limit price", limit_price),
         )
+
+    def limited(self, limit_price: Decimal) -> Ticket:
+        """The same with this limit price."""
+        return replace(self, limit_price=limit_price)
 
     def order(self, config: Config) -> Order:
         """The order in lots and ticks.
@@ -61,6 +66,7 @@ class Ticket:
         ValueRefused when the symbol is not configured, or the quantity is not a whole number of
         lots, or the price not one of ticks.
         """
+        assert self.limit_price is not None
         symbol = config.symbol(self.symbol)
         lots = to_steps("quantity", self.quantity, symbol.lot, "lot")
         ticks = to_steps("limit price", self.limit_price, symbol.tick, "tick")

@@ -5,7 +5,8 @@ from mm.terminal.columns import Column, FittedTable
 from mm.terminal.console import Parts, can_draw, make_console, print_line, progress
 from mm.terminal.live import LiveView, run_watch
 from mm.terminal.partitions_table import nodes_table, partitions_table
-from mm.terminal.report_table import report_table
+from mm.terminal.report_lines import report_lines
+from mm.terminal.report_watch import watch_reports
 from mm.terminal.screen import History, RunStatus, market_screen, status_line
 from mm.terminal.story_table import story_table
 from mm.terminal.tables import exposure_table, positions_table, processes_table, quotes_table
@@ -31,8 +32,9 @@ __all__ = [
     "processes_table",
     "progress",
     "quotes_table",
-    "report_table",
+    "report_lines",
     "run_watch",
     "status_line",
     "story_table",
+    "watch_reports",
 ]

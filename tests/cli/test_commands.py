@@ -14,12 +14,13 @@ from click.testing import CliRunner, Result
 from redis.exceptions import ResponseError
 
 from mm.cli import main
-from mm.cli.main import COMMANDS
+from mm.cli.main import COMMANDS, EXAMPLES, GROUPS
 from mm.errors import Unavailable
 from mm.host import ChildPlan
 from mm.market import default_config
 from mm.orders import FlowOptions, PublisherOptions
 from mm.up import Up, UpOptions
+from tests.kit import Fake, World, small_config
 from tests.kit.commands import loaded_after
 
 SHARED = {"data_dir", "redis_url", "prefix", "durability"}
@@ -51,6 +52,31 @@ def test_the_table_is_in_order() -> None:
     """``mm --help`` lists the commands in alphabetical order; another name is no command."""
     assert list(COMMANDS) == sorted(COMMANDS)
     assert main.get_command(click.Context(main), "nothing") is None
+
+
+def test_each_command_is_in_one_group() -> None:
+    """``mm --help`` shows each command once, by what it is for, and examples that exist."""
+    grouped = [name for names in GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(COMMANDS)
+    assert {line.split()[1] for line in EXAMPLES} <= set(COMMANDS)
+    shown = CliRunner().invoke(main, ["--help"]).output
+    for words in (*GROUPS, *EXAMPLES):
+        assert words in shown
+
+
+def test_symbols_are_completed(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shell offers the symbols of the running system; without one nothing, and no error."""
+    world = World(fake, small_config(3))
+    for name in ("order", "explain", "halt", "repair"):
+        (symbol,) = (one for one in command(name).params if one.name in ("symbol", "symbols"))
+        context = click.Context(command(name))
+        assert symbol.shell_complete(context, "A") == []
+        monkeypatch.setattr("mm.cli.completing.server_url", lambda place: "unix:///nowhere")
+        monkeypatch.setattr("mm.cli.completing.open_client", lambda *words: world.client)
+        offered = [one.value for one in symbol.shell_complete(context, "a")]
+        assert offered == ["AAA"]
+        assert len(symbol.shell_complete(context, "")) == 3
+        monkeypatch.undo()
 
 
 def test_help_loads_no_command() -> None:

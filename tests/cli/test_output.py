@@ -30,7 +30,7 @@ READING = {
     "exposure": ["exposure"],
     "audit": ["audit"],
     "explain": ["explain", "AAA"],
-    "order": ["order", "AAA", "buy", "1", "0.01", "--timeout", "30"],
+    "order": ["order", "AAA", "buy", "1", "2.00", "--timeout", "30"],
 }
 RELAXED = "durability RELAXED: acknowledged orders may be lost (appendfsync everysec)"
 PLAIN = {"COLUMNS": "", "LC_ALL": "C.UTF-8", "TERM": "xterm", "PYTHONUTF8": "", "NO_COLOR": ""}

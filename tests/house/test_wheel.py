@@ -111,7 +111,7 @@ def test_every_module_can_be_imported(unpacked: Path, tmp_path: Path) -> None:
 
 def test_commands_work(unpacked: Path, tmp_path: Path) -> None:
     """The wheel's command line shows its help and judges a configuration that it has written."""
-    assert "Commands:" in run_python(unpacked, tmp_path, "-m", "mm", "--help")
+    assert "Run a market:" in run_python(unpacked, tmp_path, "-m", "mm", "--help")
     run_python(unpacked, tmp_path, "-m", "mm", "config", "init")
     assert (tmp_path / "mm.toml").read_text(encoding="utf-8") == TEMPLATE
     assert run_python(unpacked, tmp_path, "-m", "mm", "config", "check", "mm.toml")

@@ -38,7 +38,8 @@ def test_halt_and_resume_beside_a_running_market(system: RunningSystem, server: 
     wait_for("a quote", lambda: quoted(system, "MSFT"), 60)
     assert not quoted(system, "AAPL")
     answer = mm(system, "order", "AAPL", "buy", "1", "200")
-    assert "halted: the symbol is halted, by an operator" in answer.stdout
+    assert answer.returncode == 3
+    assert "why: the symbol is halted, by an operator" in answer.stdout
     assert mm(system, "status").returncode == 0
     code, said = system.stop()
     assert code == 0, said

@@ -73,7 +73,7 @@ def test_every_command_finds_an_odd_directory(
     system.start("--server", str(binary_or_skip(server)))
     for words in (
         *(["status"], ["positions"], ["quotes"], ["exposure"], ["audit"], ["explain", "AAPL"]),
-        ["order", "AAPL", "buy", "1", "1.00"],
+        ["order", "AAPL", "buy", "1", "500"],
     ):
         done = run_mm(*words, data_dir=system.data_dir)
         assert (done.returncode, done.stderr) == (0, ""), words

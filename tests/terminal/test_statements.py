@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import time
 from dataclasses import replace
 
+import pytest
 from rich.console import Console
 
 from mm.audit import audit
@@ -18,7 +20,7 @@ from mm.terminal import (
     market_screen,
     positions_table,
     quotes_table,
-    report_table,
+    report_lines,
     status_line,
 )
 from tests.kit import Fake, World, make_symbol, small_config
@@ -52,15 +54,21 @@ def test_one_of_a_kind_is_not_many(fake: Fake) -> None:
     assert "2 budgets" in said
 
 
-def test_a_report_for_people_has_a_time_with_its_zone(fake: Fake) -> None:
+def test_a_report_for_people_has_a_time_with_its_zone(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Milliseconds and truth values are for programs; the reason is explained."""
     world = World(fake, small_config(1))
     order = world.order("sell", 1)
     report = Report("o1", "canceled", "no_quote", 0, 0, "", "", True, 1_769_860_800_123)
-    said = "\n".join(drawn(report_table(order, report, make_symbol()), 120))
-    assert "2026-01-31T12:00:00Z" in said
-    assert "duplicate          yes" in said
-    assert "no_quote: " in said
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    said = "\n".join(drawn(report_lines(order, report, make_symbol()), 120))
+    monkeypatch.undo()
+    time.tzset()
+    assert said.startswith("canceled: nothing was traded of sell 1 AAA at 0.01, 21:00:00 JST")
+    assert "why: the symbol has no quote on the side the order needs" in said
+    assert "sent before: this is its first outcome" in said
     assert "123" not in said
 
 

@@ -22,7 +22,7 @@ from mm.terminal import (
     positions_table,
     processes_table,
     quotes_table,
-    report_table,
+    report_lines,
     status_line,
     story_table,
 )
@@ -83,7 +83,7 @@ def test_no_text_breaks_a_number(fake: Fake, make: Make) -> None:
     state = take(world).symbols[name]
     assert_whole(audit_table(audit(world.scripts)))
     assert_whole(story_table(explain(world.scripts, name)))
-    assert_whole(report_table(order, world.report(order), state.symbol))
+    assert_whole(report_lines(order, world.report(order), state.symbol))
     assert_whole(Parts(status_line(take(world), History(), STATUS)))
 
 
