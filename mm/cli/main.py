@@ -49,6 +49,10 @@ COMMANDS = {
         "reading",
         "Show the system's state, its processes, partitions and nodes.",
     ),
+    "tape": (
+        "tape",
+        "Trade tapes: check a CSV file of any exchange, and convert it for `mm up --tape`.",
+    ),
     "up": ("up", "Start everything, supervise it and show it."),
     "watch": ("reading", "Show the live view of a running system; read-only."),
 }
@@ -56,7 +60,7 @@ COMMANDS = {
 
 #: The commands by what they are for, in the order in which `mm --help` shows them.
 GROUPS = {
-    "Run a market": ("up", "watch", "order"),
+    "Run a market": ("up", "watch", "order", "tape"),
     "Read it": ("status", "positions", "quotes", "exposure", "explain", "audit"),
     "Control it": ("halt", "reduce", "flatten", "resume", "repair", "config", "acl"),
     "Its processes, one alone": ("exchange", "state", "maker", "balancer", "publisher"),

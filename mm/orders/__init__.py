@@ -4,6 +4,7 @@ from mm.orders.client import OrderClient
 from mm.orders.conflict import FirstOrder, first_order
 from mm.orders.first_quotes import FirstQuotes
 from mm.orders.flow import FlowOptions, Intent, check_shared_rate, synthetic_orders
+from mm.orders.foreign_tape import Understood, read_foreign, rows_of
 from mm.orders.journal import Journal, read_journal
 from mm.orders.partition_client import PartitionClient
 from mm.orders.replay import check_speed, config_of_tape, config_to_replay, tape_orders
@@ -30,6 +31,7 @@ __all__ = [
     "Summary",
     "Tape",
     "Ticket",
+    "Understood",
     "check_run_id",
     "check_shared_rate",
     "check_speed",
@@ -40,9 +42,11 @@ __all__ = [
     "new_run_id",
     "newest_answered",
     "order_number",
+    "read_foreign",
     "read_journal",
     "read_tape",
     "report_facts",
+    "rows_of",
     "synthetic_orders",
     "tape_orders",
     "typed_side",

@@ -116,7 +116,10 @@ def _text(path: Path) -> str:
 def _check_header(row: Sequence[str]) -> None:
     if tuple(row) != HEADER:
         found = ",".join(row)[:80]
-        raise ValueRefused(f"header {found!r}: it must be {','.join(HEADER)}")
+        raise ValueRefused(
+            f"header {found!r}: it must be {','.join(HEADER)}. `mm tape convert` makes such a file"
+            " of those of other exchanges"
+        )
 
 
 def _trade(line: int, row: Sequence[str], earliest_ms: int) -> Trade:
@@ -141,10 +144,13 @@ def _trade(line: int, row: Sequence[str], earliest_ms: int) -> Trade:
         raise ValueRefused(f"ts_ms {ts}: it must not be before the trade above, at {earliest_ms}")
     aggressor = check_side(side)
     check_symbol(symbol)
-    return Trade(line, int(ts), symbol, aggressor, _amount("price", price), _amount("qty", qty))
+    return Trade(
+        line, int(ts), symbol, aggressor, check_amount("price", price), check_amount("qty", qty)
+    )
 
 
-def _amount(name: str, value: str) -> Decimal:
+def check_amount(name: str, value: str) -> Decimal:
+    """The exact price or quantity in a value of a tape; ValueRefused names the rule."""
     amount = parse_decimal(name, value)
     if amount <= 0:
         raise ValueRefused(f"{name} {value}: it must be above 0")

@@ -31,7 +31,10 @@ BANNED_PHRASES = {
     "told": "said, shown, recorded, given",
 }
 #: Uses of a word that mean something else: (file, word) -> what it means there.
-OTHER_MEANINGS: dict[tuple[str, str], str] = {}
+OTHER_MEANINGS: dict[tuple[str, str], str] = {
+    ("mm/orders/foreign_tape.py", "instrument"): "the name of a column of other exchanges",
+    ("mm/orders/foreign_tape.py", "ticker"): "the name of a column of other exchanges",
+}
 
 
 @dataclass(frozen=True)
