@@ -23,7 +23,6 @@ from mm.orders import (
     far_limit,
     first_order,
     report_facts,
-    typed_side,
     with_symbol,
 )
 from mm.store import OPERATOR, Scripts, partition_of, require_config, take_snapshot
@@ -112,7 +111,7 @@ def order_command(
             "an order is SYMBOL SIDE QUANTITY LIMIT_PRICE, such as `mm order AAPL buy 5 200`, or"
             " `mm order AAPL buy 5 --market`"
         )
-    ticket = Ticket.parse(client_id, order_id, symbol, typed_side(side), quantity, limit_price)
+    ticket = Ticket.parse(client_id, order_id, symbol, side, quantity, limit_price)
     scripts = system.scripts(user=OPERATOR)
     config = require_config(scripts)
     ticket = with_symbol(ticket, config)

@@ -13,7 +13,7 @@ from mm.orders.sending import MAX_BATCH, PublisherOptions
 from mm.orders.summary import OutcomeCounts, Summary
 from mm.orders.tape import Tape, read_tape
 from mm.orders.ticket import Ticket, report_facts
-from mm.orders.typed import far_limit, typed_side, typed_symbol, with_symbol
+from mm.orders.typed import far_limit, with_symbol
 from mm.orders.unanswered import Answer
 
 __all__ = [
@@ -49,7 +49,5 @@ __all__ = [
     "rows_of",
     "synthetic_orders",
     "tape_orders",
-    "typed_side",
-    "typed_symbol",
     "with_symbol",
 ]

@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from mm.errors import ValueRefused, shown
 from mm.market import (
     REASONS,
     Config,
@@ -14,9 +15,21 @@ from mm.market import (
     Side,
     Symbol,
     check_id,
+    check_symbol,
     parse_decimal,
     to_steps,
 )
+
+#: What a person may type for each side.
+SIDES: dict[str, Side] = {"buy": "buy", "b": "buy", "sell": "sell", "s": "sell"}
+
+
+def typed_side(word: str) -> Side:
+    """The side that a word stands for: ``buy``, ``BUY``, ``b``; ValueRefused for another word."""
+    side = SIDES.get(word.lower())
+    if side is None:
+        raise ValueRefused(f"side {shown(word)}: it must be buy or sell, or b or s for short")
+    return side
 
 
 @dataclass(frozen=True)
@@ -39,19 +52,21 @@ class Ticket:
         client_id: str,
         order_id: str | None,
         symbol: str,
-        side: Side,
+        side: str,
         quantity: str,
         limit_price: str | None,
     ) -> Ticket:
         """Read the words of an order; without an ``order_id`` it gets a new one.
 
-        The symbol is not judged yet. ValueRefused names the word that breaks a rule.
+        The symbol may be in small letters, until a configuration is there. ValueRefused names the
+        word that breaks a rule.
         """
+        check_symbol(symbol.upper())
         return cls(
             check_id("client-id", client_id),
             f"hand-{secrets.token_hex(6)}" if order_id is None else check_id("order-id", order_id),
             symbol,
-            side,
+            typed_side(side),
             parse_decimal("quantity", quantity),
             None if limit_price is None else parse_decimal("limit price", limit_price),
         )

@@ -10,20 +10,10 @@ from mm.errors import ValueRefused, shown
 from mm.market import Config, Side, Symbol
 from mm.orders.ticket import Ticket
 
-#: What a person may type for each side.
-SIDES: dict[str, Side] = {"buy": "buy", "b": "buy", "sell": "sell", "s": "sell"}
 #: A market order's limit lies so far beyond the mark.
 FAR = Decimal("0.1")
 #: The most names that an error shows.
 MAX_NAMES = 20
-
-
-def typed_side(word: str) -> Side:
-    """The side that a word stands for: ``buy``, ``BUY``, ``b``; ValueRefused for another word."""
-    side = SIDES.get(word.lower())
-    if side is None:
-        raise ValueRefused(f"side {shown(word)}: it must be buy or sell, or b or s for short")
-    return side
 
 
 def typed_symbol(word: str, config: Config) -> Symbol:

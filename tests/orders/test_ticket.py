@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from mm.errors import ValueRefused
-from mm.market import Config, Order, Report
-from mm.orders import Ticket, report_facts
+from mm.market import Config, Order, Report, Side
+from mm.orders import Ticket, far_limit, report_facts, with_symbol
 from tests.kit import make_symbol, small_config
 
 WORDS: dict[str, Any] = {
@@ -33,6 +33,20 @@ def test_decimals_become_lots_and_ticks(config: Config) -> None:
     assert Ticket.parse(**WORDS).order(config) == Order("c1", "o1", "AAA", "buy", 5, 42)
 
 
+def test_words_as_a_person_types_them(config: Config) -> None:
+    """Small letters and short sides do, once the configuration is there."""
+    ticket = with_symbol(Ticket.parse(**WORDS | {"symbol": "aaa", "side": "B"}), config)
+    assert ticket.order(config) == Order("c1", "o1", "AAA", "buy", 5, 42)
+
+
+@pytest.mark.parametrize(("side", "limit"), [("buy", "44.25"), ("sell", "36.00")])
+def test_a_far_limit_is_on_a_tick(config: Config, side: Side, limit: str) -> None:
+    """Ten percent beyond the mark, rounded away from it; never below one tick."""
+    symbol = config.symbols[0]
+    assert far_limit(symbol, side, 2 * 160 + 1) == Decimal(limit)
+    assert far_limit(symbol, "sell", 1) == symbol.tick
+
+
 def test_order_ids_are_new(config: Config) -> None:
     """Tickets without an order_id get ids that differ."""
     orders = [Ticket.parse(**WORDS | {"order_id": None}).order(config) for _ in range(100)]
@@ -44,7 +58,7 @@ def test_order_ids_are_new(config: Config) -> None:
     [
         ("client_id", "a b", "client-id"),
         ("order_id", "", "order-id"),
-        ("symbol", "aaa", "symbol"),
+        ("symbol", "a a", "symbol"),
         ("side", "hold", "side"),
         ("quantity", "1e3", "quantity"),
         ("limit_price", "nan", "limit price"),
