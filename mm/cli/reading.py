@@ -11,7 +11,8 @@ from mm.audit import audit
 from mm.cli.completing import complete_symbol
 from mm.cli.options import json_option, system_options
 from mm.cli.showing import show
-from mm.explain import explain
+from mm.errors import UsageError
+from mm.explain import explain, fill_of_order, of_fill, since, since_ms, split_fill
 from mm.facts import exposure_facts, positions_facts, quotes_facts, status_facts
 from mm.host import System
 from mm.interrupts import stop_on_signals
@@ -34,6 +35,9 @@ from mm.terminal import (
     status_line,
     story_table,
 )
+
+#: Placements that are read where the number is not asked for.
+MAX_LAST = 1_000
 
 
 @click.command("status")
@@ -106,22 +110,54 @@ def audit_command(quiescent: bool, as_json: bool, system: System) -> None:
 
 
 @click.command("explain")
-@click.argument("symbol", shell_complete=complete_symbol)
+@click.argument("symbol", required=False, shell_complete=complete_symbol)
 @click.option(
     "--last",
     type=click.IntRange(1, 10_000),
     default=10,
     show_default=True,
-    help="Number of newest events to show.",
+    help="Number of newest placements to show.",
 )
+@click.option("--short", "is_short", is_flag=True, help="A line a step, with arrows.")
+@click.option("--since", "begin", help="Only what came since: 90s, 5m, 2h, 1d, or an ISO time.")
+@click.option("--fill", "fill_id", help="Only what belongs to one fill, such as AAPL-7.")
+@click.option("--order", "order", help="Only what belongs to the fill of one order, CLIENT/ID.")
 @json_option
 @system_options
-def explain_command(symbol: str, last: int, as_json: bool, system: System) -> None:
-    """Show what happened to a symbol, and why: orders, fills, positions, quotes."""
-    check_symbol(symbol)
+def explain_command(
+    symbol: str | None,
+    last: int,
+    is_short: bool,
+    begin: str | None,
+    fill_id: str | None,
+    order: str | None,
+    as_json: bool,
+    system: System,
+) -> None:
+    """Show what happened to a symbol, and why: orders, fills, positions, quotes.
+
+    With --fill or --order the symbol may be left out: the story is that of the fill, from the quote
+    that it hit to the quote that answered it.
+    """
+    if sum(one is not None for one in (begin, fill_id, order)) > 1:
+        raise UsageError("--since, --fill and --order: give one of them")
+    if symbol is None and fill_id is None and order is None:
+        raise UsageError("name the symbol, or a fill or order with --fill or --order")
     scripts = system.scripts()
-    story = explain(scripts, symbol, last=last)
-    show(as_json, story.facts(), story_table(story), scripts)
+    if order is not None:
+        fill_id = fill_of_order(scripts, order)
+    if fill_id is not None:
+        name, number = split_fill(fill_id)
+        if symbol not in (None, name):
+            raise UsageError(f"fill {fill_id} is of {name}, not of {symbol}")
+        story = of_fill(explain(scripts, name, last=MAX_LAST), f"{name}-{number}")
+    else:
+        assert symbol is not None
+        check_symbol(symbol)
+        story = explain(scripts, symbol, last=last if begin is None else MAX_LAST)
+        if begin is not None:
+            story = since(story, since_ms(begin, story.now_ms))
+    show(as_json, story.facts(), story_table(story, is_short), scripts)
 
 
 @click.command("watch")

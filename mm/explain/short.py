@@ -1,0 +1,64 @@
+"""A story for a wall: a line a step, with arrows from cause to effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mm.explain.step import Step
+from mm.explain.story import Story
+
+ARROW = "->"
+
+
+def short_lines(story: Story) -> Iterator[tuple[str, str, str]]:
+    """Each step and last the state now: the time since the one before, its kind, its line."""
+    for when, step in story.rows():
+        yield when, step.kind, short_text(step)
+
+
+def short_text(step: Step) -> str:
+    """A step in one line. What is caused by the step before begins with an arrow."""
+    facts = step.facts
+    if step.kind == "fill":
+        order = f"{facts['client_id']}/{facts['order_id']}"
+        done = f"{facts['side']} {facts['quantity']} @ {facts['price']}"
+        return f"order {order} {ARROW} {done}, fill {facts['fill_id']} of {facts['quote_id']}"
+    if step.kind == "commit":
+        return f"{ARROW} position {facts['position_version']}, net {_signed(facts['net'])}"
+    if step.kind in ("quote", "omitted"):
+        return _quote(facts)
+    if step.kind in ("expired", "withdrawn"):
+        why = f" ({facts['cause']})" if facts["cause"] else ""
+        left = f"{facts['bid_left']} x {facts['ask_left']} left"
+        return f"{facts['quote_id']} {step.kind}{why}, {left}"
+    if step.kind == "operation":
+        change = f"{facts['before']} {ARROW} {facts['after']}"
+        return f"{facts['who']}: {facts['op']} {change} ({facts['why']})"
+    if step.kind == "now":
+        quote = facts["quote_id"] or "no quote"
+        return f"now: position {facts['position_version']}, net {_signed(facts['net'])}, {quote}"
+    return step.text
+
+
+def _quote(facts: dict[str, Any]) -> str:
+    bid, ask = facts["bid"], facts["ask"]
+    what = f"{_size(bid)} @ {bid['price']} | {ask['price']} @ {_size(ask)}"
+    # The same cause of both sides is said once.
+    causes = dict.fromkeys([*bid["reduced_by"], *ask["reduced_by"]])
+    why = f", less for {' and '.join(causes)}" if causes else ""
+    after = f" after {facts['replaces']}" if facts["replaces"] else ""
+    head = f"{ARROW} {facts['quote_id']}"
+    if facts["outcome"] == "omitted":
+        return f"{head} omitted ({facts['trigger']}){after}{why}"
+    return f"{head} {what} ({facts['trigger']}){after}{why}"
+
+
+def _size(side: dict[str, Any]) -> str:
+    if side["quantity"] == side["requested"]:
+        return str(side["quantity"])
+    return f"{side['quantity']}/{side['requested']}"
+
+
+def _signed(number: str) -> str:
+    return number if number.startswith("-") or not number.strip("0.") else f"+{number}"
