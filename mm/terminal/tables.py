@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from rich.console import Group
 from rich.text import Text
@@ -112,25 +113,40 @@ def cost_text(state: SymbolState) -> Text:
 
 
 def positions_table(snapshot: Snapshot) -> FittedTable:
-    """Each symbol's committed position, its average cost, and its profit at its mark."""
+    """Each symbol's committed position, its average cost, its profit at its mark, and the total."""
     states = list(snapshot.symbols.values())
     marks = [mark_of(state) for state in states]
     profits = [profit_of(state, mark) for state, mark in zip(states, marks, strict=True)]
     marked = [mark_text(state, mark) for state, mark in zip(states, marks, strict=True)]
+    sums = [_sum(one.realised for one in profits), _sum(one.unrealised for one in profits)]
+    sums.append(_sum(one.total for one in profits))
+    realised, unrealised, total = (signed(one) for one in sums)
+    blank = Text()
     columns = [
-        Column("symbol", [Text(name) for name in snapshot.symbols], right=False),
-        Column("net\nlots", [signed_lots(one.position.net_lots) for one in states], 2),
-        Column("quantity", [Text(one.symbol.quantity(one.position.net_lots)) for one in states], 8),
-        Column("average\ncost", [cost_text(state) for state in states], 4),
-        Column("mark", marked, 3, right=False),
-        Column("realised", [signed(one.realised) for one in profits], 5),
-        Column("unrealised", [signed(one.unrealised) for one in profits], 6),
-        Column("profit", [signed(one.total) for one in profits], 1),
+        Column("symbol", [*map(Text, snapshot.symbols), Text("TOTAL", "bold")], right=False),
+        Column("net\nlots", [*(signed_lots(one.position.net_lots) for one in states), blank], 2),
         Column(
-            "position\nversion", [Text(str(one.position.position_version)) for one in states], 7
+            "quantity",
+            [*(Text(one.symbol.quantity(one.position.net_lots)) for one in states), blank],
+            8,
+        ),
+        Column("average\ncost", [*map(cost_text, states), blank], 4),
+        Column("mark", [*marked, blank], 3, right=False),
+        Column("realised", [*(signed(one.realised) for one in profits), realised], 5),
+        Column("unrealised", [*(signed(one.unrealised) for one in profits), unrealised], 6),
+        Column("profit", [*(signed(one.total) for one in profits), total], 1),
+        Column(
+            "position\nversion",
+            [*(Text(str(one.position.position_version)) for one in states), blank],
+            7,
         ),
     ]
     return FittedTable("Positions", columns, [Text(MARKS, QUIET)])
+
+
+def _sum(amounts: Iterable[str]) -> str:
+    """The sum of amounts of money, exact."""
+    return f"{sum(map(Decimal, amounts), Decimal(0)):f}"
 
 
 def price_text(state: SymbolState, side: QuoteSide | None) -> Text:

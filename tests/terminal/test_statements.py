@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import time
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from rich.console import Console
 
 from mm.audit import audit
+from mm.facts import total_profit
 from mm.market import Report
 from mm.store import Snapshot
 from mm.terminal import (
@@ -196,6 +198,24 @@ def test_a_mark_says_what_it_is(fake_world: World) -> None:
     assert "Profit is at the mark" in text
     fake_world.advance(30_000)
     assert "0.98 last" in "\n".join(drawn(positions_table(take(fake_world)), 120))
+
+
+def test_the_last_row_is_the_total(fake_world: World) -> None:
+    """What all symbols have earned, realised and not, is their exact sum, as in the view."""
+    for name in ("AAA", "BBB"):
+        fake_world.propose(name, bid=98, ask=105)
+        fake_world.trade(fake_world.order("sell", 4, symbol=name))
+        fake_world.trade(fake_world.order("buy", 1, 105, symbol=name))
+        fake_world.scripts.commit(10)
+    found = take(fake_world)
+    text = "\n".join(drawn(positions_table(found), 160))
+    total = row(text, "TOTAL")
+    rows = [row(text, name) for name in ("AAA", "BBB")]
+    for back in (-3, -2):
+        # The last column of a symbol is its version, which a total has not.
+        sums = sum(Decimal(one[back - 1]) for one in rows)
+        assert Decimal(total[back]) == sums != 0
+    assert Decimal(total[-1]) == Decimal(total_profit(found))
 
 
 def test_the_average_cost_stands_beside_the_position(fake_world: World) -> None:
