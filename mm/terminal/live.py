@@ -23,6 +23,9 @@ from mm.terminal.watch import SnapshotSource
 
 #: Seconds from one snapshot to the next, and from one status line to the next.
 FRAME_S, STATUS_S = 0.25, 2.0
+#: Seconds for which the last snapshot stays on a full screen when none can be taken: a failover is
+#: shorter, and a screen that goes blank says less than one that says since when it is old.
+KEPT_S = 3.0
 #: `mm watch` without a full screen ends when the system has not answered for so many seconds.
 GONE_S = 15.0
 #: Lines on what stopped trading that `mm watch` remembers.
@@ -56,6 +59,7 @@ class LiveView:
         self._history = History()
         self._next_status = self._next_look = 0.0
         self._answered_at = time.monotonic()
+        self._last: Snapshot | None = None
 
     @property
     def silent_s(self) -> float:
@@ -74,6 +78,7 @@ class LiveView:
                 found = self._source.snapshot()
                 if found is not None:
                     self._answered_at = time.monotonic()
+                    self._last = found
                     self._history.add(found)
                 status = self._run_status()
                 if not status.stoppages:
@@ -93,6 +98,8 @@ class LiveView:
 
     def _frame(self, found: Snapshot | None, status: RunStatus) -> RenderableType:
         size = self._console.size
+        if found is None and self.silent_s < KEPT_S:
+            found = self._last
         if found is None:
             notes = [Text(f"- {plain(note)}") for note in reversed(status.notes)]
             return Group(self._source.unavailable_text(), *notes[: size.height // 2])

@@ -84,6 +84,22 @@ def test_a_silent_server_is_shown_and_asked_again(fake_world: World, full_screen
     assert full_screen is ("AAA" in text)
 
 
+def test_the_last_snapshot_stays_for_a_while(
+    fake_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a server fails over the screen keeps what it showed, under what is wrong."""
+    found = take_snapshot(fake_world.scripts)
+    gone = replace(STATUS, stoppages=(Stoppage("server", "no server answers: gone"),))
+    for kept_s, is_kept in ((60.0, True), (0.0, False)):
+        monkeypatch.setattr("mm.terminal.live.KEPT_S", kept_s)
+        statuses, left, out = iter([STATUS, gone]), [True] * 2, io.StringIO()
+        console = Console(file=out, width=100, height=30, force_terminal=True)
+        view = LiveView(StubSource([found, None]), console, True, lambda: next(statuses))  # noqa: B023  # it is called within the turn
+        view.run(threading.Event(), lambda: not left or not left.pop())  # noqa: B023  # as above
+        *_, last = out.getvalue().split("\x1b[H")
+        assert ("AAA" in last, "TROUBLE: no server answers: gone" in last) == (is_kept, is_kept)
+
+
 def test_a_set_stop_shows_nothing_more() -> None:
     """Once ``stop`` is set no snapshot is taken, and ``over`` is not called."""
     stop = threading.Event()
