@@ -121,7 +121,7 @@ def order_command(
     filled = _send(scripts, config, order, timeout, as_json)
     if watches:
         _watch(scripts, client_id)
-    if not filled:
+    elif not filled:
         sys.exit(NOTHING_FILLED)
 
 

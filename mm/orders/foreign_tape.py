@@ -21,6 +21,7 @@ from mm.market import Side, check_symbol
 from mm.orders.tape import (
     FIRST_UNIX_MS,
     HEADER,
+    LAST_OWN_MS,
     LAST_UNIX_MS,
     MAX_FIELD,
     MAX_TRADES,
@@ -118,6 +119,8 @@ class _Reading:
                 f"{','.join(names)[:80]!r} is no header: name the columns with --columns, such as"
                 " id,price,qty,quote_qty,time,is_buyer_maker"
             )
+        #: A tape of this system may count the time from its own start.
+        self._is_tape = tuple(name.strip() for name in names) == HEADER
         self._places = {
             kind: place
             for kind, known in NAMES.items()
@@ -240,6 +243,9 @@ class _Reading:
         return _in_range(word, (instant - EPOCH) // timedelta(milliseconds=1))
 
     def _whole_time(self, word: str) -> int:
+        if self._is_tape and int(word) <= LAST_OWN_MS:
+            self._say("times are ms since the tape's own start")
+            return int(word)
         unit, parts = _UNITS.get(len(word), ("", None))
         if not unit:
             raise ValueRefused(

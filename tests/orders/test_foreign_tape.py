@@ -94,6 +94,14 @@ def test_what_it_is_taken_for_is_said(form: str, note: str, tmp_path: Path) -> N
     assert any(note in one for one in rows_of(understood(tmp_path, FORMS[form])))
 
 
+def test_a_tape_stays_a_tape(tmp_path: Path) -> None:
+    """One of this system may count the time from its own start; others may not."""
+    text = FORMS["its own"].replace("1610064000278", "278")
+    found = understood(tmp_path, text)
+    assert (found.rows[0][0], found.text()) == (278, text)
+    assert "times are ms since the tape's own start" in found.notes
+
+
 def test_a_pair_with_a_stroke(tmp_path: Path) -> None:
     """A symbol may have no stroke here: it gets a dash."""
     text = FORMS["its own"].replace("BTCUSDT", "BTC/USDT")
