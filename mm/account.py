@@ -9,10 +9,10 @@ from rich.text import Text
 
 from mm.audit import audit
 from mm.errors import SystemRefused, Unavailable
-from mm.facts import halts, mode_sentences
+from mm.facts import halts, mode_sentences, tracks_of
 from mm.host import DataDir, Supervisor
-from mm.store import Scripts, partitions_of
-from mm.terminal import SnapshotSource, audit_table, positions_table, print_line, progress
+from mm.store import UPDATES_READ, Scripts, latest_commits, partitions_of
+from mm.terminal import PositionsTable, SnapshotSource, audit_table, print_line, progress
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,15 @@ class Account:
 
 
 def give_account(
-    source: SnapshotSource, supervisor: Supervisor, console: Console, drained: bool
+    source: SnapshotSource,
+    supervisor: Supervisor,
+    console: Console,
+    drained: bool,
+    elapsed_s: float,
 ) -> Account:
     """Print positions, what the children said and what became of them, and the audit.
 
+    The drawdown is that of the run, which took ``elapsed_s``.
     With ``drained`` the audit requires that no order or fill waits. Unavailable when no server
     answers.
     """
@@ -41,7 +46,9 @@ def give_account(
     durability = source.run_status().durability(found)
     if durability.warning:
         print_line(console, durability.warning, "bold red")
-    console.print(positions_table(found))
+    since_ms = found.now_ms - int(1_000 * elapsed_s)
+    updates = latest_commits(source.scripts, UPDATES_READ, since_ms)
+    console.print(PositionsTable(found, tracks_of(found, updates), len(updates)))
     for name in supervisor.children:
         if name.startswith("publisher"):
             console.print(Text(supervisor.output(name)))

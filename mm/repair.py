@@ -11,6 +11,7 @@ from mm.errors import SystemRefused
 from mm.market import Fill, Position, own_mode, strictest
 from mm.store import (
     REPAIRED_FIELDS,
+    Fields,
     Operator,
     Raw,
     Scripts,
@@ -73,6 +74,10 @@ def examine(scripts: Scripts, symbol: str) -> Finding:
         "position_version": str(position.position_version),
         "last_fill_id": last_fill_id,
         "last_price_ticks": str(position.last_price_ticks),
+        "twice_spread_ticks": str(position.twice_spread_ticks),
+        "fair_ticks": str(position.fair_ticks),
+        "fair_rest": str(position.fair_rest),
+        "trades": position.trades_text,
     }
     system_id = raw.config.get("system_id", "")
     return Finding(symbol, system_id, position.position_version, found, wanted)
@@ -88,6 +93,8 @@ def _replayed(scripts: Scripts, raw: Raw, symbol: str) -> tuple[Position, str]:
     """The position that all fills of the symbol make, and the id of the last one."""
     reader, position, last_fill_id = StreamReader(scripts), Position(), "-"
     cursor = stream_id_order(raw.cursors.get("state", "0-0"))
+    terms = Fields(reader.keys.member("terms:*", symbol), raw.symbols[symbol].terms)
+    weight = terms.optional_integer("fair_weight") or 100
     for entry, name, line in reader.records(
         reader.keys.named("fills"), raw.streams["fills"].last_id
     ):
@@ -106,7 +113,7 @@ def _replayed(scripts: Scripts, raw: Raw, symbol: str) -> tuple[Position, str]:
                 f"{symbol} is not repaired: its fill {fill_id} waits for the trading state service."
                 " Let one run, and try again"
             )
-        position = position.apply(fill.signed_lots, fill.price_ticks)
+        position = position.apply(fill.signed_lots, fill.price_ticks, fill.spread_ticks, weight)
         last_fill_id = fill_id
     return position, last_fill_id
 

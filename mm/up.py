@@ -285,7 +285,7 @@ class Up:
         """Print what happened, and audit; the exit status."""
         if self._presence is not None:
             self._presence.beat(self._supervisor.wanted)
-        account = give_account(source, self._supervisor, self.console, drained)
+        account = give_account(source, self._supervisor, self.console, drained, elapsed_s)
         if self._nurse is not None and account.sound:
             self._nurse.server.unclean = False
         place = shown_path(self._data_dir.path)

@@ -11,8 +11,12 @@ from mm.audit.tally import Tally, integer_or_none, is_digits
 from mm.market import Position
 from mm.store import Raw, RawSymbol, StreamReader, stream_id_order, text
 
-_FILL = re.compile(rb"(buy|sell) ([0-9]{1,16}) ([0-9]{1,16}) (\S+ \S+) (\S+) ([0-9]{1,16})")
+_FILL = re.compile(
+    rb"(buy|sell) ([0-9]{1,16}) ([0-9]{1,16}) (\S+ \S+) (\S+) ([0-9]{1,16})(?: ([0-9]{1,16}))?"
+)
 _POSITION = ("net_lots", "cash_ticks", "cost_ticks", "last_price_ticks")
+#: What positions of earlier versions lack until their next fill is committed.
+_ADDED = ("twice_spread_ticks", "fair_ticks", "fair_rest", "trades")
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class _Track:
     book: Book
     version: int | None
     limit: int | None
+    fair_weight: int
     seq: int = 0
     passed: int = 0
     broken: bool = False
@@ -78,7 +83,8 @@ class LedgerCheck:
             if limit is not None:
                 limit = max(limit, integer_or_none(stored.terms, "widest_limit_lots") or 0)
             version = integer_or_none(stored.position, "position_version")
-            track = _Track(name, books[name], version, limit)
+            weight = integer_or_none(stored.terms, "fair_weight") or 100
+            track = _Track(name, books[name], version, limit, weight)
             if version == 0:
                 track.committed = (Position(), "-")
             self._tracks[name.encode()] = track
@@ -108,7 +114,7 @@ class LedgerCheck:
             if track is not None:
                 track.broken = True
             return None
-        side, lots, price, order, quote, ts_ms = match.groups()
+        side, lots, price, order, quote, ts_ms, width = match.groups()
         seq = int(number)
         if seq != track.seq + 1:
             track.broken = True
@@ -119,7 +125,9 @@ class LedgerCheck:
                 return None
         track.seq = seq
         quantity, ticks = int(lots), int(price)
-        position = track.position.apply(quantity if side == b"sell" else -quantity, ticks)
+        spread = None if width is None else int(width)
+        signed = quantity if side == b"sell" else -quantity
+        position = track.position.apply(signed, ticks, spread, track.fair_weight)
         track.position = position
         if seq == track.version:
             track.committed = (position, text(fill_id))
@@ -128,12 +136,19 @@ class LedgerCheck:
                 f"{text(fill_id)} made the position {position.net_lots}, past the limit of"
                 f" {track.limit} lots"
             )
-        self._check_quote(track, side == b"buy", quantity, ticks, text(quote), int(ts_ms))
+        self._check_quote(track, side == b"buy", quantity, ticks, text(quote), int(ts_ms), spread)
         executions.add(order.replace(b" ", b"/"), fill_id, lots, price, quote, int(ts_ms))
         return track
 
     def _check_quote(
-        self, track: _Track, bought: bool, lots: int, ticks: int, quote: str, ts_ms: int
+        self,
+        track: _Track,
+        bought: bool,
+        lots: int,
+        ticks: int,
+        quote: str,
+        ts_ms: int,
+        spread: int | None,
     ) -> None:
         """Judge the newest fill of a symbol against the quote that it names."""
         within, fill = self._within, f"{track.name}-{track.seq}"
@@ -162,6 +177,10 @@ class LedgerCheck:
         side, filled = ("ask", track.ask_lots) if bought else ("bid", track.bid_lots)
         price, size = (book.columns[side + suffix][track.row] for suffix in ("_ticks", "_lots"))
         expires = book.columns["expires_ms"][track.row]
+        wide = book.columns["ask_ticks"][track.row] - book.columns["bid_ticks"][track.row]
+        within.expect(
+            spread in (None, wide), f"{fill} of a spread of {spread}: that of {quote} is {wide}"
+        )
         within.expect(ticks == price, f"{fill} at {ticks} ticks: the {side} of {quote} is {price}")
         within.expect(
             filled <= size, f"{fill}: {filled} lots filled of the {side} of {quote}: {size}"
@@ -245,6 +264,12 @@ class LedgerCheck:
             folded = getattr(position, name)
             exact.expect(
                 value == folded, f"{key} {name} {value}: the ledger up to {version} says {folded}"
+            )
+        for name in _ADDED:
+            made = position.trades_text if name == "trades" else str(getattr(position, name))
+            exact.expect(
+                stored.get(name, made) == made,
+                f"{key} {name} {stored.get(name)!r}: the ledger up to {version} says {made!r}",
             )
         last = stored.get("last_fill_id")
         exact.expect(last == fill_id, f"{key} last_fill_id {last!r}: it must be {fill_id}")

@@ -151,8 +151,8 @@ def _check_unit_of_config(key: str, config: dict[str, str], tally: Tally) -> Non
     currency, unit = config.get("currency", ""), config.get("notional_unit", "")
     notional = config.get("exposure_mode") == "notional"
     tally.expect(
-        re.fullmatch(r"[A-Z]{3,8}" if notional else "-", currency) is not None,
-        f"{key} currency {currency!r}: it must be 3 to 8 letters in notional mode, else -",
+        re.fullmatch(r"[A-Z]{3,8}" if notional else "[A-Z]{3,8}|-", currency) is not None,
+        f"{key} currency {currency!r}: it must be 3 to 8 letters, or - where exposure is no money",
     )
     tally.expect(
         re.fullmatch(r"1|0\.0*1" if notional else "1", unit) is not None,

@@ -64,7 +64,7 @@ def config_check(path: Path) -> None:
     )
     amount, counted = config.exposure_amount, config.exposure_name
     limit = f"the exposure limit is {amount(config.limit_units)} {counted}"
-    if config.currency:
+    if config.counts_money:
         counted += " at their reference prices"
         limit += f", counted in units of {config.notional_unit:f} {config.currency}"
     click.echo(

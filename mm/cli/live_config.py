@@ -23,6 +23,7 @@ from mm.market import (
     SymbolChange,
     check_changeable,
     config_changes,
+    config_toml,
     load_config,
 )
 from mm.store import OPERATOR, Scripts, apply_config, require_config
@@ -39,10 +40,10 @@ def show_command(as_json: bool, system: System) -> None:
     scripts = system.scripts()
     config = require_config(scripts)
     if as_json:
-        facts = {"config_version": config.version, "toml": config.to_toml()}
+        facts = {"config_version": config.version, "toml": config_toml(config)}
         show(True, facts, "", scripts)
     else:
-        click.echo(f"# configuration version {config.version}\n{config.to_toml()}", nl=False)
+        click.echo(f"# configuration version {config.version}\n{config_toml(config)}", nl=False)
 
 
 @click.command("diff")

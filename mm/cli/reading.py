@@ -13,21 +13,21 @@ from mm.cli.options import json_option, system_options
 from mm.cli.showing import show
 from mm.errors import UsageError
 from mm.explain import explain, fill_of_order, of_fill, since, since_ms, split_fill
-from mm.facts import exposure_facts, positions_facts, quotes_facts, status_facts
+from mm.facts import exposure_facts, positions_facts, quotes_facts, status_facts, tracks_of
 from mm.host import System
 from mm.interrupts import stop_on_signals
 from mm.market import check_symbol
-from mm.store import read_placement, take_snapshot
+from mm.store import UPDATES_READ, latest_commits, read_placement, take_snapshot
 from mm.terminal import (
     History,
     Parts,
+    PositionsTable,
     SnapshotSource,
     audit_table,
     exposure_table,
     make_console,
     nodes_table,
     partitions_table,
-    positions_table,
     processes_table,
     progress,
     quotes_table,
@@ -70,7 +70,9 @@ def positions_command(as_json: bool, system: System) -> None:
     """Show the committed positions."""
     scripts = system.scripts()
     found = take_snapshot(scripts)
-    show(as_json, positions_facts(found), positions_table(found), scripts)
+    updates = [] if as_json else latest_commits(scripts, UPDATES_READ)
+    table = PositionsTable(found, tracks_of(found, updates), len(updates))
+    show(as_json, positions_facts(found), table, scripts)
 
 
 @click.command("quotes")

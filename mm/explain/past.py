@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from mm.market import Fill, Position, Symbol
 from mm.store import (
+    Commit,
     LifecycleEvent,
     Operation,
     QuoteEvent,
@@ -39,23 +40,6 @@ class SentOrder:
         """Whether the fill can be of this order, by its size and its limit."""
         better = self.limit_ticks - fill.price_ticks
         return self.qty_lots >= fill.qty_lots and (better if fill.side == "buy" else -better) >= 0
-
-
-@dataclass(frozen=True)
-class Commit:
-    """A committed position update."""
-
-    version: int
-    net_lots: int
-    cash_ticks: int
-    last_price_ticks: int
-    ts_ms: int
-
-    @classmethod
-    def parse(cls, line: str) -> Commit:
-        """Read a record of the positions stream; ValueError when it is not one."""
-        net, cash, version, price, ts_ms = map(int, line.split(" "))
-        return cls(version, net, cash, price, ts_ms)
 
 
 @dataclass

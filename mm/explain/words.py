@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from mm.explain.lives import Absence
-from mm.explain.past import Commit, SentOrder
+from mm.explain.past import SentOrder
 from mm.explain.sizes import signed, size_reasons
 from mm.explain.step import Step, instant, seconds
 from mm.market import Config, Fill, Position, Symbol
-from mm.store import EventSide, Operation, QuoteEvent, SymbolState
+from mm.store import Commit, EventSide, Operation, QuoteEvent, SymbolState
 
 _TRIGGERS = {
     "position": "position version {version} was committed",

@@ -8,17 +8,10 @@ milliseconds are integers. What does not exist is None.
 from mm.facts.durability import FoundDurability, found_durability
 from mm.facts.exposure import Budget, Reserved, budgets, exposure_facts, reservations, unit_text
 from mm.facts.partitions import NodeRow, PartitionRow, node_rows, partition_rows
-from mm.facts.positions import (
-    Mark,
-    Profit,
-    average_cost,
-    mark_of,
-    mark_price,
-    positions_facts,
-    profit_of,
-    total_profit,
-)
+from mm.facts.positions import average_cost, positions_facts
 from mm.facts.processes import ProcessRow, process_rows
+from mm.facts.profit import Mark, Profit, Total, mark_of, mark_price, profit_of, totals
+from mm.facts.profit_track import ProfitTrack, SnapshotTracks, tracks_of
 from mm.facts.quotes import (
     active_quotes,
     halts,
@@ -48,8 +41,11 @@ __all__ = [
     "PartitionRow",
     "ProcessRow",
     "Profit",
+    "ProfitTrack",
     "Reserved",
+    "SnapshotTracks",
     "Stoppage",
+    "Total",
     "TroubleLog",
     "active_quotes",
     "average_cost",
@@ -74,7 +70,8 @@ __all__ = [
     "stoppages",
     "stoppages_now",
     "symbol_count",
-    "total_profit",
+    "totals",
+    "tracks_of",
     "unit_text",
     "unreachable",
 ]

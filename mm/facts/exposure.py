@@ -57,7 +57,7 @@ def reservations(snapshot: Snapshot) -> list[Reserved]:
 
 def unit_text(config: Config) -> str:
     """What one unit of exposure is: ``1 lot``, or money such as ``0.01 USD``."""
-    return f"{config.notional_unit:f} {config.currency}" if config.currency else "1 lot"
+    return f"{config.notional_unit:f} {config.currency}" if config.counts_money else "1 lot"
 
 
 def exposure_facts(snapshot: Snapshot) -> dict[str, object]:
@@ -70,7 +70,7 @@ def exposure_facts(snapshot: Snapshot) -> dict[str, object]:
     amount = config.exposure_amount
     return {
         "exposure_mode": config.exposure_mode,
-        "currency": config.currency or None,
+        "currency": config.currency if config.counts_money else None,
         "unit": unit_text(config),
         "limit": amount(long.limit_units),
         "long": amount(long.used_units),

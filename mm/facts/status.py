@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from mm.facts.exposure import exposure_facts
 from mm.facts.partitions import partitions_facts
 from mm.facts.processes import ProcessRow, process_rows
+from mm.facts.profit import totals
 from mm.facts.quotes import active_quotes, halts, modes_facts, symbol_count
 from mm.store import Placement, Snapshot
 
@@ -24,6 +27,7 @@ def status_facts(snapshot: Snapshot, placement: Placement | None = None) -> dict
         "lag_ms": dict(snapshot.lag_ms),
         "halted": halts(snapshot),
         "modes": modes_facts(snapshot),
+        "profit": [asdict(one) for one in totals(snapshot)],
         "exposure": exposure_facts(snapshot),
         "processes": [_process_facts(row) for row in process_rows(snapshot)],
         **partitions_facts(snapshot, placement),

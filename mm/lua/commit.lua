@@ -43,7 +43,7 @@ for _, entry in ipairs(entries) do
   local entry_id, fields = entry[1], entry[2]
   for index = 1, #fields, 2 do
     local fill_id, line = fields[index], fields[index + 1]
-    local symbol, seq, signed_lots, ticks = parse_fill(fill_id, line)
+    local symbol, seq, signed_lots, ticks, spread = parse_fill(fill_id, line)
     local position = positions[symbol or '']
     if position == nil and symbol then
       position = load_position(keys, symbol)
@@ -56,7 +56,7 @@ for _, entry in ipairs(entries) do
     elseif position.halted then
       why = 'symbol is halted'
     else
-      why = apply_fill(position, fill_id, seq, signed_lots, ticks)
+      why = apply_fill(position, fill_id, seq, signed_lots, ticks, spread)
     end
     if not why then
       applied = applied + 1

@@ -4,9 +4,10 @@
 -- The caller has rebuilt them from the ledger. What it found before must still be there.
 --
 -- KEYS   config control operations positions symbol:* position:* terms:*
--- ARGV   1 system_id: the system that the caller means  2 symbol  3 who  4 role  5 why  6 .. 12 what it
+-- ARGV   1 system_id: the system that the caller means  2 symbol  3 who  4 role  5 why  6 .. 16 what it
 --        found: fill_seq, net_lots, cash_ticks, cost_ticks, position_version, last_fill_id,
---        last_price_ticks, empty for a missing one  13 .. 19 what must be there, in the same order
+--        last_price_ticks, twice_spread_ticks, fair_ticks, fair_rest, trades, empty for a missing one
+--        17 .. 27 what must be there, in the same order
 -- REPLY  repaired | matched (nothing differs, and nothing is written)
 -- ERRORS FOREIGN_SYSTEM (the system_id that the keys hold, or nothing), UNKNOWN_SYMBOL, NOT_HALTED,
 --        CHANGED (a field that is not as it was found), DAMAGED (a required key is missing)
@@ -20,8 +21,8 @@
 local config_key, control_key, operations_key, positions_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local symbol, symbol_key, position_key = ARGV[2], KEYS[5] .. ARGV[2], KEYS[6] .. ARGV[2]
 local NAMES = { 'fill_seq', 'net_lots', 'cash_ticks', 'cost_ticks', 'position_version', 'last_fill_id',
-  'last_price_ticks' }
-local FOUND, WANTED = 5, 12
+  'last_price_ticks', 'twice_spread_ticks', 'fair_ticks', 'fair_rest', 'trades' }
+local FOUND, WANTED = 5, 16
 
 local now = now_ms()
 local system_id, keep_updates = unpack(redis.call('HMGET', config_key, 'system_id', 'keep_updates'))
@@ -45,8 +46,8 @@ for index, name in ipairs(NAMES) do
   if stored ~= found then
     return redis.error_reply('CHANGED ' .. name .. ' is ' .. stored .. ' and was ' .. found)
   elseif stored ~= wanted[name] then
-    before[#before + 1] = name .. '=' .. (stored == '' and 'missing' or stored)
-    after[#after + 1] = name .. '=' .. wanted[name]
+    before[#before + 1] = name .. '=' .. (stored == '' and 'missing' or string.gsub(stored, ' ', ','))
+    after[#after + 1] = name .. '=' .. string.gsub(wanted[name], ' ', ',')
   end
 end
 if #before == 0 then

@@ -10,7 +10,13 @@ from mm.market.config import (
     SCHEMA,
     Config,
 )
-from mm.market.config_file import MARKET_FIELDS, TEMPLATE, default_config, load_config
+from mm.market.config_file import (
+    MARKET_FIELDS,
+    TEMPLATE,
+    config_toml,
+    default_config,
+    load_config,
+)
 from mm.market.durability import DURABILITIES, Durability
 from mm.market.escrow import ROUND_S, Lease, Moves, Treasury, balance, round_s, shares
 from mm.market.headroom import Headroom, headroom_of, headroom_text
@@ -18,7 +24,6 @@ from mm.market.model import (
     Fill,
     Order,
     Placement,
-    Position,
     Prices,
     Proposal,
     Report,
@@ -32,15 +37,18 @@ from mm.market.numbers import (
     check_id,
     check_int,
     check_symbol,
+    exact_product,
+    exact_quotient,
     from_steps,
     parse_decimal,
     to_steps,
 )
 from mm.market.parameters import ADDED_PARAMETERS, symbol_fields, symbol_from_store
 from mm.market.partition import homes, parts
+from mm.market.position import KEEP_TRADES, Position, Trade, trades_of
 from mm.market.reasons import CONFLICT, MODES, REASONS, REFUSALS, own_mode, strictest
 from mm.market.strategy import quote_prices
-from mm.market.units import Mode, money_text
+from mm.market.units import Mode, money_text, unit_of
 
 __all__ = [
     "ADDED_FIELDS",
@@ -49,6 +57,7 @@ __all__ = [
     "DURABILITIES",
     "FIRST_SCHEMA",
     "INT_FIELDS",
+    "KEEP_TRADES",
     "LIVE_MS",
     "MARKET_FIELDS",
     "MAX_INT",
@@ -75,6 +84,7 @@ __all__ = [
     "Side",
     "Symbol",
     "SymbolChange",
+    "Trade",
     "Treasury",
     "Trigger",
     "balance",
@@ -84,7 +94,10 @@ __all__ = [
     "check_side",
     "check_symbol",
     "config_changes",
+    "config_toml",
     "default_config",
+    "exact_product",
+    "exact_quotient",
     "from_steps",
     "headroom_of",
     "headroom_text",
@@ -101,4 +114,6 @@ __all__ = [
     "symbol_fields",
     "symbol_from_store",
     "to_steps",
+    "trades_of",
+    "unit_of",
 ]

@@ -18,7 +18,7 @@ Kind = Literal["market", "alter", "add", "retire", "return"]
 #: Field that never changes while a system exists -> why.
 FIXED = {
     "exposure_mode": "exposure is counted in it",
-    "currency": "exposure is counted in it",
+    "currency": "money is counted in it",
     "notional_unit": "exposure is counted in it",
     "dedup_window_ms": "remembered orders are filed by it",
     "durability": "processes have checked the server against it",
@@ -27,6 +27,7 @@ FIXED = {
     "tick": "the ledger counts in it",
     "lot": "the ledger counts in it",
     "multiplier": "exposure and profit are counted in it",
+    "fair_weight": "the committed fair price follows from it",
 }
 #: What a configuration means that leaves a field out.
 DEFAULTS = {"partitions": "1", "replicas": "0"}

@@ -54,8 +54,6 @@ ZERO_ALLOWED = (
 ADDED_FIELDS = ("protection_window_ms", "protection_freeze_ms", "partitions", "replicas")
 MAX_PARTITIONS, MAX_REPLICAS = 1_000, 5
 
-#: Whether the server must have every write on disk before it answers (R18).
-
 
 @dataclass(frozen=True)
 class Config:
@@ -63,7 +61,8 @@ class Config:
 
     A unit of exposure is a lot, or in notional mode ``notional_unit`` money of ``currency``: the
     largest power of ten in which the limit and a tick x lot x multiplier of each symbol are whole.
-    In lots mode ``notional_unit`` is 1 and ``currency`` empty. ``keep_orders`` counts records; the
+    In lots mode ``notional_unit`` is 1. ``currency`` is that of all prices of symbols which do not
+    name another one; in lots mode it may be empty. ``keep_orders`` counts records; the
     other ``keep_`` fields count entries, which hold one record or more. ``version`` counts the
     changes made while the system ran, from 1. Two configurations that differ in it alone are equal.
     ConfigError names the value and the rule that it breaks.
@@ -127,8 +126,10 @@ class Config:
 
     def _check_unit(self) -> None:
         if self.exposure_mode == "lots":
-            if self.currency or self.notional_unit != 1:
-                raise ConfigError(f"currency {shown(self.currency)}: lots are not money")
+            if self.notional_unit != 1:
+                raise ConfigError(f"notional_unit {self.notional_unit}: lots are not money")
+            if self.currency:
+                check_currency(self.currency)
             return
         check_currency(self.currency)
         if not 0 < self.notional_unit <= 1:
@@ -156,7 +157,16 @@ class Config:
             if value <= 0:
                 raise ConfigError(f"{where}{name} {value}: it must be above 0")
         for name in ("reference_ticks", *SYMBOL_INTS):
-            check_int(where + name, getattr(symbol, name), int(name not in ZERO_ALLOWED))
+            high = 100 if name == "fair_weight" else MAX_INT
+            check_int(where + name, getattr(symbol, name), int(name not in ZERO_ALLOWED), high)
+        if symbol.currency:
+            check_currency(symbol.currency, where)
+            if self.counts_money and symbol.currency != self.currency:
+                raise ConfigError(
+                    f"{where}currency {symbol.currency}: exposure is {self.currency}, and money of"
+                    " two currencies is never added, so in notional mode it must be"
+                    f" {self.currency}"
+                )
         # Every product must stay an exact integer. The price may move to twice the reference, and
         # from there by the spread and the widest skew.
         highest = 2 * symbol.reference_ticks + symbol.spread_ticks + symbol.skew_ticks
@@ -173,7 +183,7 @@ class Config:
             )
         units = self.lot_units(symbol, symbol.reference_ticks)
         if units > self.limit_units:
-            name = "limit" if self.currency else "limit_units"
+            name = "limit_units" if self.exposure_mode == "lots" else "limit"
             limit = f"{name} {self.exposure_amount(self.limit_units)}"
             raise ConfigError(
                 f"{where}one lot at the reference price is {self.exposure_amount(units)}"
@@ -227,9 +237,18 @@ class Config:
         return tuple(symbol for symbol in self.symbols if not symbol.retired)
 
     @property
+    def counts_money(self) -> bool:
+        """Whether exposure is money: the notional mode."""
+        return self.exposure_mode == "notional"
+
+    @property
     def exposure_name(self) -> str:
         """What exposure is counted in, for people: lots, or the currency."""
-        return self.currency or "lots"
+        return self.currency if self.counts_money else "lots"
+
+    def currency_of(self, symbol: Symbol) -> str:
+        """The currency of the symbol's prices, or empty text when nobody named one."""
+        return symbol.currency or self.currency
 
     @cached_property
     def _by_name(self) -> dict[str, Symbol]:
@@ -246,7 +265,7 @@ class Config:
     def store_fields(self) -> dict[str, str]:
         """The fields of the config hash."""
         stored = {"schema": SCHEMA, "symbols": " ".join(symbol.name for symbol in self.symbols)}
-        plain = {name: str(getattr(self, name)) for name in _PLAIN_FIELDS}
+        plain = {name: str(getattr(self, name)) for name in PLAIN_FIELDS}
         unit = {"currency": self.currency or "-", "notional_unit": f"{self.notional_unit:f}"}
         for name in ("partitions", "replicas"):
             if getattr(self, name) == getattr(Config, name):
@@ -274,27 +293,8 @@ class Config:
             **values,
         )
 
-    def to_toml(self) -> str:
-        """The configuration as the text of a file that reads back to an equal one."""
-        limit = {"limit_units": str(self.limit_units)}
-        if self.currency:
-            amount = self.exposure_amount(self.limit_units)
-            limit = {"currency": f'"{self.currency}"', "limit": f'"{amount}"'}
-        lines = ["[market]", *(f"{name} = {value}" for name, value in limit.items())]
-        for name in _PLAIN_FIELDS:
-            if name not in ("limit_units", "currency", "notional_unit"):
-                value = getattr(self, name)
-                quoted = f'"{value}"' if isinstance(value, str) else value
-                lines.append(f"{name} = {quoted}")
-        for symbol in self.traded:
-            lines += ["", "[[symbol]]", f'name = "{symbol.name}"']
-            lines += [f'tick = "{symbol.tick:f}"', f'lot = "{symbol.lot:f}"']
-            lines.append(f'reference = "{symbol.price(symbol.reference_ticks)}"')
-            lines += [f"{name} = {getattr(symbol, name)}" for name in SYMBOL_INTS]
-        return "\n".join(lines) + "\n"
-
 
 #: The fields of the configuration other than its symbols, and those of them that are integers.
-_PLAIN_FIELDS = tuple(one.name for one in fields(Config) if one.name not in ("symbols", "version"))
+PLAIN_FIELDS = tuple(one.name for one in fields(Config) if one.name not in ("symbols", "version"))
 _TEXT_FIELDS = ("exposure_mode", "currency", "notional_unit", "durability")
-INT_FIELDS = tuple(name for name in _PLAIN_FIELDS if name not in _TEXT_FIELDS)
+INT_FIELDS = tuple(name for name in PLAIN_FIELDS if name not in _TEXT_FIELDS)

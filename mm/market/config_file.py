@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mm.errors import ConfigError, ValueRefused, shown
-from mm.market.config import ZERO_ALLOWED, Config
+from mm.market.config import PLAIN_FIELDS, ZERO_ALLOWED, Config
 from mm.market.model import SYMBOL_INTS, Symbol
 from mm.market.numbers import check_int, check_symbol, parse_decimal, to_steps
 from mm.market.partition import homes
@@ -35,7 +35,7 @@ MARKET_FIELDS = (
 
 
 def _symbol_from_table(table: Mapping[str, Any]) -> Symbol:
-    allowed = {"name", "tick", "lot", "reference", *SYMBOL_INTS}
+    allowed = {"name", "tick", "lot", "reference", "currency", *SYMBOL_INTS}
     name = table.get("name")
     if not isinstance(name, str):
         raise ConfigError(f"[[symbol]] name {shown(name)}: it must be a text such as 'AAPL'")
@@ -59,7 +59,12 @@ def _symbol_from_table(table: Mapping[str, Any]) -> Symbol:
     for field, value in ints.items():
         check_int(where + field, value, low=0 if field in ZERO_ALLOWED else 1)
     reference = to_steps(where + "reference", decimals["reference"], decimals["tick"], "tick")
-    return Symbol(check_symbol(name), decimals["tick"], decimals["lot"], reference, **ints)
+    currency = check_currency(table["currency"], where) if "currency" in table else ""
+    return Symbol(
+        *(check_symbol(name), decimals["tick"], decimals["lot"], reference),
+        **ints,
+        currency=currency,
+    )
 
 
 def parse_config(text: str) -> Config:
@@ -92,12 +97,13 @@ def parse_config(text: str) -> Config:
 def _with_limit(symbols: tuple[Symbol, ...], market: dict[str, Any]) -> Config:
     """The configuration with its limit, which is a number of lots, or money in notional mode."""
     if market.get("exposure_mode") != "notional":
-        for name in ("limit", "currency"):
-            if name in market:
-                raise ConfigError(
-                    f'{name} {shown(market[name])}: it goes with exposure_mode = "notional"; in'
-                    " lots the limit is limit_units"
-                )
+        if "limit" in market:
+            raise ConfigError(
+                f'limit {shown(market["limit"])}: it goes with exposure_mode = "notional"; in'
+                " lots the limit is limit_units"
+            )
+        if "currency" in market:
+            check_currency(market["currency"])
         return Config(symbols=symbols, **market)
     if "limit_units" in market:
         raise ConfigError(
@@ -133,6 +139,27 @@ def load_config(path: Path) -> Config:
         return parse_config(text)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def config_toml(config: Config) -> str:
+    """The configuration as the text of a file that reads back to an equal one."""
+    limit = {"limit_units": str(config.limit_units)}
+    if config.counts_money:
+        limit = {"limit": f'"{config.exposure_amount(config.limit_units)}"'}
+    currency = {"currency": f'"{config.currency}"'} if config.currency else {}
+    lines = ["[market]", *(f"{name} = {value}" for name, value in (currency | limit).items())]
+    for name in PLAIN_FIELDS:
+        if name not in ("limit_units", "currency", "notional_unit"):
+            value = getattr(config, name)
+            quoted = f'"{value}"' if isinstance(value, str) else value
+            lines.append(f"{name} = {quoted}")
+    for symbol in config.traded:
+        lines += ["", "[[symbol]]", f'name = "{symbol.name}"']
+        lines += [f'tick = "{symbol.tick:f}"', f'lot = "{symbol.lot:f}"']
+        lines.append(f'reference = "{symbol.price(symbol.reference_ticks)}"')
+        lines += [f'currency = "{symbol.currency}"'] if symbol.currency else []
+        lines += [f"{name} = {getattr(symbol, name)}" for name in SYMBOL_INTS]
+    return "\n".join(lines) + "\n"
 
 
 #: The defaults, commented: what ``mm config init`` writes and :func:`default_config` reads.

@@ -22,7 +22,7 @@ Outcome = Literal["granted", "reduced", "omitted"]
 #: The integer parameters of a symbol, under these names in files, in keys and in :class:`Symbol`.
 SYMBOL_INTS = (
     *("spread_ticks", "size_lots", "skew_ticks", "position_limit_lots", "multiplier"),
-    *("protection_lots", "protection_loss_ticks"),
+    *("protection_lots", "protection_loss_ticks", "fair_weight"),
 )
 
 _SIDES: Mapping[str, Side] = {"buy": "buy", "sell": "sell"}
@@ -33,8 +33,10 @@ class Symbol:
     """A symbol's parameters. Prices in ticks, quantities in lots.
 
     Trading more than ``protection_lots``, or losing more than ``protection_loss_ticks`` (ticks x
-    lots), within the window of the configuration freezes it; 0 is no bound. A ``retired`` symbol is
-    reduced until it is flat, and then closed. Files name none.
+    lots), within the window of the configuration freezes it; 0 is no bound. Each trade moves the
+    fair price that is committed with a position by ``fair_weight`` per cent of the way to it.
+    ``currency`` is that of its prices, empty for the one of the configuration. A ``retired`` symbol
+    is reduced until it is flat, and then closed. Files name none.
     """
 
     name: str
@@ -48,6 +50,8 @@ class Symbol:
     multiplier: int = 1
     protection_lots: int = 0
     protection_loss_ticks: int = 0
+    fair_weight: int = 100
+    currency: str = ""
     retired: bool = False
 
     def price(self, ticks: int) -> str:
@@ -156,7 +160,11 @@ class Report:
 
 @dataclass(frozen=True)
 class Fill:
-    """A record of the ledger. ``side`` is the order's: a buy makes the maker's position smaller."""
+    """A record of the ledger. ``side`` is the order's: a buy makes the maker's position smaller.
+
+    ``spread_ticks`` lies between the bid and the ask of the quote; None in a record of an earlier
+    version, which lacks it.
+    """
 
     fill_id: str
     symbol: str
@@ -168,13 +176,14 @@ class Fill:
     order_id: str
     quote_id: str
     ts_ms: int
+    spread_ticks: int | None = None
 
     @classmethod
     def parse(cls, fill_id: str, line: str) -> Fill:
         """Read a record of the fills stream; ValueError when it is not a fill."""
         symbol, dash, seq = fill_id.rpartition("-")
-        side, qty, price, client, order, quote, ts = line.split(" ")
-        if side not in ("buy", "sell") or not dash:
+        side, qty, price, client, order, quote, ts, *spread = line.split(" ")
+        if side not in ("buy", "sell") or not dash or len(spread) > 1:
             raise ValueError(f"not a fill: {fill_id} {line}")
         return cls(
             fill_id,
@@ -187,54 +196,13 @@ class Fill:
             order,
             quote,
             int(ts),
+            int(spread[0]) if spread else None,
         )
 
     @property
     def signed_lots(self) -> int:
         """Change of the maker's position in lots."""
         return self.qty_lots if self.side == "sell" else -self.qty_lots
-
-
-@dataclass(frozen=True)
-class Position:
-    """A symbol's committed position.
-
-    ``cash_ticks`` is the sum of -(signed lots x price_ticks). ``cost_ticks`` is what the open lots
-    cost at average cost, in ticks x lots, with the sign of ``net_lots``.
-    """
-
-    net_lots: int = 0
-    cash_ticks: int = 0
-    cost_ticks: int = 0
-    position_version: int = 0
-    last_price_ticks: int = 0
-
-    def apply(self, signed_lots: int, price_ticks: int) -> Position:
-        """The position after one more fill. The audit compares it with what ``commit.lua`` made."""
-        net = self.net_lots + signed_lots
-        if self.net_lots * signed_lots >= 0:
-            cost = self.cost_ticks + signed_lots * price_ticks
-        elif net * self.net_lots > 0:
-            sign = 1 if net > 0 else -1
-            cost = sign * (abs(self.cost_ticks) * abs(net) // abs(self.net_lots))
-        else:
-            cost = net * price_ticks
-        return Position(
-            net,
-            self.cash_ticks - signed_lots * price_ticks,
-            cost,
-            self.position_version + 1,
-            price_ticks,
-        )
-
-    @property
-    def realised_ticks(self) -> int:
-        """Profit of the closed lots, in ticks x lots."""
-        return self.cash_ticks + self.cost_ticks
-
-    def unrealised_ticks(self, mark_ticks: int) -> int:
-        """Profit of the open lots at ``mark_ticks``, in ticks x lots."""
-        return self.net_lots * mark_ticks - self.cost_ticks
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from mm.market.config import Config
 from mm.market.model import SYMBOL_INTS, Symbol
 
 #: Parameters that symbols of earlier versions lack: there the defaults hold.
-ADDED_PARAMETERS = ("protection_lots", "protection_loss_ticks")
+ADDED_PARAMETERS = ("protection_lots", "protection_loss_ticks", "fair_weight")
 
 
 def symbol_fields(config: Config, symbol: Symbol) -> dict[str, str]:
@@ -20,6 +20,7 @@ def symbol_fields(config: Config, symbol: Symbol) -> dict[str, str]:
         "reference_ticks": str(symbol.reference_ticks),
         **{name: str(getattr(symbol, name)) for name in SYMBOL_INTS},
         "notional_units": str(config.notional_units(symbol)),
+        **({"currency": symbol.currency} if symbol.currency else {}),
     }
 
 
@@ -35,5 +36,6 @@ def symbol_from_store(name: str, stored: Mapping[str, str]) -> Symbol:
         Decimal(stored["lot"]),
         int(stored["reference_ticks"]),
         **{parameter: int(whole[parameter]) for parameter in SYMBOL_INTS},
+        currency=stored.get("currency", ""),
         retired="retired_ms" in stored,
     )

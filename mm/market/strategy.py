@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mm.market.model import Position, Prices, Symbol
+from mm.market.model import Prices, Symbol
 from mm.market.numbers import MAX_INT
+from mm.market.position import Position
 
 
 def quote_prices(position: Position, symbol: Symbol) -> Prices:

@@ -45,12 +45,15 @@ def notional_limit(symbols: Iterable[Symbol], limit: Decimal) -> tuple[int, Deci
     return count, unit
 
 
-def check_currency(currency: object) -> str:
-    """Return the name of a currency, 3 to 8 of A-Z, else raise ConfigError."""
+def check_currency(currency: object, where: str = "") -> str:
+    """Return the name of a currency, 3 to 8 of A-Z, else raise ConfigError.
+
+    ``where`` begins the sentence: which symbol's it is.
+    """
     if not (isinstance(currency, str) and _CURRENCY.fullmatch(currency)):
         raise ConfigError(
-            f"currency {shown(currency)}: in notional mode it must name the currency of all prices,"
-            ' 3 to 8 letters such as "USD"'
+            f"{where}currency {shown(currency)}: it must name the currency of prices, 3 to 8"
+            ' letters such as "USD"'
         )
     return currency
 

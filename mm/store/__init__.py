@@ -3,6 +3,7 @@
 from mm.store.beat import Beat
 from mm.store.calls import WaitingCalls, execute, hash_of, pairs, send_pipeline, text
 from mm.store.cluster import SOCKET_NAME, over_tag
+from mm.store.commits import UPDATES_READ, Commit, latest_commits
 from mm.store.config import read_config, require_config
 from mm.store.connection import (
     SOCKET_TIMEOUT_S,
@@ -30,6 +31,7 @@ from mm.store.records import (
     Control,
     Cursors,
     Exposure,
+    Fields,
     LiveQuote,
     ProcessInfo,
     QuoteSide,
@@ -73,10 +75,12 @@ __all__ = [
     "ROLES",
     "SOCKET_NAME",
     "SOCKET_TIMEOUT_S",
+    "UPDATES_READ",
     "VIEWER",
     "Beat",
     "ClientInfo",
     "Collected",
+    "Commit",
     "Committed",
     "Configured",
     "Control",
@@ -85,6 +89,7 @@ __all__ = [
     "EventSide",
     "Expired",
     "Exposure",
+    "Fields",
     "Identity",
     "Joined",
     "Keys",
@@ -136,6 +141,7 @@ __all__ = [
     "is_client",
     "is_stream_id",
     "join_system",
+    "latest_commits",
     "open_client",
     "over_tag",
     "pairs",

@@ -16,6 +16,10 @@ REPAIRED_FIELDS = (
     "position_version",
     "last_fill_id",
     "last_price_ticks",
+    "twice_spread_ticks",
+    "fair_ticks",
+    "fair_rest",
+    "trades",
 )
 
 

@@ -67,7 +67,10 @@ RECORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "order_id",
             "status reason cum_lots price_ticks fill_id quote_id duplicate ts_ms",
         ),
-        "fills": ("fill_id", "side qty_lots price_ticks client_id order_id quote_id ts_ms"),
+        "fills": (
+            "fill_id",
+            "side qty_lots price_ticks client_id order_id quote_id ts_ms spread_ticks",
+        ),
         "positions": ("symbol", "net_lots cash_ticks position_version last_price_ticks ts_ms"),
     }
 )
@@ -86,11 +89,12 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "exposure": "limit_units bid_units ask_units wait_seq over_bid_units over_ask_units"
         " over_until_ms",
         "position:*": "net_lots cash_ticks cost_ticks position_version last_fill_id"
-        " last_price_ticks updated_ms halted frozen_until_ms frozen_why flattened_ms",
+        " last_price_ticks updated_ms halted frozen_until_ms frozen_why flattened_ms"
+        " twice_spread_ticks fair_ticks fair_rest trades",
         "symbol:*": "fill_seq quote_version outcome",
         "terms:*": "tick lot reference_ticks spread_ticks size_lots skew_ticks"
         " position_limit_lots widest_limit_lots protection_lots protection_loss_ticks multiplier"
-        " notional_units mode mode_why mode_who mode_ms retired_ms",
+        " notional_units fair_weight currency mode mode_why mode_who mode_ms retired_ms",
         "cursors": "exchange exchange_records state state_records seen_bucket trim_to trim_next"
         " trim_records",
         "process:*": "kind heartbeat_ms count rate_per_s pid run steady_ms lost restarts"

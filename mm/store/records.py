@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from mm.errors import UsageError
-from mm.market import MODES, Position, own_mode
+from mm.market import MODES, Position, Trade, own_mode, trades_of
 from mm.store.raw import damage
 
 T = TypeVar("T")
@@ -272,4 +272,12 @@ def position_of(fields: Fields) -> Position:
         fields.optional_integer("cost_ticks") or 0,
         fields.optional_integer("position_version") or 0,
         fields.optional_integer("last_price_ticks") or 0,
+        fields.optional_integer("twice_spread_ticks") or 0,
+        fields.optional_integer("fair_ticks") or 0,
+        fields.optional_integer("fair_rest") or 0,
+        _trades(fields),
     )
+
+
+def _trades(fields: Fields) -> tuple[Trade, ...]:
+    return parsed(fields.key, lambda: trades_of(fields.optional_word("trades")))

@@ -76,7 +76,11 @@ class Configured:
 
 @dataclass(frozen=True)
 class SurveyRow:
-    """One symbol as a maker sees it; ``quote_position_version`` is -1 without a live quote."""
+    """One symbol as a maker sees it; ``quote_position_version`` is -1 without a live quote.
+
+    ``fair_ticks``, ``fair_rest`` and ``trades`` are as in the position's hash: 0 and empty text
+    before the first trade.
+    """
 
     symbol: str
     fill_seq: int
@@ -88,6 +92,9 @@ class SurveyRow:
     waiting: bool
     quote_position_version: int
     quote_expires_ms: int
+    fair_ticks: int = 0
+    fair_rest: int = 0
+    trades: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,8 @@ def surveyed(reply: Any) -> Survey:
     now, rows, servable, cursor, more, config_version, history = reply
     found: dict[str, SurveyRow] = {}
     for row in rows:
-        symbol, seq, version, halted, committed, net, price, waits, based, expires = row
+        symbol, seq, version, halted, committed, net, price, waits, based, expires, *fair = row
+        fair_ticks, fair_rest, trades = fair
         found[text(symbol)] = SurveyRow(
             text(symbol),
             int(seq),
@@ -125,6 +133,9 @@ def surveyed(reply: Any) -> Survey:
             waits == 1,
             int(based),
             int(expires),
+            int(fair_ticks or 0),
+            int(fair_rest or 0),
+            text(trades or b""),
         )
     names = [text(one) for one in servable]
     return Survey(now, found, names, text(cursor), more == 1, int(config_version), text(history))

@@ -5,11 +5,12 @@ from mm.terminal.columns import Column, FittedTable
 from mm.terminal.console import Parts, can_draw, make_console, print_line, progress
 from mm.terminal.live import LiveView, run_watch
 from mm.terminal.partitions_table import nodes_table, partitions_table
+from mm.terminal.positions_table import PositionsTable
 from mm.terminal.report_lines import report_lines
 from mm.terminal.report_watch import watch_reports
 from mm.terminal.screen import History, RunStatus, market_screen, status_line
 from mm.terminal.story_table import story_table
-from mm.terminal.tables import exposure_table, positions_table, processes_table, quotes_table
+from mm.terminal.tables import exposure_table, processes_table, quotes_table
 from mm.terminal.watch import SnapshotSource
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "History",
     "LiveView",
     "Parts",
+    "PositionsTable",
     "RunStatus",
     "SnapshotSource",
     "audit_table",
@@ -27,7 +29,6 @@ __all__ = [
     "market_screen",
     "nodes_table",
     "partitions_table",
-    "positions_table",
     "print_line",
     "processes_table",
     "progress",

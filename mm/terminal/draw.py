@@ -93,6 +93,13 @@ def sparkline(values: Sequence[int]) -> str:
     )
 
 
+def trend(values: Sequence[int]) -> str:
+    """One cell for each value, as high as it is between the lowest and the highest one."""
+    lowest, highest = min(values, default=0), max(values, default=0)
+    steps = len(_LEVELS) - 1
+    return "".join(_LEVELS[(one - lowest) * steps // max(highest - lowest, 1)] for one in values)
+
+
 def rule(title: str, width: int, note: str = "") -> Text:
     """A line with a title at its left and a note at its right."""
     end = f" {plain(note)} ─" if note else ""

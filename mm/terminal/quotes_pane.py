@@ -60,7 +60,7 @@ def exposure_lines(snapshot: Snapshot, width: int) -> list[Text]:
     def amount(units: int) -> str:
         return grouped_decimal(config.exposure_amount(units))
 
-    of = f" {config.currency}" if config.currency else ""
+    of = f" {config.currency}" if config.counts_money else ""
     numbers = [f" {amount(one.used_units)} of {amount(one.limit_units)}{of}" for one in both]
     half = (width - 2) // 2
     longest = max(len(f"{one.name} {text}") for one, text in zip(both, numbers, strict=True))

@@ -18,6 +18,7 @@ from rich.text import Text
 from mm.facts import (
     HALT,
     FoundDurability,
+    SnapshotTracks,
     Stoppage,
     active_quotes,
     budgets,
@@ -26,7 +27,7 @@ from mm.facts import (
     operator_halts,
     process_rows,
     symbol_count,
-    total_profit,
+    totals,
 )
 from mm.instant import clock, timestamp
 from mm.store import Placement, Snapshot
@@ -38,9 +39,9 @@ from mm.terminal.draw import (
     grouped,
     parts_line,
     plain,
-    signed,
     sparkline,
 )
+from mm.terminal.money import money_lines
 from mm.terminal.partitions_table import partitions_pane
 from mm.terminal.quotes_pane import (
     Layout,
@@ -73,6 +74,7 @@ class History:
     """
 
     layout: Layout = field(default_factory=Layout)
+    profits: SnapshotTracks = field(default_factory=SnapshotTracks)
     _samples: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def add(self, snapshot: Snapshot) -> None:
@@ -83,6 +85,7 @@ class History:
         if self._samples and now == self._samples[-1][0]:
             self._samples.pop()
         self._samples.append((now, orders))
+        self.profits.add(snapshot)
 
     @property
     def known(self) -> bool:
@@ -159,7 +162,7 @@ def status_line(snapshot: Snapshot, history: History, status: RunStatus | None =
     reported = sum(row.rate_per_s or 0 for row in rows if row.kind == "exchange")
     rate = history.orders_per_s if history.known else reported
     both, config = budgets(snapshot), snapshot.config
-    amount, money = config.exposure_amount, f" {config.currency}" if config.currency else ""
+    amount, money = config.exposure_amount, f" {config.currency}" if config.counts_money else ""
     parts = [
         timestamp(snapshot.now_ms),
         f"orders {snapshot.cursors.exchange_records} ({rate}/s)",
@@ -198,16 +201,20 @@ def _title(snapshot: Snapshot, status: RunStatus, width: int) -> Text:
     return cut(line.append(time.rjust(space), style), width)
 
 
+def _money(snapshot: Snapshot, history: History, width: int) -> list[Text]:
+    """What was earned; of too many symbols for the screen only where to read it."""
+    if symbol_count(snapshot) > len(snapshot.symbols):
+        return [cut(Text("profit: see `mm positions`", QUIET), width)]
+    return money_lines(totals(snapshot), history.profits.tracks, width)
+
+
 def _numbers(snapshot: Snapshot, width: int) -> Text:
     """The system in numbers, the most important first, since narrow screens lack the last ones."""
     total = symbol_count(snapshot)
     active = f"{grouped(active_quotes(snapshot))} of {grouped(total)}"
     fills = grouped(snapshot.cursors.state_records)
-    profit = Text("profit ").append_text(signed(total_profit(snapshot)))
-    if total > len(snapshot.symbols):
-        profit = Text("profit: see `mm positions`", QUIET)
     counts = [Text.assemble("quotes ", (active, "bold")), Text.assemble("fills ", (fills, "bold"))]
-    return parts_line([lag_line(snapshot), *counts, profit], width)
+    return parts_line([lag_line(snapshot), *counts], width)
 
 
 def _orders(snapshot: Snapshot, history: History, width: int) -> Text:
@@ -248,11 +255,13 @@ def market_screen(
 ) -> RenderableType:
     """The whole view, in at most ``height`` lines of at most ``width`` cells.
 
-    In order of importance it shows title, exposure, alerts, orders, symbols, numbers, processes,
-    partitions and waiting symbols, latest fills and quote events. What does not fit is left out or
-    cropped. Amber and red stand only on what needs a person.
+    In order of importance it shows profit, title, exposure, alerts, orders, symbols, numbers,
+    processes, partitions and waiting symbols, latest fills and quote events. What does not fit is
+    left out or cropped. Amber and red stand only on what needs a person.
     """
     top = [_title(snapshot, status, width)]
+    if height >= 5:
+        top[:0] = _money(snapshot, history, width)[: max(1, height // 8)]
     if height >= 8:
         top.append(_orders(snapshot, history, width))
     if height >= 12:

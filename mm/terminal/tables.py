@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Sequence
 
 from rich.console import Group
 from rich.text import Text
@@ -16,11 +15,9 @@ from mm.facts import (
     average_cost,
     budgets,
     halts,
-    mark_of,
     mark_price,
     placement_of,
     process_rows,
-    profit_of,
     reservations,
     symbol_count,
     unit_text,
@@ -112,43 +109,6 @@ def cost_text(state: SymbolState) -> Text:
     return none() if cost is None else Text(cost)
 
 
-def positions_table(snapshot: Snapshot) -> FittedTable:
-    """Each symbol's committed position, its average cost, its profit at its mark, and the total."""
-    states = list(snapshot.symbols.values())
-    marks = [mark_of(state) for state in states]
-    profits = [profit_of(state, mark) for state, mark in zip(states, marks, strict=True)]
-    marked = [mark_text(state, mark) for state, mark in zip(states, marks, strict=True)]
-    sums = [_sum(one.realised for one in profits), _sum(one.unrealised for one in profits)]
-    sums.append(_sum(one.total for one in profits))
-    realised, unrealised, total = (signed(one) for one in sums)
-    blank = Text()
-    columns = [
-        Column("symbol", [*map(Text, snapshot.symbols), Text("TOTAL", "bold")], right=False),
-        Column("net\nlots", [*(signed_lots(one.position.net_lots) for one in states), blank], 2),
-        Column(
-            "quantity",
-            [*(Text(one.symbol.quantity(one.position.net_lots)) for one in states), blank],
-            8,
-        ),
-        Column("average\ncost", [*map(cost_text, states), blank], 4),
-        Column("mark", [*marked, blank], 3, right=False),
-        Column("realised", [*(signed(one.realised) for one in profits), realised], 5),
-        Column("unrealised", [*(signed(one.unrealised) for one in profits), unrealised], 6),
-        Column("profit", [*(signed(one.total) for one in profits), total], 1),
-        Column(
-            "position\nversion",
-            [*(Text(str(one.position.position_version)) for one in states), blank],
-            7,
-        ),
-    ]
-    return FittedTable("Positions", columns, [Text(MARKS, QUIET)])
-
-
-def _sum(amounts: Iterable[str]) -> str:
-    """The sum of amounts of money, exact."""
-    return f"{sum(map(Decimal, amounts), Decimal(0)):f}"
-
-
 def price_text(state: SymbolState, side: QuoteSide | None) -> Text:
     """The price of one side of a quote."""
     if side is None or not side.size_lots:
@@ -202,7 +162,7 @@ def exposure_table(snapshot: Snapshot) -> Group:
     def amount(units: int) -> Text:
         return Text(grouped_decimal(config.exposure_amount(units)))
 
-    counted = f" (a unit is {unit_text(config)})" if config.currency else ""
+    counted = f" (a unit is {unit_text(config)})" if config.counts_money else ""
     columns = [
         Column("budget", [Text(one.name) for one in both], right=False),
         Column("", [budget_bar(one, 20) for one in both], 4, right=False),

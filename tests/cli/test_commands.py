@@ -17,7 +17,7 @@ from mm.cli import main
 from mm.cli.main import COMMANDS, EXAMPLES, GROUPS
 from mm.errors import Unavailable
 from mm.host import ChildPlan
-from mm.market import default_config
+from mm.market import config_toml, default_config
 from mm.orders import FlowOptions, PublisherOptions
 from mm.up import Up, UpOptions
 from tests.kit import Fake, World, small_config
@@ -171,7 +171,7 @@ class TestOptions:
         tape = tmp_path / "t.csv"
         tape.write_text("ts_ms,symbol,side,price,qty\n1,XY,buy,1.00,1\n")
         config = tmp_path / "c.toml"
-        config.write_text(default_config().to_toml())
+        config.write_text(config_toml(default_config()))
         words = ["up", f"--data-dir={tmp_path}", "--makers=3", "--duration=5", "--headless"]
         done = CliRunner().invoke(main, [*words, f"--config={config}"])
         assert done.exit_code == 3, done.output
@@ -210,7 +210,7 @@ class TestOptions:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(Up, "run", lambda *_: pytest.fail("it started"))
         Path("t.csv").write_text("ts_ms,symbol,side,price,qty\n1,XY,buy,1.00,1\n")
-        Path("c.toml").write_text(default_config().to_toml())
+        Path("c.toml").write_text(config_toml(default_config()))
         done = CliRunner().invoke(main, ["up", *words])
         assert done.exit_code == 2
         assert said in done.stderr

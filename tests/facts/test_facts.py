@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from decimal import Decimal
 from typing import Any
 
@@ -22,11 +23,11 @@ from mm.facts import (
     quotes_facts,
     status_facts,
     symbol_count,
-    total_profit,
+    totals,
 )
-from mm.market import MAX_INT, Side
+from mm.market import MAX_INT, Config, Side
 from mm.store import take_snapshot
-from tests.kit import Fake, World, small_config, symbol_names
+from tests.kit import SEEDS, Fake, World, make_symbol, small_config, symbol_names
 
 
 def beat(world: World, name: str, restarts: int = 0) -> None:
@@ -60,6 +61,9 @@ class TestPositions:
             "realised": "0.06",
             "unrealised": "0.03",
             "profit": "0.09",
+            "spread_earned": "0.09",
+            "inventory_profit": "0.00",
+            "currency": None,
             "mark": "0.995",
             "mark_source": "quote",
             "last_price": "1.01",
@@ -124,13 +128,64 @@ class TestPositions:
         assert facts["mark"] == f"{price * state.symbol.tick:f}"
         assert facts["cash"] == f"-{price * state.symbol.tick:f}"
 
+    def test_spread_and_inventory_are_the_profit(self, fake: Fake) -> None:
+        """The spread is what the fills earned against the middles of their quotes; the rest moved.
+
+        The first quote 98 x 103 buys 4 at 98: 4 x 2.5 ticks. The second one, 90 x 92, sells 1 at
+        92: 1 tick. The mark is its middle, 91: cash -392 + 92, and 3 lots at 91: -27 ticks.
+        """
+        world = World(fake, small_config(1, of_symbol={"multiplier": 10}))
+        world.propose(bid=98, ask=103)
+        world.trade(world.order("sell", 4))
+        world.scripts.commit(10)
+        world.propose(bid=90, ask=92)
+        world.trade(world.order("buy", 1))
+        world.scripts.commit(10)
+        (facts,) = positions_facts(take_snapshot(world.scripts))
+        assert facts["spread_earned"] == "1.10"
+        assert (facts["profit"], facts["inventory_profit"]) == ("-2.70", "-3.80")
+
+    @pytest.mark.parametrize("seed", SEEDS)
+    def test_the_parts_sum_to_the_total_to_the_tick(self, fake: Fake, seed: int) -> None:
+        """Over random quotes and fills: in each symbol, and in the total of each currency."""
+        symbols = [
+            make_symbol("AAA", tick=Decimal("0.05"), currency="EUR"),
+            make_symbol("BBB", lot=Decimal("0.001"), multiplier=7),
+            make_symbol("CCC", tick=Decimal("0.0001")),
+        ]
+        world = World(fake, Config(tuple(symbols), limit_units=10_000, currency="USD"))
+        rng = random.Random(seed)
+        for _ in range(120):
+            name = rng.choice(world.names)
+            bid = rng.randint(50, 150)
+            ask = bid + rng.randint(1, 9)
+            world.propose(name, bid=bid, ask=ask)
+            sides: list[tuple[Side, int]] = [("buy", ask), ("sell", bid)]
+            side, limit = rng.choice(sides)
+            world.trade(world.order(side, rng.randint(1, 9), limit, symbol=name))
+            world.scripts.commit(10)
+        found = take_snapshot(world.scripts)
+        rows = positions_facts(found)
+        for row in rows:
+            parts = Decimal(str(row["spread_earned"])) + Decimal(str(row["inventory_profit"]))
+            assert parts == Decimal(str(row["profit"]))
+            assert Decimal(str(row["spread_earned"])) > 0
+        sums = totals(found)
+        assert [one.currency for one in sums] == ["EUR", "USD"]
+        for one in sums:
+            own = [row for row in rows if row["currency"] == one.currency]
+            for field, total in (("profit", one.total), ("spread_earned", one.spread)):
+                assert Decimal(total) == sum(Decimal(str(row[field])) for row in own)
+            assert Decimal(one.total) == Decimal(one.spread) + Decimal(one.inventory)
+            assert Decimal(one.total) == Decimal(one.realised) + Decimal(one.unrealised)
+
     def test_total_profit(self, fake_world: World) -> None:
         """The total is the exact sum of the symbols' profits, half ticks included."""
         for name in ("AAA", "BBB"):
             fake_world.propose(name, bid=98, ask=101)
             fake_world.trade(fake_world.order("sell", 1, symbol=name))
         fake_world.scripts.commit(10)
-        assert Decimal(total_profit(take_snapshot(fake_world.scripts))) == Decimal("0.03")
+        assert Decimal(totals(take_snapshot(fake_world.scripts))[0].total) == Decimal("0.03")
 
 
 class TestQuotes:
@@ -327,6 +382,16 @@ def test_status(fake_world: World) -> None:
         "lag_ms": {"exchange": 0, "state": 0},
         "halted": {},
         "modes": [],
+        "profit": [
+            {
+                "realised": "0.00",
+                "unrealised": "0.04",
+                "total": "0.04",
+                "spread": "0.04",
+                "inventory": "0.00",
+                "currency": "",
+            }
+        ],
         "exposure": exposure_facts(found),
         "processes": [
             {

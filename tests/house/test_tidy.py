@@ -121,7 +121,8 @@ def sample_story(world: World) -> None:
         world.control(mode)
     kept = [make_symbol("AAA", position_limit_lots=90), make_symbol("BBB")]
     kept += [make_symbol("DDD", protection_lots=1), make_symbol("EEE")]
-    world.configure(symbols=(*kept, make_symbol("CCC")))
+    other = make_symbol("CCC", currency="EUR")
+    world.configure(symbols=(*kept, other))
     world.configure(symbols=tuple(kept), limit_units=18)
     world.propose("AAA", ask_lots=1)
     world.propose("DDD", bid_lots=0, ask_lots=2)
@@ -135,7 +136,7 @@ def sample_story(world: World) -> None:
     world.trade(world.order("buy"))
     world.scripts.commit(100)
     world.propose("EEE")
-    world.client.xadd(world.keys.named("fills"), {"BBB-7": "buy 1 101 c1 o9 BBB-1 1"})
+    world.client.xadd(world.keys.named("fills"), {"BBB-7": "buy 1 101 c1 o9 BBB-1 1 2"})
     world.scripts.commit(100)
     fields = {"restarts": "0", "wants": "-", "place": "here"}
     world.beat("maker-1", first=True, server_run="r1", fields=fields)

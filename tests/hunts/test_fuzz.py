@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from mm.cli import main
 from mm.errors import ConfigError, ValueRefused, shown
-from mm.market import default_config, load_config
+from mm.market import config_toml, default_config, load_config
 from mm.market.config_file import parse_config
 from mm.store import open_client
 from tests.hunts.fuzz.commands import Stage
@@ -136,7 +136,7 @@ class TestFound:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A configuration file has a largest size."""
-        path, text = tmp_path / "mm.toml", default_config().to_toml()
+        path, text = tmp_path / "mm.toml", config_toml(default_config())
         path.write_text(text)
         monkeypatch.setattr("mm.market.config_file.MAX_BYTES", len(text))
         assert load_config(path) == default_config()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from mm.market import MAX_INT
+from mm.market import MAX_INT, Fill
 from mm.store import StreamReader, execute, pairs, text
 from tests.kit import World
 
@@ -183,9 +183,9 @@ def units_of_another_size(world: World) -> None:
 
 
 @breaks("exposure-exact")
-def currency_of_lots(world: World) -> None:
-    """Lots are said to be money."""
-    set_field(world, "config", None, "currency", "USD")
+def currency_that_is_none(world: World) -> None:
+    """The currency of all prices is no name of one."""
+    set_field(world, "config", None, "currency", "5")
 
 
 @breaks("exposure-exact")
@@ -266,6 +266,19 @@ def other_price_placed(world: World) -> None:
     index, event, side = executed_event(world)
     by = 1 if side == "ask" else -1
     edit_event(world, index, **{f"{side}_ticks": int(event[f"{side}_ticks"]) + by})
+
+
+@breaks("fills-within-quote")
+def other_spread_in_a_fill(world: World) -> None:
+    """A fill's spread is not that of its quote."""
+    fill_id, line = world.stream("fills")[3][1][0]
+
+    def wider(words: list[str]) -> None:
+        words[-1] = str(int(words[-1]) + 1)
+
+    edit_record(world, world.keys.named("fills"), 3, wider)
+    fill = Fill.parse(fill_id, line)
+    add(world, "position:*", fill.symbol, "twice_spread_ticks", fill.qty_lots)
 
 
 @breaks("fills-within-quote")
@@ -521,12 +534,21 @@ def halted_before_a_commit(world: World) -> None:
     set_field(world, "position:*", "AAA", "halted", "overflow")
 
 
+@breaks("position-exact")
+def other_last_trades(world: World) -> None:
+    """The last trades of a position are not those of its ledger."""
+    set_field(world, "position:*", "AAA", "trades", "1 100")
+
+
 def _register_position_fields() -> None:
     for field, by in (
         ("net_lots", 1),
         ("cash_ticks", 1),
         ("cost_ticks", 1),
         ("last_price_ticks", 1),
+        ("twice_spread_ticks", 1),
+        ("fair_ticks", 1),
+        ("fair_rest", 1),
         ("position_version", -1),
         ("position_version", 1),
     ):

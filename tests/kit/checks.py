@@ -164,9 +164,27 @@ def _assert_ledger(world: World) -> list[Fill]:
         if applied:
             assert position["last_price_ticks"] == applied[-1].price_ticks
         terms = world.hash("terms:*", symbol)
+        _assert_derived(world, symbol, applied, int(terms["fair_weight"]))
         limits = (terms["position_limit_lots"], terms.get("widest_limit_lots", "0"))
         assert abs(position["net_lots"]) <= max(map(int, limits))
     return fills
+
+
+def _assert_derived(world: World, symbol: str, applied: Sequence[Fill], weight: int) -> None:
+    """What the position holds for reports and quote rules follows from its fills."""
+    stored = world.hash("position:*", symbol)
+    earned = sum(fill.qty_lots * (fill.spread_ticks or 0) for fill in applied)
+    assert int(stored["twice_spread_ticks"]) == earned, f"{symbol} spread"
+    fair = 0
+    for fill in applied:
+        there = 100 * fill.price_ticks
+        # Rounded to the nearest hundredth, from the whole ticks below the fair price.
+        whole, rest = divmod(fair, 100)
+        moved = fair + weight * (fill.price_ticks - whole) - (weight * rest + 50) // 100
+        fair = moved if fair else there
+    assert (int(stored["fair_ticks"]), int(stored["fair_rest"])) == divmod(fair, 100)
+    kept = [f"{fill.signed_lots} {fill.price_ticks}" for fill in applied if fill.spread_ticks]
+    assert stored["trades"] == " ".join(kept[-16:]), f"{symbol} trades"
 
 
 def _assert_orders(world: World, fills: Sequence[Fill]) -> None:

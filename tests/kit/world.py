@@ -309,7 +309,7 @@ class World:
 
     def position(self, symbol: str = "AAA") -> dict[str, int]:
         """The numbers of a committed position."""
-        words = ("last_fill_id", "halted", "frozen_why")
+        words = ("last_fill_id", "halted", "frozen_why", "trades")
         stored = self.hash("position:*", symbol)
         return {name: int(value) for name, value in stored.items() if name not in words}
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from fractions import Fraction
 
 import pytest
 
+from mm.audit import audit
 from mm.market import Position
 from mm.store import execute, text
 from tests.kit import SEEDS, MakeWorld, World, assert_sound
@@ -18,9 +20,15 @@ def ledger(world: World, *words: str) -> str:
     return text(execute(world.client, "XADD", world.keys.named("fills"), "*", *words))
 
 
-def record(side: str = "sell", lots: int = 1, price: int = 100, quote: str = "AAA-1") -> str:
-    """A ledger line."""
-    return f"{side} {lots} {price} c1 o1 {quote} 1"
+def record(
+    side: str = "sell",
+    lots: int = 1,
+    price: int = 100,
+    quote: str = "AAA-1",
+    spread: int | None = None,
+) -> str:
+    """A ledger line; without a spread as earlier versions wrote it."""
+    return f"{side} {lots} {price} c1 o1 {quote} 1" + ("" if spread is None else f" {spread}")
 
 
 class TestApplying:
@@ -38,8 +46,12 @@ class TestApplying:
             "cost_ticks": 4 * 99,
             "position_version": 1,
             "last_price_ticks": 99,
+            "twice_spread_ticks": 4 * 2,
+            "fair_ticks": 99,
+            "fair_rest": 0,
         }
         assert world.hash("position:*", "AAA")["last_fill_id"] == "AAA-1"
+        assert world.hash("position:*", "AAA")["trades"] == "4 99"
         assert_sound(world)
 
     def test_several_symbols(self, world: World) -> None:
@@ -146,8 +158,9 @@ class TestCost:
             lots = rng.randint(1, 2**31 if big else 9)
             price = rng.randint(1, 10**5 if big else 200)
             side = rng.choice(("buy", "sell"))
-            ledger(fake_world, f"AAA-{seq}", record(side, lots, price))
-            expected = expected.apply(lots if side == "sell" else -lots, price)
+            spread = rng.choice((None, 1, 7, 2**20))
+            ledger(fake_world, f"AAA-{seq}", record(side, lots, price, spread=spread))
+            expected = expected.apply(lots if side == "sell" else -lots, price, spread)
         assert fake_world.scripts.commit(1000).halts == {}
         self.same(fake_world, expected)
 
@@ -187,7 +200,96 @@ class TestCost:
             "cost_ticks": expected.cost_ticks,
             "position_version": expected.position_version,
             "last_price_ticks": expected.last_price_ticks,
+            "twice_spread_ticks": expected.twice_spread_ticks,
+            "fair_ticks": expected.fair_ticks,
+            "fair_rest": expected.fair_rest,
         }
+        assert world.hash("position:*", symbol)["trades"] == expected.trades_text
+
+
+class TestDerived:
+    """What a position holds for reports and for quote rules."""
+
+    def test_spread_of_the_quote_that_was_hit(self, world: World) -> None:
+        """Each fill earns half the spread of its own quote, on both sides."""
+        world.propose(bid=98, ask=103)
+        world.trade(world.order("sell", 4, 98), world.order("buy", 3, 103))
+        world.scripts.commit(10)
+        assert [fill.spread_ticks for fill in world.fills()] == [5, 5]
+        world.propose()
+        world.trade(world.order("sell", 1, 99))
+        world.scripts.commit(10)
+        assert world.position()["twice_spread_ticks"] == 7 * 5 + 2
+        assert_sound(world)
+
+    def test_the_spread_stops_at_the_largest_number(self, world: World) -> None:
+        """The sum bounds no trading: at 2^53 - 1 it stays, and the fills go on."""
+        for seq, side in enumerate(("sell", "buy", "sell"), 1):
+            ledger(world, f"AAA-{seq}", record(side, 2**30, 2**20, spread=2**23 - 1))
+        assert world.scripts.commit(10).halts == {}
+        assert world.position()["twice_spread_ticks"] == TOP
+
+    def test_records_without_a_spread(self, world: World) -> None:
+        """Fills of an earlier version earn no known spread and are no kept trades."""
+        ledger(world, "AAA-1", record(lots=3), "AAA-2", record(lots=2, spread=6))
+        world.scripts.commit(10)
+        assert world.position()["twice_spread_ticks"] == 2 * 6
+        assert world.hash("position:*", "AAA")["trades"] == "2 100"
+
+    def test_position_of_an_earlier_version(self, world: World) -> None:
+        """A position that lacks the fields gets them with its next fill."""
+        ledger(world, "AAA-1", record(price=90))
+        world.scripts.commit(10)
+        fields = ("twice_spread_ticks", "fair_ticks", "fair_rest", "trades")
+        execute(world.client, "HDEL", world.keys.member("position:*", "AAA"), *fields)
+        exact = next(one for one in audit(world.scripts).checks if one.name == "position-exact")
+        assert exact.ok
+        ledger(world, "AAA-2", record(price=95, spread=4))
+        world.scripts.commit(10)
+        position = world.position()
+        assert (position["twice_spread_ticks"], position["fair_ticks"]) == (4, 95)
+        assert world.hash("position:*", "AAA")["trades"] == "1 95"
+
+    def test_the_last_sixteen_trades(self, world: World) -> None:
+        """They are kept over steps, the newest last."""
+        for seq in range(1, 21):
+            ledger(world, f"AAA-{seq}", record("buy" if seq % 2 else "sell", seq, 99, spread=2))
+        world.scripts.commit(3)
+        world.scripts.commit(100)
+        words = [f"{-seq if seq % 2 else seq} 99" for seq in range(5, 21)]
+        assert world.hash("position:*", "AAA")["trades"] == " ".join(words)
+
+    @pytest.mark.parametrize("weight", [1, 20, 50, 99])
+    @pytest.mark.parametrize("seed", SEEDS)
+    def test_fair_price(self, make_world: MakeWorld, seed: int, weight: int) -> None:
+        """It goes ``weight`` per cent of the way to each trade, as the model says, step by step."""
+        world = make_world(of_symbol={"fair_weight": weight})
+        rng, expected = random.Random(seed), Position()
+        for seq in range(1, 120):
+            price = rng.choice((rng.randint(1, 300), rng.randint(1, 2**40)))
+            ledger(world, f"AAA-{seq}", record("buy" if seq % 2 else "sell", 1, price, spread=2))
+            before, expected = expected, expected.apply(-1 if seq % 2 else 1, price, 2, weight)
+            world.scripts.commit(1)
+            found = world.position()
+            assert (found["fair_ticks"], found["fair_rest"]) == (
+                expected.fair_ticks,
+                expected.fair_rest,
+            )
+            if seq > 1:
+                was = Fraction(100 * before.fair_ticks + before.fair_rest, 100)
+                exact = was + Fraction(weight, 100) * (price - was)
+                now = Fraction(100 * expected.fair_ticks + expected.fair_rest, 100)
+                assert abs(now - exact) <= Fraction(1, 200)
+
+    def test_fair_price_at_the_largest_numbers(self, world: World) -> None:
+        """The way between the smallest and the largest price stays exact."""
+        prices = (1, TOP, 7)
+        expected = Position()
+        for seq, price in enumerate(prices, 1):
+            ledger(world, f"AAA-{seq}", record("buy" if seq % 2 else "sell", 1, price, spread=2))
+            expected = expected.apply(-1 if seq % 2 else 1, price, 2)
+            world.scripts.commit(1)
+            assert world.position()["fair_ticks"] == expected.fair_ticks == price
 
 
 class TestHalting:
@@ -197,6 +299,11 @@ class TestHalting:
         (f"AAA-0|{record()}", "sequence: expected 2 got 0"),
         ("AAA-2|rubbish", "not a fill record"),
         ("AAA-2|", "not a fill record"),
+        (f"AAA-2|{record(spread=0)}", "not a fill record"),
+        (f"AAA-2|{record(spread=-2)}", "not a fill record"),
+        (f"AAA-2|{record(spread=5)} 5", "not a fill record"),
+        (f"AAA-2|{record()} x", "not a fill record"),
+        (f"AAA-2|{record()} ", "not a fill record"),
         (f"AAA-2|{record('hold')}", "not a fill record"),
         (f"AAA-2|{record(lots=-1)}", "not a fill record"),
         (f"AAA-2|{record(lots=0)}", "not a fill record"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mm.errors import SystemRefused
-from mm.market import Position
+from mm.market import Position, Trade
 from mm.store import Exposure, QuoteSide, execute, take_snapshot
 from tests.kit import MakeWorld, World
 
@@ -33,7 +33,9 @@ class TestSnapshot:
         taken = take_snapshot(world.scripts, 10)
         one = taken.symbols["AAA"]
         assert one.fill_seq == 2
-        assert one.position == Position(2, -3 * 99 + 101, 2 * 99, 2, 101)
+        trades = (Trade(3, 99), Trade(-1, 101))
+        numbers = (2, -3 * 99 + 101, 2 * 99, 2, 101, 4 * 2, 101, 0)
+        assert one.position == Position(*numbers, trades)
         assert one.quote is not None and one.quote.bid == QuoteSide(99, lots=17, size_lots=20)
         assert one.reservation is not None and one.reservation.ask_units == 19
         assert list(taken.expiry) == ["AAA"]

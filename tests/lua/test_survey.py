@@ -26,7 +26,8 @@ class TestRows:
         world.scripts.commit(10)
         world.trade(world.order("buy", 1))
         row = world.scripts.survey(["AAA"]).rows["AAA"]
-        assert row == SurveyRow("AAA", 2, 1, False, 1, 4, 99, False, 0, placed.expires_ms)
+        kept = (99, 0, "4 99")
+        assert row == SurveyRow("AAA", 2, 1, False, 1, 4, 99, False, 0, placed.expires_ms, *kept)
 
     def test_expired_is_no_quote(self, make_world: MakeWorld) -> None:
         """A quote past its expiry is no quote, though nobody has announced it."""

@@ -317,6 +317,10 @@ class TestSetup:
                 "last_fill_id": "-",
                 "last_price_ticks": "0",
                 "updated_ms": "0",
+                "twice_spread_ticks": "0",
+                "fair_ticks": "0",
+                "fair_rest": "0",
+                "trades": "",
             }
             assert world.hash("reservation:*", symbol.name) == {
                 "quote_id": "-",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mm.errors import ConfigError
-from mm.market import Config, SymbolChange, check_changeable, config_changes
+from mm.market import Config, SymbolChange, check_changeable, config_changes, config_toml
 from tests.kit import make_symbol, small_config
 
 STORED = small_config(2)
@@ -51,7 +51,7 @@ def test_retired() -> None:
     (back,) = config_changes(stored, STORED)
     assert (back.kind, back.symbol, back.fields) == ("return", "BBB", {})
     assert stored.traded == (FIRST,)
-    assert "BBB" not in stored.to_toml()
+    assert "BBB" not in config_toml(stored)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mm.errors import ConfigError, MMError, ValueRefused
-from mm.market import MAX_INT, Config, default_config, load_config
+from mm.market import MAX_INT, Config, config_toml, default_config, load_config
 from mm.market.config_file import parse_config
 from tests.kit import SEEDS, make_symbol, small_config
 
@@ -70,7 +70,10 @@ class TestRules:
             ({"symbols": (make_symbol(size_lots=0),)}, "size_lots"),
             ({"symbols": (make_symbol(position_limit_lots=2**50),)}, "below 2\\^53"),
             ({"exposure_mode": "notional"}, "currency ''"),
-            ({"currency": "USD"}, "lots are not money"),
+            ({"currency": "usd"}, "currency 'usd': it must name"),
+            ({"symbols": (make_symbol(currency="E"),)}, "symbol AAA: currency 'E'"),
+            ({"symbols": (make_symbol(fair_weight=0),)}, "fair_weight"),
+            ({"symbols": (make_symbol(fair_weight=101),)}, "fair_weight"),
             ({"notional_unit": Decimal("0.1")}, "lots are not money"),
         ],
     )
@@ -94,7 +97,7 @@ class TestToml:
             default_config(),
             small_config(mode="notional", limit=5000, quote_ttl_ms=777_777),
         ):
-            assert parse_config(config.to_toml()) == config
+            assert parse_config(config_toml(config)) == config
 
     def test_round_trip_of_the_store(self) -> None:
         """A configuration read from its stored fields is the same."""
@@ -154,19 +157,19 @@ class TestToml:
         path.write_text("[other]")
         with pytest.raises(ConfigError, match=r"mm\.toml.*other"):
             load_config(path)
-        path.write_text(default_config().to_toml())
+        path.write_text(config_toml(default_config()))
         assert load_config(path) == default_config()
 
     def test_byte_order_mark(self, tmp_path: Path) -> None:
         """A file that begins with a byte-order mark reads as one without."""
         path = tmp_path / "mm.toml"
-        path.write_text(default_config().to_toml(), encoding="utf-8-sig")
+        path.write_text(config_toml(default_config()), encoding="utf-8-sig")
         assert load_config(path) == default_config()
 
     @pytest.mark.parametrize("seed", SEEDS)
     def test_mutilated(self, seed: int) -> None:
         """A file with random damage is read or refused; no other error comes out."""
-        rng, source = random.Random(seed), default_config().to_toml()
+        rng, source = random.Random(seed), config_toml(default_config())
         for _ in range(200):
             text = list(source)
             for _ in range(rng.randint(1, 4)):

@@ -8,7 +8,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from mm.cli import main
-from mm.market import MAX_INT, default_config, headroom_of, headroom_text
+from mm.market import MAX_INT, config_toml, default_config, headroom_of, headroom_text
 from tests.kit import make_symbol, notional_config, small_config
 
 
@@ -42,7 +42,7 @@ def test_least_room_of_all_symbols() -> None:
 def test_config_check_says_it(tmp_path: Path) -> None:
     """``mm config check`` states the room, also when it is ample."""
     path = tmp_path / "mm.toml"
-    path.write_text(default_config().to_toml(), encoding="utf-8")
+    path.write_text(config_toml(default_config()), encoding="utf-8")
     done = CliRunner().invoke(main, ["config", "check", str(path)])
     assert done.exit_code == 0
     assert "Numbers stay exact up to a price of " in " ".join(done.stdout.split())

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from mm.cli import main
 from mm.errors import ConfigError
-from mm.market import Config, Symbol, default_config
+from mm.market import TEMPLATE, Config, Symbol, config_toml, default_config
 from mm.market.config_file import parse_config
 from mm.market.units import money_text, unit_of
 from tests.kit import make_symbol, notional_config
@@ -155,8 +155,8 @@ class TestFile:
         config = parse_config(FILE)
         assert (config.exposure_mode, config.currency) == ("notional", "USD")
         assert (config.limit_units, config.notional_unit) == (25_000_000, Decimal("0.01"))
-        assert parse_config(config.to_toml()) == config
-        assert 'limit = "250000.00"' in config.to_toml()
+        assert parse_config(config_toml(config)) == config
+        assert 'limit = "250000.00"' in config_toml(config)
         stored = config.store_fields()
         assert (stored["currency"], stored["notional_unit"]) == ("USD", "0.01")
         assert Config.from_store(stored, config.symbols) == config
@@ -189,7 +189,7 @@ class TestFile:
         said = CliRunner().invoke(main, ["config", "check", str(path)]).stdout
         assert "2 symbols ask for 2501875.00 USD at their reference prices a side" in said
         assert "the exposure limit is 250000.00 USD, counted in units of 0.01 USD." in said
-        path.write_text(default_config().to_toml(), encoding="utf-8")
+        path.write_text(config_toml(default_config()), encoding="utf-8")
         said = CliRunner().invoke(main, ["config", "check", str(path)]).stdout
         assert "the exposure limit is 100 lots." in said
 
@@ -199,3 +199,22 @@ def test_kit_works_units_out_anew() -> None:
     config = notional_config([SHARE, FUTURE, COIN], 10**12)
     assert config.notional_units(FUTURE) == 1_250_000
     assert config.limit_units == 10**12
+
+
+def test_money_of_two_currencies() -> None:
+    """Lots may have prices in several currencies; notional exposure, which is added up, may not."""
+    text = default_config_with('name = "AAPL"', 'name = "AAPL"\ncurrency = "EUR"')
+    config = parse_config(text)
+    by_name = {symbol.name: config.currency_of(symbol) for symbol in config.symbols}
+    assert (by_name["AAPL"], by_name["MSFT"]) == ("EUR", "USD")
+    assert parse_config(config_toml(config)) == config
+    notional = text.replace("limit_units = 100", 'exposure_mode = "notional"\nlimit = "250000"')
+    notional = notional.replace('exposure_mode = "lots"\n', "")
+    with pytest.raises(ConfigError, match="symbol AAPL: currency EUR: exposure is USD"):
+        parse_config(notional)
+
+
+def default_config_with(before: str, after: str) -> str:
+    """The default file with a text in place of another one, which it has once."""
+    assert TEMPLATE.count(before) == 1
+    return TEMPLATE.replace(before, after)

@@ -14,9 +14,9 @@ from mm.facts import Stoppage
 from mm.market import Config, default_config
 from mm.terminal import (
     History,
+    PositionsTable,
     exposure_table,
     market_screen,
-    positions_table,
     processes_table,
     quotes_table,
     status_line,
@@ -327,7 +327,7 @@ def test_command_tables(fake: Fake, width: int) -> None:
     """The commands' tables name every symbol, budget and process and fit the console."""
     world = troubled(fake)
     found = take(world)
-    lines = drawn(Group(positions_table(found), quotes_table(found), exposure_table(found)), width)
+    lines = drawn(Group(PositionsTable(found), quotes_table(found), exposure_table(found)), width)
     lines += drawn(processes_table(found), width)
     text = "\n".join(lines)
     for word in [*world.names, "long", "short", "exchange-1", "silent", "live", "HALTED"]:

@@ -11,16 +11,16 @@ import pytest
 from rich.console import Console
 
 from mm.audit import audit
-from mm.facts import total_profit
+from mm.facts import totals
 from mm.market import Report
 from mm.store import Snapshot
 from mm.terminal import (
     History,
+    PositionsTable,
     RunStatus,
     audit_table,
     exposure_table,
     market_screen,
-    positions_table,
     quotes_table,
     report_lines,
     status_line,
@@ -193,11 +193,11 @@ def test_a_mark_says_what_it_is(fake_world: World) -> None:
     fake_world.propose("AAA", bid=98, ask=105)
     fake_world.trade(fake_world.order("sell", 4))
     fake_world.scripts.commit(10)
-    text = "\n".join(drawn(positions_table(take(fake_world)), 120))
+    text = "\n".join(drawn(PositionsTable(take(fake_world)), 120))
     assert "1.015 quote" in text and "1.00 reference" in text
     assert "Profit is at the mark" in text
     fake_world.advance(30_000)
-    assert "0.98 last" in "\n".join(drawn(positions_table(take(fake_world)), 120))
+    assert "0.98 last" in "\n".join(drawn(PositionsTable(take(fake_world)), 120))
 
 
 def test_the_last_row_is_the_total(fake_world: World) -> None:
@@ -207,15 +207,16 @@ def test_the_last_row_is_the_total(fake_world: World) -> None:
         fake_world.trade(fake_world.order("sell", 4, symbol=name))
         fake_world.trade(fake_world.order("buy", 1, 105, symbol=name))
         fake_world.scripts.commit(10)
+        fake_world.propose(name, bid=96, ask=101)
     found = take(fake_world)
-    text = "\n".join(drawn(positions_table(found), 160))
+    text = "\n".join(drawn(PositionsTable(found), 160))
     total = row(text, "TOTAL")
     rows = [row(text, name) for name in ("AAA", "BBB")]
-    for back in (-3, -2):
+    for back in (-5, -4, -3, -2):
         # The last column of a symbol is its version, which a total has not.
         sums = sum(Decimal(one[back - 1]) for one in rows)
         assert Decimal(total[back]) == sums != 0
-    assert Decimal(total[-1]) == Decimal(total_profit(found))
+    assert Decimal(total[-1]) == Decimal(totals(found)[0].total)
 
 
 def test_the_average_cost_stands_beside_the_position(fake_world: World) -> None:
@@ -224,5 +225,5 @@ def test_the_average_cost_stands_beside_the_position(fake_world: World) -> None:
         fake_world.propose("AAA", bid=bid, ask=101)
         fake_world.trade(fake_world.order("sell", lots))
         fake_world.scripts.commit(10)
-    assert row("\n".join(drawn(positions_table(take(fake_world)), 120)), "AAA")[3] == "0.975"
+    assert row("\n".join(drawn(PositionsTable(take(fake_world)), 120)), "AAA")[3] == "0.975"
     assert "0.975" in row(shown(fake_world, 160), "AAA")

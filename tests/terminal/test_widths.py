@@ -16,10 +16,10 @@ from mm.store import Snapshot, take_snapshot
 from mm.terminal import (
     History,
     Parts,
+    PositionsTable,
     audit_table,
     exposure_table,
     market_screen,
-    positions_table,
     processes_table,
     quotes_table,
     report_lines,
@@ -31,7 +31,7 @@ from tests.terminal.drawing import STATUS, beat, drawn, huge, take, troubled
 
 WIDTHS = (40, 60, 80, 120, 250)
 WIDEST = 2_000
-TABLES = (positions_table, quotes_table, exposure_table, processes_table)
+TABLES = (PositionsTable, quotes_table, exposure_table, processes_table)
 
 
 def many_quoted(fake: Fake) -> World:
@@ -122,7 +122,7 @@ def test_what_is_left_out_is_named(fake: Fake, table: Callable[..., RenderableTy
 def test_profit_is_left_out_last(fake: Fake) -> None:
     """At 40 columns the profit of each symbol is there."""
     found = take(troubled(fake))
-    assert "profit" in drawn(positions_table(found), 40)[2]
+    assert "profit" in drawn(PositionsTable(found), 40)[3]
     assert "profit" in screen(found, 40)
     assert "─ not shown: placed, lots, pv, qv ─" in screen(found, 40)
     assert "not shown: pv, qv ─" in screen(found, 60)

@@ -1,5 +1,4 @@
 -- Include: a symbol's quote in memory, and the execution of orders against it.
--- Most of a step's time goes into making strings. So parts that many lines share are made once.
 
 -- INCLUDE base
 -- INCLUDE count
@@ -12,9 +11,9 @@
 --   sell, buy    the side that sell (buy) orders meet: {ticks, lots (remaining), size_lots}, as text
 --   tick_units   units of one lot at a price of one tick, or false when a unit is a lot
 --   sides        the sides that load_side() has loaded
---   id_start     how a fill id begins
+--   id_start     how a fill id begins. Most of a step's time makes strings: shared parts are made once
 --   outcome_end  how each outcome ends
---   fill_end     how each fill's line ends
+--   fill_end     how each fill's line ends: quote, instant, and the quote's spread in ticks
 local function load_book(keys, symbol, notional, mode_of_all, now)
   local fill_seq = redis.call('HGET', keys.symbol .. symbol, 'fill_seq')
   local notional_units, mode = unpack(redis.call('HMGET', keys.terms .. symbol, 'notional_units', 'mode'))
@@ -28,6 +27,7 @@ local function load_book(keys, symbol, notional, mode_of_all, now)
   local refusal = (halted or is_halted(mode_of_all, own_mode(mode, flattened_ms))) and 'halted' or not quote_id and 'no_quote'
     or tonumber(expires_ms) <= now and 'expired' or nil
   local outcome_end = ' ' .. (quote_id or '-')
+  local spread = quote_id and tonumber(ask_ticks) - tonumber(bid_ticks) or 0
   return {
     fill_seq = tonumber(fill_seq),
     refusal = refusal,
@@ -37,7 +37,7 @@ local function load_book(keys, symbol, notional, mode_of_all, now)
     sides = {},
     id_start = symbol .. '-',
     outcome_end = outcome_end,
-    fill_end = outcome_end .. ' ' .. text(now),
+    fill_end = outcome_end .. ' ' .. text(now) .. ' ' .. text(spread),
   }
 end
 

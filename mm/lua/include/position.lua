@@ -3,25 +3,31 @@
 -- INCLUDE base
 -- INCLUDE count
 -- INCLUDE mode
+-- INCLUDE trades
 
-local match, abs, floor, max = string.match, math.abs, math.floor, math.max
+local match, abs, max = string.match, math.abs, math.max
+local FILL = '^(%a+) (%d+) (%d+) %S+ %S+ %S+ %d+'
 
--- parse_fill(fill_id, line) -> symbol, seq (as text), signed_lots, ticks of a fill. `signed_lots` is
--- the change of the maker's position. Of a malformed record it returns the symbol at most.
+-- parse_fill(fill_id, line) -> symbol, seq (as text), signed_lots, ticks, spread of a fill. `signed_lots`
+-- is the change of the maker's position, `spread` the quote's in ticks: nil in a record of an earlier
+-- version, which lacks it. Of a malformed record it returns the symbol at most.
 local function parse_fill(fill_id, line)
   local symbol, seq = match(fill_id, '^([A-Z0-9._-]+)-(%d+)$')
-  local side, lots_word, price_word = match(line, '^(%a+) (%d+) (%d+) %S+ %S+ %S+ %d+$')
-  local lots, ticks = side and count_of(lots_word), side and count_of(price_word)
-  if lots and ticks and side == 'buy' then
-    return symbol, seq, -lots, ticks
-  elseif lots and ticks and side == 'sell' then
-    return symbol, seq, lots, ticks
+  local side, lots_word, price_word, spread_word = match(line, FILL .. ' (%d+)$')
+  if not side then
+    side, lots_word, price_word = match(line, FILL .. '$')
   end
-  return symbol
+  local lots, ticks = side and count_of(lots_word), side and count_of(price_word)
+  local spread = spread_word and count_of(spread_word)
+  if not (lots and ticks) or spread_word and not spread or side ~= 'buy' and side ~= 'sell' then
+    return symbol
+  end
+  return symbol, seq, side == 'buy' and -lots or lots, ticks, spread
 end
 
 -- load_position(keys, symbol) -> position, or false when the symbol is unknown. `keys` has the prefixes
--- symbol, terms and position. A position has net (lots), cash and cost (ticks), version, last_ticks, halted (why, or false),
+-- symbol, terms and position. A position has net (lots), cash and cost (ticks), version, last_ticks,
+-- twice_spread (twice the spread earned, ticks x lots), what load_trades() adds, halted (why, or false),
 -- and of its symbol fill_seq (as text), mode (or false), the bounds of its protection most_lots and
 -- most_loss (0 for none), and frozen_until (ms). `traded` counts the lots applied to it since.
 local function load_position(keys, symbol)
@@ -29,15 +35,18 @@ local function load_position(keys, symbol)
   if not fill_seq then
     return false
   end
-  local mode, most_lots, most_loss = unpack(redis.call('HMGET', keys.terms .. symbol, 'mode',
-    'protection_lots', 'protection_loss_ticks'))
-  local net, cash, cost, version, last_ticks, halted, frozen_until, flattened_ms = unpack(redis.call(
-    'HMGET', keys.position .. symbol, 'net_lots', 'cash_ticks', 'cost_ticks', 'position_version',
-    'last_price_ticks', 'halted', 'frozen_until_ms', 'flattened_ms'))
+  local mode, most_lots, most_loss, fair_weight = unpack(redis.call('HMGET', keys.terms .. symbol, 'mode',
+    'protection_lots', 'protection_loss_ticks', 'fair_weight'))
+  local net, cash, cost, version, last_ticks, halted, frozen_until, flattened_ms, twice_spread, fair_ticks,
+    fair_rest, trades = unpack(redis.call('HMGET', keys.position .. symbol, 'net_lots', 'cash_ticks',
+    'cost_ticks', 'position_version', 'last_price_ticks', 'halted', 'frozen_until_ms', 'flattened_ms',
+    'twice_spread_ticks', 'fair_ticks', 'fair_rest', 'trades'))
   local position = { net = tonumber(net) or 0, cash = tonumber(cash) or 0, cost = tonumber(cost) or 0,
     version = tonumber(version) or 0, last_ticks = tonumber(last_ticks) or 0, halted = halted,
     fill_seq = fill_seq, mode = own_mode(mode, flattened_ms), most_lots = tonumber(most_lots) or 0,
-    most_loss = tonumber(most_loss) or 0, frozen_until = tonumber(frozen_until) or 0, traded = 0 }
+    most_loss = tonumber(most_loss) or 0, frozen_until = tonumber(frozen_until) or 0, traded = 0,
+    twice_spread = tonumber(twice_spread) or 0 }
+  load_trades(position, fair_weight, fair_ticks, fair_rest, trades)
   position.value_before = position.cash + position.net * position.last_ticks
   return position
 end
@@ -66,10 +75,10 @@ local function share(cost, part, total)
   return each * part + quotient
 end
 
--- apply_fill(position, fill_id, seq, signed_lots, ticks) -> nil when the fill has been applied, else
--- why not, with the position unchanged. A fill that closes lots lowers the cost of the open lots in
--- proportion (average cost).
-local function apply_fill(position, fill_id, seq, signed_lots, ticks)
+-- apply_fill(position, fill_id, seq, signed_lots, ticks, spread) -> nil when the fill has been applied,
+-- else why not, with the position unchanged. A fill that closes lots lowers the cost of the open lots in
+-- proportion (average cost). The sum of the spread stops at 2^53 - 1: it bounds no trading.
+local function apply_fill(position, fill_id, seq, signed_lots, ticks, spread)
   local old_net, version = position.net, position.version + 1
   if not seq then
     return 'not a fill record'
@@ -90,6 +99,11 @@ local function apply_fill(position, fill_id, seq, signed_lots, ticks)
   position.net, position.cash, position.cost = net, cash, cost
   position.version, position.last_id, position.last_ticks = version, fill_id, ticks
   position.traded = position.traded + abs(signed_lots)
+  position.twice_spread = math.min(position.twice_spread + abs(signed_lots) * (spread or 0), MAX_INT)
+  move_fair(position, ticks)
+  if spread then
+    position.new_trades[#position.new_trades + 1] = text(signed_lots) .. ' ' .. text(ticks)
+  end
   return nil
 end
 
@@ -99,6 +113,8 @@ local function store_position(position_prefix, symbol, position, now)
   local last_ticks = text(position.last_ticks)
   redis.call('HSET', position_prefix .. symbol, 'net_lots', net, 'cash_ticks', cash,
     'cost_ticks', text(position.cost), 'position_version', version,
-    'last_fill_id', position.last_id, 'last_price_ticks', last_ticks, 'updated_ms', text(now))
+    'last_fill_id', position.last_id, 'last_price_ticks', last_ticks, 'updated_ms', text(now),
+    'twice_spread_ticks', text(position.twice_spread), 'fair_ticks', text(position.fair_ticks),
+    'fair_rest', text(position.fair_rest), 'trades', trades_text(position))
   return table.concat({ net, cash, version, last_ticks, text(now) }, ' ')
 end

@@ -21,7 +21,8 @@ end
 local function new_symbol(symbol_key, position_key, reservation_key)
   redis.call('HSET', symbol_key, 'fill_seq', '0', 'quote_version', '0')
   redis.call('HSET', position_key, 'net_lots', '0', 'cash_ticks', '0', 'cost_ticks', '0',
-    'position_version', '0', 'last_fill_id', '-', 'last_price_ticks', '0', 'updated_ms', '0')
+    'position_version', '0', 'last_fill_id', '-', 'last_price_ticks', '0', 'updated_ms', '0',
+    'twice_spread_ticks', '0', 'fair_ticks', '0', 'fair_rest', '0', 'trades', '')
   redis.call('HSET', reservation_key, 'quote_id', '-', 'bid_units', '0', 'ask_units', '0',
     'expires_ms', '0', 'state', 'released')
 end

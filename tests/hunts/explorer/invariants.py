@@ -28,6 +28,7 @@ class Filled(NamedTuple):
     order: str
     quote_id: str
     ts: int
+    spread: int
 
     @property
     def signed(self) -> int:
@@ -61,7 +62,7 @@ def ledger(spec: Spec, db: Db, skip: int = 0) -> list[Filled]:
     for name, line in records(db, spec.key("fills"), skip):
         if (name, line) != spec.rogue:
             symbol, _, seq = name.rpartition("-")
-            side, lots, price, client, order, quote, ts = line.split(" ")
+            side, lots, price, client, order, quote, ts, spread = line.split(" ")
             found.append(
                 Filled(
                     symbol,
@@ -72,6 +73,7 @@ def ledger(spec: Spec, db: Db, skip: int = 0) -> list[Filled]:
                     f"{client}/{order}",
                     quote,
                     int(ts),
+                    int(spread),
                 )
             )
     return found
@@ -161,6 +163,10 @@ def _check_position(spec: Spec, db: Db, name: str, fills: list[Filled]) -> None:
     demand(found == (net, cash), f"position-exact: {name} {found}, its ledger has {(net, cash)}")
     last = applied[-1].price if applied else 0
     demand(int(position["last_price_ticks"]) == last, f"position-exact: {name} last price")
+    earned = sum(fill.lots * fill.spread for fill in applied)
+    demand(int(position["twice_spread_ticks"]) == earned, f"position-exact: {name} spread")
+    trades = " ".join(f"{fill.signed} {fill.price}" for fill in applied[-16:])
+    demand(position["trades"] == trades, f"position-exact: {name} trades")
 
 
 def _check_room(spec: Spec, db: Db, symbol: Symbol, fills: list[Filled]) -> None:

@@ -31,6 +31,7 @@ from mm.audit import audit
 from mm.cli import main
 from mm.cli.options import Positive
 from mm.interrupts import Stop
+from mm.market import config_toml
 from mm.store import take_snapshot
 from tests.hunts.fuzz.inputs import NUMBERS, TEXTS, damage
 from tests.kit import World, small_config
@@ -184,7 +185,7 @@ class Stage:
                 shutil.rmtree(path)
             else:
                 path.unlink()
-        self.directory.joinpath("good.toml").write_text(self.world.config.to_toml())
+        self.directory.joinpath("good.toml").write_text(config_toml(self.world.config))
         trade = "1,AAA,buy,1.01,1\n2,BBB,sell,0.99,2\n"
         self.directory.joinpath("good.csv").write_text("ts_ms,symbol,side,price,qty\n" + trade)
         self.directory.joinpath("binary").write_bytes(bytes(range(256)))

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from decimal import Decimal
 
-from mm.market import default_config
+from mm.market import config_toml, default_config
 from tests.kit.rubbish import NAMES, WORDS, random_entry
 
 Records = list[tuple[bytes, bytes]]
@@ -220,7 +220,7 @@ def _symbol_lines(rng: random.Random) -> list[str]:
 def config_bytes(rng: random.Random) -> bytes:
     """A configuration file, the default or a made-up one, usually with something wrong."""
     if rng.random() < 0.4:
-        lines = default_config().to_toml().splitlines()
+        lines = config_toml(default_config()).splitlines()
     else:
         lines = ["[market]"]
         for name in ("limit_units", "keep_updates", "keep_orders", "dedup_window_ms"):

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
 from mm.errors import MMError, UsageError
-from mm.market import REASONS, Config, Report, load_config
+from mm.market import REASONS, Config, Report, config_toml, load_config
 from mm.market.config_file import parse_config
 from mm.orders import config_of_tape, read_tape, tape_orders
 from mm.store import Keys, execute, text
@@ -179,7 +179,7 @@ def judge_tape(data: bytes, directory: Path) -> str:
         order = intent.order("c1", f"o{number}")
         assert order.qty_lots * symbol.lot == trade.qty
         assert order.limit_ticks * symbol.tick == trade.price
-    assert parse_config(config.to_toml()) == config
+    assert parse_config(config_toml(config)) == config
     return "used"
 
 
@@ -195,7 +195,7 @@ def judge_config(data: bytes, directory: Path, backend: Backend | None = None) -
     except MMError as error:
         assert "mm.toml" in str(error), str(error)
         return "refused"
-    assert parse_config(config.to_toml()) == config
+    assert parse_config(config_toml(config)) == config
     if backend is not None and len(config.symbols) < 50:
         run_briefly(backend, config)
         return "ran"

@@ -1,0 +1,39 @@
+"""What was earned, in a line for each currency: the first lines of the view and of positions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from mm.facts import ProfitTrack, Total
+from mm.terminal.draw import QUIET, parts_line, signed, trend, trimmed
+
+#: The most cells of the small history.
+HISTORY = 40
+
+
+def money_lines(profits: Sequence[Total], tracks: Sequence[ProfitTrack], width: int) -> list[Text]:
+    """The total of each currency, its parts, its largest drawdown and a small history of it.
+
+    ``tracks`` are of the same currencies in the same order, or there are none: then the line has
+    neither drawdown nor history. What does not fit is left out from the end.
+    """
+    known: Sequence[ProfitTrack | None] = tracks if len(tracks) == len(profits) else []
+    paired = zip(profits, known or [None] * len(profits), strict=True)
+    return [_line(one, track, width) for one, track in paired]
+
+
+def _line(one: Total, track: ProfitTrack | None, width: int) -> Text:
+    unit = f" {one.currency}" if one.currency else ""
+    total = Text.assemble("profit ", signed(one.total), (unit, "bold"))
+    parts = Text.assemble("= spread ", signed(one.spread), " + inventory ", signed(one.inventory))
+    line = parts_line([total, parts], width, " ")
+    if track is None or "inventory" not in line.plain:
+        return line
+    drawdown = Text.assemble("largest drawdown ", trimmed(track.drawdown))
+    line = parts_line([line, drawdown], width, "   ")
+    points = track.points(min(HISTORY, max(width - line.cell_len - 3, 0)))
+    if len(points) < 8 or "drawdown" not in line.plain:
+        return line
+    return parts_line([line, Text(trend(points), QUIET)], width, "   ")
