@@ -47,11 +47,15 @@ class ProfitTrack:
         return self.purse.text(self.largest)
 
     def points(self, count: int) -> list[int]:
-        """At most ``count`` totals, evenly spread over all points, the oldest first."""
+        """At most ``count`` totals, evenly spread over all points, the oldest first.
+
+        None when ``count`` is below 2.
+        """
         have = self._points
         if len(have) <= count:
             return list(have)
-        return [have[index * (len(have) - 1) // (count - 1)] for index in range(count)]
+        last = len(have) - 1
+        return [have[index * last // (count - 1)] for index in range(count)] if count > 1 else []
 
 
 class SnapshotTracks:

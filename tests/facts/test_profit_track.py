@@ -31,6 +31,7 @@ def test_largest_drawdown(seed: int) -> None:
     assert track.drawdown == f"{Decimal(expected) / 100:.2f}"
     points = track.points(40)
     assert len(points) == 40 and len(track.points(10**6)) <= MAX_POINTS
+    assert track.points(1) == track.points(0) == [] and len(track.points(2)) == 2
     assert points[0] == values[0] and set(points) <= set(values)
 
 
