@@ -13,6 +13,7 @@
     │   └── ForeignKeys         the keys belong to something else
     ├── Unavailable         no server answers now; waiting may help
     ├── ProposalRefused     ``place.lua`` refused a proposal
+    ├── RuleFault           a quote rule raised, or returned what is no quote
     └── TimedOut            an answer did not come in time
 """
 
@@ -82,6 +83,10 @@ class Unavailable(MMError):
 
 class TimedOut(MMError):
     """An answer did not come within the time allowed."""
+
+
+class RuleFault(MMError):
+    """A quote rule raised an error, or returned what is no quote."""
 
 
 class ProposalRefused(MMError):

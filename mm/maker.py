@@ -14,9 +14,10 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from mm.errors import ProposalRefused
-from mm.market import Config, Placement, Position, Proposal, Trigger, quote_prices
+from mm.errors import ProposalRefused, RuleFault
+from mm.market import Config, Placement, Prices, Proposal, Symbol, Trigger
 from mm.process import Process
+from mm.rule import QuoteRule, load_rule
 from mm.store import Scripts, Survey, SurveyRow
 
 #: The most symbols of one survey.
@@ -30,6 +31,10 @@ RECONCILE_S = 1.0
 #: is shorter after fewer than ``FEW`` quotes: then a pause delays more than it saves.
 FEW = 5
 REST_AFTER_FEW_S, REST_AFTER_MANY_S = 0.004, 0.006
+#: What is asked for when a rule has failed: nothing, which ends the symbol's quote.
+NO_QUOTE = Prices(1, 0, 2, 0)
+#: The most characters of a fault that a heartbeat tells.
+MAX_TROUBLE = 200
 
 
 def owner(symbol: str, makers: Sequence[str]) -> str:
@@ -59,7 +64,11 @@ def decide(row: SurveyRow, servable: bool, now_ms: int, refresh_ms: int) -> Trig
 
 
 class Maker(Process):
-    """Reads committed positions, surveys symbols, and proposes quotes.
+    """Reads committed positions, surveys symbols, and proposes the quotes that its rule makes.
+
+    A rule that fails for a symbol costs it its quote: nothing is asked for, so the quote that it
+    has is withdrawn. The fault is logged once, and stands in each heartbeat until the rule works
+    again.
 
     Freed exposure and expiries need no message: each survey shows them. ``reconcile_s`` is the time
     between two looks at all own symbols; with 0 each step looks at all. ``count`` counts proposals.
@@ -70,8 +79,10 @@ class Maker(Process):
     _cursor: str | None = None
     _next_reconcile = 0.0
     _known: Config | None = None
+    _faults: dict[str, str]
     _makers: tuple[str, ...] = ()
     _owners: dict[str, str]
+    rule: QuoteRule = load_rule("follow_last")
 
     def attach(self, scripts: Scripts) -> None:
         """Use these scripts from now on; the next step looks at all own symbols."""
@@ -79,6 +90,7 @@ class Maker(Process):
         self._cursor = None
         self._next_reconcile = 0.0
         self._known = None
+        self._faults = {}
 
     @property
     def config(self) -> Config:
@@ -149,18 +161,40 @@ class Maker(Process):
         return found
 
     def _proposal(self, row: SurveyRow, trigger: Trigger, history: str) -> Proposal:
-        position = Position(net_lots=row.net_lots, last_price_ticks=row.last_price_ticks)
-        prices = quote_prices(position, self.config.symbol(row.symbol))
         return Proposal(
             row.symbol,
             self.name,
             trigger,
             row.position_version,
             row.quote_version,
-            prices,
+            self._prices(row, self.config.symbol(row.symbol)),
             self.config.version,
             history,
         )
+
+    def _prices(self, row: SurveyRow, symbol: Symbol) -> Prices:
+        units = self.config.notional_units(symbol)
+        try:
+            prices = self.rule.prices(row.position, symbol, units)
+        except RuleFault as error:
+            if self._faults.get(row.symbol) != str(error):
+                self.log.error("rule %s failed symbol=%s: %s", self.rule.name, row.symbol, error)
+                self.say(f"the quote rule {self.rule.name} failed for {row.symbol}: {error}")
+            self._faults[row.symbol] = str(error)
+            return NO_QUOTE
+        if self._faults.pop(row.symbol, None) is not None:
+            self.log.info("rule %s works again symbol=%s", self.rule.name, row.symbol)
+        return prices
+
+    def beat_fields(self) -> dict[str, str]:
+        """What it says with each heartbeat: the first fault of the rule, and how many there are."""
+        trouble = "-"
+        if self._faults:
+            symbol, words = next(iter(self._faults.items()))
+            trouble = f"the quote rule {self.rule.name} fails for {symbol}: {words}"[:MAX_TROUBLE]
+            if len(self._faults) > 1:
+                trouble += f" (and for {len(self._faults) - 1} more)"
+        return super().beat_fields() | {"trouble": trouble}
 
     def _log(self, proposal: Proposal, result: Placement | ProposalRefused) -> None:
         requested = proposal.prices

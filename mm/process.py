@@ -170,11 +170,14 @@ class Process(ABC):
 
         ForeignSystem when the keys hold another system.
         """
-        fields = {"restarts": os.environ.get(RESTARTS, "0")}
-        peers = self._presence.beat(self.scripts, self.count, fields)
+        peers = self._presence.beat(self.scripts, self.count, self.beat_fields())
         if peers != self.peers:
             self.log.info("live %s", " ".join(peers))
         self.peers = peers
+
+    def beat_fields(self) -> dict[str, str]:
+        """What it says of itself with each heartbeat, beside its count."""
+        return {"restarts": os.environ.get(RESTARTS, "0")}
 
     def log_summary(self) -> None:
         """Log what was done since the last summary, if anything was."""

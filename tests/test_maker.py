@@ -8,14 +8,18 @@ from typing import Any
 import pytest
 
 from mm.errors import ProposalRefused
+from mm.explain import explain
+from mm.facts import Stoppage, stoppages
 from mm.maker import decide, owner
-from mm.market import LIVE_MS, Placement
-from mm.store import Survey, SurveyRow, execute
+from mm.market import LIVE_MS, Placement, Position, Symbol, Trade
+from mm.rule import QuoteRule
+from mm.store import Survey, SurveyRow, execute, take_snapshot
 from tests.kit import MakeWorld, World, assert_sound, market_keys
 
 
 class TestMakers:
-    ROW = SurveyRow("AAA", 3, 5, False, 3, 0, 100, False, 3, 10_000)
+    POSITION = Position(position_version=3, last_price_ticks=100)
+    ROW = SurveyRow("AAA", 3, 5, False, POSITION, False, 3, 10_000)
 
     @pytest.mark.parametrize(
         ("changes", "servable", "trigger"),
@@ -285,3 +289,71 @@ class TestStaleProposals:
         results = world.scripts.place_many(old)
         assert {getattr(one, "code", "placed") for one in results} == {"STALE_QUOTE"}
         assert {event["maker_id"] for event in world.events()[-2:]} == {"maker-2"}
+
+
+def picky(position: Position, symbol: Symbol) -> object:
+    """A rule that fails for AAA while it is not flat, and wants no quote for CCC."""
+    if symbol.name == "CCC":
+        return None
+    return (98, 4, 102, 4 if position.net_lots == 0 or symbol.name != "AAA" else 1.5)
+
+
+class TestRules:
+    """A maker with a quote rule of somebody's own."""
+
+    def test_a_rule_gets_the_whole_committed_position(self, make_world: MakeWorld) -> None:
+        """It sees money, fair price and last trades of exactly the version that it quotes for."""
+        seen: list[Position] = []
+
+        def watching(position: Position, symbol: Symbol) -> object:
+            seen.append(position)
+            return 99, 10, 101, 10
+
+        world = make_world(symbols=1, of_symbol={"fair_weight": 50})
+        maker = world.maker()
+        maker.rule = QuoteRule("watching", watching)
+        maker.step()
+        world.trade(world.order("sell", 3), world.order("buy", 1))
+        world.drain()
+        maker.step()
+        cash, cost = -3 * 99 + 101, 2 * 99
+        assert replace(seen[-1], trades=()) == Position(2, cash, cost, 2, 101, 4 * 2, 100)
+        assert list(seen[-1].trades) == [Trade(3, 99), Trade(-1, 101)]
+        assert seen[-1] == replace(
+            take_snapshot(world.scripts).symbols["AAA"].position, trades=seen[-1].trades
+        )
+
+    def test_a_fault_costs_its_symbol_its_quote(self, make_world: MakeWorld) -> None:
+        """The others are quoted on; log, screens and story say so, and it ends by itself."""
+        world = make_world(symbols=3, limit=100)
+        said: list[str] = []
+        maker = world.maker()
+        maker.rule, maker.say = QuoteRule("my:picky", picky), said.append
+        maker.step()
+        assert [world.quote_lots(name) for name in world.names] == [(4, 4), (4, 4), None]
+        world.trade(world.order("sell", 2, 98), world.order("sell", 2, 98, symbol="BBB"))
+        world.drain()
+        for _ in range(3):
+            maker.step()
+        assert [world.quote_lots(name) for name in world.names] == [None, (4, 4), None]
+        assert world.reserved() == (4, 4)
+        fault = "it returned ask size 1.5: it must be an integer of lots or an exact Decimal"
+        assert said == [f"the quote rule my:picky failed for AAA: {fault}"]
+        maker.beat()
+        words = [one.words for one in troubles(world)]
+        assert words == [f"maker-1: the quote rule my:picky fails for AAA: {fault}"]
+        steps = explain(world.scripts, "AAA").steps
+        omitted = [step for step in steps if step.kind == "omitted"]
+        assert len(omitted) == 1 and "asked for no quote or failed" in omitted[0].text
+        maker.rule = QuoteRule("my:mended", lambda position, symbol: (98, 4, 102, 4))
+        maker.step()
+        assert world.quote_lots("AAA") == (4, 4)
+        maker.beat()
+        assert troubles(world) == []
+        assert_sound(world)
+
+
+def troubles(world: World) -> list[Stoppage]:
+    """What live processes say that they cannot do."""
+    found = stoppages(take_snapshot(world.scripts))
+    return [one for one in found if one.cause.startswith("trouble of")]

@@ -44,6 +44,7 @@ COMMANDS = {
     "reduce": ("control", "Let symbols only shrink their positions."),
     "repair": ("control", "Rebuild the position of a halted symbol from its ledger."),
     "resume": ("control", "Let symbols trade again."),
+    "rule": ("rule", "Quote rules of your own: begin one, and prove it."),
     "state": ("processes", "Run a trading state service: apply fills to positions."),
     "status": (
         "reading",
@@ -60,7 +61,7 @@ COMMANDS = {
 
 #: The commands by what they are for, in the order in which `mm --help` shows them.
 GROUPS = {
-    "Run a market": ("up", "watch", "order", "tape"),
+    "Run a market": ("up", "watch", "order", "tape", "rule"),
     "Read it": ("status", "positions", "quotes", "exposure", "explain", "audit"),
     "Control it": ("halt", "reduce", "flatten", "resume", "repair", "config", "acl"),
     "Its processes, one alone": ("exchange", "state", "maker", "balancer", "publisher"),

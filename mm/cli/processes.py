@@ -6,11 +6,13 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from typing import TypeVar
 
 import click
 
 from mm.balancer import Balancer
 from mm.cli.options import joining_config_option, log_detail_option, process_id, process_options
+from mm.cli.rule_option import rule_option
 from mm.errors import SystemRefused
 from mm.exchange import Exchange
 from mm.host import (
@@ -24,8 +26,11 @@ from mm.interrupts import stop_on_signals
 from mm.maker import Maker
 from mm.market import Config
 from mm.process import RESTARTS, Process
+from mm.rule import QuoteRule
 from mm.state import StateService
 from mm.store import SOCKET_TIMEOUT_S, open_client
+
+P = TypeVar("P", bound=Process)
 
 #: Seconds that a balancer waits for one server.
 BALANCER_TIMEOUT_S = 1.0
@@ -58,17 +63,11 @@ def run_process(
         process.say(f"stopped in order by {stop.signal.name}")
 
 
-def _run(
-    kind: type[Balancer | Exchange | StateService | Maker],
-    system: System,
-    ident: str,
-    config: Config | None,
-    log_detail: bool,
-) -> None:
+def _made(kind: type[P], system: System, ident: str, config: Config | None) -> P:
     url = system.waiting_url
     # A partition that hangs must not hold up the others for long.
     timeout_s = BALANCER_TIMEOUT_S if kind is Balancer else SOCKET_TIMEOUT_S
-    process = kind(
+    return kind(
         lambda: open_client(url, timeout_s, kind.kind, system.keys.prefix),
         system.keys,
         ident,
@@ -76,7 +75,12 @@ def _run(
         system.durability,
         system.known_id(),
     )
-    run_process(process, system, log_detail)
+
+
+def _run(
+    kind: type[Process], system: System, ident: str, config: Config | None, log_detail: bool
+) -> None:
+    run_process(_made(kind, system, ident, config), system, log_detail)
 
 
 @click.command("exchange")
@@ -114,6 +118,12 @@ def balancer_command(system: System, ident: str, config: Config | None, log_deta
 @joining_config_option
 @log_detail_option
 @process_options
-def maker_command(system: System, ident: str, config: Config | None, log_detail: bool) -> None:
+@rule_option
+def maker_command(
+    system: System, ident: str, config: Config | None, log_detail: bool, rule: QuoteRule | None
+) -> None:
     """Run a market maker; several share the symbols among them."""
-    _run(Maker, system, ident, config, log_detail)
+    maker = _made(Maker, system, ident, config)
+    if rule is not None:
+        maker.rule = rule
+    run_process(maker, system, log_detail)

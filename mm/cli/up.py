@@ -17,12 +17,14 @@ from mm.cli.options import (
     seed_option,
     server_option,
 )
+from mm.cli.rule_option import rule_option
 from mm.cli.tape_options import speed_option, tape_option
 from mm.errors import UsageError
 from mm.host import ChildPlan, Listening, System, exit_with_parent
 from mm.interrupts import stop_on_signals
 from mm.market import Config, load_config
 from mm.orders import Tape, check_speed, config_to_replay
+from mm.rule import QuoteRule
 from mm.terminal import make_console
 from mm.up import Up, UpOptions
 
@@ -81,6 +83,7 @@ from mm.up import Up, UpOptions
     help="Directory with ca.crt, server.crt and server.key: --listen then takes TLS alone, and only"
     " clients with a certificate of that authority.",
 )
+@rule_option
 @tape_option
 @speed_option
 @seed_option("The same seed makes the same order flow.")
@@ -103,6 +106,7 @@ def up_command(
     tape: Tape | None,
     partitions: int | None,
     replicas: int | None,
+    rule: QuoteRule | None,
     **plan_options: Any,
 ) -> None:
     """Start everything, supervise it and show it.
@@ -112,7 +116,9 @@ def up_command(
     it off. Exit status 1 when the final audit finds a violation, a symbol is halted, or a process
     never came up.
     """
-    plan = ChildPlan(tape=None if tape is None else tape.path, **plan_options)
+    plan = ChildPlan(
+        tape=None if tape is None else tape.path, rule=rule.name if rule else "", **plan_options
+    )
     check_speed(plan.speed)
     if tape is not None and config is not None:
         # It is judged again when the system is open. This is before anything has started.

@@ -50,6 +50,7 @@ def _quote(facts: dict[str, Any]) -> str:
     after = f" after {facts['replaces']}" if facts["replaces"] else ""
     head = f"{ARROW} {facts['quote_id']}"
     if facts["outcome"] == "omitted":
+        why = ", the rule asked for none" if facts["asked_for_none"] else why
         return f"{head} omitted ({facts['trigger']}){after}{why}"
     return f"{head} {what} ({facts['trigger']}){after}{why}"
 

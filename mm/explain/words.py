@@ -115,6 +115,11 @@ def _side_facts(symbol: Symbol, side: EventSide, reasons: list[tuple[str, str]])
     }
 
 
+def asked_for_none(quote: QuoteEvent) -> bool:
+    """Whether the quote rule wanted no quote."""
+    return quote.bid.requested_lots == quote.ask.requested_lots == 0
+
+
 def placement_step(
     config: Config,
     symbol: Symbol,
@@ -131,7 +136,12 @@ def placement_step(
     sides = " and ".join(_side_text(symbol, side) for side in (quote.bid, quote.ask))
     net = "" if position is None else f", net {signed(symbol, position.net_lots)}"
     based = f"based on position version {quote.fill_seq}{net}"
-    if quote.outcome == "omitted":
+    if quote.outcome == "omitted" and asked_for_none(quote):
+        text = (
+            f"{quote.quote_id} was omitted: the quote rule of {quote.maker_id} asked for no quote"
+        )
+        text += f" or failed, which its log says. It was asked because {cause}, {based}."
+    elif quote.outcome == "omitted":
         text = f"{quote.quote_id} was omitted, nothing could be quoted ({sides}): {quote.maker_id}"
         text += f" asked because {cause}, {based}."
     else:
@@ -147,6 +157,7 @@ def placement_step(
         "expires_ms": quote.expires_ms or None,
         "replaces": None,
         "end": None,
+        "asked_for_none": asked_for_none(quote),
     }
     for side in (quote.bid, quote.ask):
         reasons = size_reasons(config, symbol, side, position, quote.mode)

@@ -102,6 +102,7 @@ def stoppages(
     if not mute:
         found += _missing(snapshot, {one.cause for one in absent}, forgiven)
     found += _short_of_replicas(snapshot, placement)
+    found += _own_words(snapshot)
     found += [*_halts(snapshot), *_freezes(snapshot), *_modes(snapshot)]
     return [*found, *_without_exposure(snapshot)]
 
@@ -249,6 +250,13 @@ def _missing(snapshot: Snapshot, causes: set[str], forgiven: bool) -> Iterator[S
             f"{name}, which `mm up` runs, {heard}",
             expected=_starts(snapshot, row, since),
         )
+
+
+def _own_words(snapshot: Snapshot) -> Iterator[Stoppage]:
+    """What live processes say that they cannot do, such as a maker whose quote rule fails."""
+    for name, one in sorted(snapshot.processes.items()):
+        if one.trouble and snapshot.now_ms - one.heartbeat_ms <= LIVE_MS:
+            yield Stoppage(f"trouble of {name}", f"{name}: {one.trouble}")
 
 
 def _short_of_replicas(snapshot: Snapshot, placement: Placement | None) -> Iterator[Stoppage]:

@@ -38,9 +38,11 @@ class ChildPlan:
     service; the partition's number begins their ids. ``rate`` is orders per second over all
     publishers. ``seed`` is that of the first publisher; each further one takes the next. A ``tape``
     replaces that flow, at ``speed`` (1 is real time, 0 flat out), and has at most one publisher in
-    a partition. A publisher that is restarted goes on with its run, whose id is ``run_id``. With
-    ``log_detail`` all children log each step. Raises ValueRefused for a rate that the publishers
-    would refuse: as children they would be restarted for ever.
+    a partition. ``rule`` names the quote rule of the makers, empty for the
+    default one. A publisher that is restarted goes on
+    with its run, whose id is ``run_id``. With ``log_detail`` all children log each step. Raises
+    ValueRefused for a rate that the publishers would refuse: as children they would be restarted
+    for ever.
     """
 
     makers: int = 2
@@ -49,6 +51,7 @@ class ChildPlan:
     seed: int = 1
     tape: Path | None = None
     speed: float = 1.0
+    rule: str = ""
     log_detail: bool = False
     run_id: str = field(default_factory=new_run_id)
 
@@ -71,8 +74,10 @@ class ChildPlan:
         planned = [self._child("balancer", "1", (), system)] if partitions > 1 else []
         for place in places:
             for kind, count in (("exchange", 1), ("state", 1), ("maker", self.makers)):
+                options = ("--rule", self.rule) if kind == "maker" and self.rule else ()
                 for number in range(1, count + 1):
-                    planned.append(self._child(kind, f"{place.begin}{number}", (), place.system))
+                    ident = f"{place.begin}{number}"
+                    planned.append(self._child(kind, ident, options, place.system))
         sender = 0
         for place in places:
             for number in self._publishers():

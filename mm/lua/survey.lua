@@ -8,8 +8,8 @@
 -- REPLY  {now_ms, {row, ...}, {symbol, ...}, cursor, more(0/1), config_version,
 --        history: the name of the server's history}: a row is {symbol, fill_seq,
 --        quote_version, halted(0/1), position_version, net_lots, last_price_ticks, waiting(0/1),
---        quote's position_version or -1, quote's expires_ms or 0, fair_ticks, fair_rest, trades, or
---        nothing for a missing one}; the symbols are the waiting ones,
+--        quote's position_version or -1, quote's expires_ms or 0, cash_ticks, cost_ticks,
+--        twice_spread_ticks, fair_ticks, fair_rest, trades, or nothing for a missing one}; the symbols are the waiting ones,
 --        asked for or not, for which at least one more lot is free now, in the order of the queues;
 --        each has a row too; cursor is the id of the newest update that the rows take into account
 -- ERRORS none. An unknown symbol has no row
@@ -76,9 +76,10 @@ local function add_row(symbol)
   if not fill_seq then
     return
   end
-  local position_version, net_lots, last_ticks, halted, frozen, flattened_ms, fair_ticks, fair_rest, trades =
-    unpack(redis.call('HMGET', position_prefix .. symbol, 'position_version', 'net_lots', 'last_price_ticks',
-      'halted', 'frozen_until_ms', 'flattened_ms', 'fair_ticks', 'fair_rest', 'trades'))
+  local position_version, net_lots, last_ticks, halted, frozen, flattened_ms, cash_ticks, cost_ticks,
+    twice_spread, fair_ticks, fair_rest, trades = unpack(redis.call('HMGET', position_prefix .. symbol,
+    'position_version', 'net_lots', 'last_price_ticks', 'halted', 'frozen_until_ms', 'flattened_ms',
+    'cash_ticks', 'cost_ticks', 'twice_spread_ticks', 'fair_ticks', 'fair_rest', 'trades'))
   local mode = own_mode(redis.call('HGET', KEYS[12] .. symbol, 'mode'), flattened_ms)
   local quoted_version, expires_ms = unpack(redis.call('HMGET', quote_prefix .. symbol,
     'position_version', 'expires_ms'))
@@ -86,8 +87,8 @@ local function add_row(symbol)
   local waits = redis.call('ZSCORE', waiting_bid, symbol) or redis.call('ZSCORE', waiting_ask, symbol)
   local stands_still = no_quote_reason(halted, mode_of_all, mode, frozen, now)
   rows[#rows + 1] = { symbol, fill_seq, quote_version, stands_still and 1 or 0, position_version, net_lots,
-    last_ticks, waits and 1 or 0, live and quoted_version or '-1', live and expires_ms or '0', fair_ticks,
-    fair_rest, trades }
+    last_ticks, waits and 1 or 0, live and quoted_version or '-1', live and expires_ms or '0', cash_ticks,
+    cost_ticks, twice_spread, fair_ticks, fair_rest, trades }
 end
 local cursor, asked, more = ARGV[1], { unpack(ARGV, 3) }, false
 if cursor == '-' then

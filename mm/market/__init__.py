@@ -16,6 +16,7 @@ from mm.market.config_file import (
     config_toml,
     default_config,
     load_config,
+    parse_config,
 )
 from mm.market.durability import DURABILITIES, Durability
 from mm.market.escrow import ROUND_S, Lease, Moves, Treasury, balance, round_s, shares
@@ -40,14 +41,15 @@ from mm.market.numbers import (
     exact_product,
     exact_quotient,
     from_steps,
+    is_multiple,
     parse_decimal,
     to_steps,
 )
 from mm.market.parameters import ADDED_PARAMETERS, symbol_fields, symbol_from_store
 from mm.market.partition import homes, parts
-from mm.market.position import KEEP_TRADES, Position, Trade, trades_of
+from mm.market.position import KEEP_TRADES, Position, StoredTrades, Trade, trades_of
 from mm.market.reasons import CONFLICT, MODES, REASONS, REFUSALS, own_mode, strictest
-from mm.market.strategy import quote_prices
+from mm.market.strategy import follow_last, follow_trades
 from mm.market.units import Mode, money_text, unit_of
 
 __all__ = [
@@ -82,6 +84,7 @@ __all__ = [
     "Proposal",
     "Report",
     "Side",
+    "StoredTrades",
     "Symbol",
     "SymbolChange",
     "Trade",
@@ -98,16 +101,19 @@ __all__ = [
     "default_config",
     "exact_product",
     "exact_quotient",
+    "follow_last",
+    "follow_trades",
     "from_steps",
     "headroom_of",
     "headroom_text",
     "homes",
+    "is_multiple",
     "load_config",
     "money_text",
     "own_mode",
+    "parse_config",
     "parse_decimal",
     "parts",
-    "quote_prices",
     "round_s",
     "shares",
     "strictest",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from mm.market.numbers import MAX_INT
 
@@ -16,6 +18,32 @@ class Trade:
 
     lots: int
     ticks: int
+
+
+class StoredTrades(Sequence[Trade]):
+    """The trades in the text of a position's hash, read when somebody looks at them.
+
+    Makers see a position for every quote, and most quote rules look at no trade.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._trades: tuple[Trade, ...] | None = None
+
+    def _read(self) -> tuple[Trade, ...]:
+        if self._trades is None:
+            self._trades = trades_of(self._text)
+        return self._trades
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    @overload
+    def __getitem__(self, index: int) -> Trade: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Trade, ...]: ...
+    def __getitem__(self, index: int | slice) -> Trade | tuple[Trade, ...]:
+        return self._read()[index]
 
 
 @dataclass(frozen=True)
@@ -37,7 +65,7 @@ class Position:
     twice_spread_ticks: int = 0
     fair_ticks: int = 0
     fair_rest: int = 0
-    trades: tuple[Trade, ...] = ()
+    trades: Sequence[Trade] = ()
 
     def apply(
         self,

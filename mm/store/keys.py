@@ -98,7 +98,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "cursors": "exchange exchange_records state state_records seen_bucket trim_to trim_next"
         " trim_records",
         "process:*": "kind heartbeat_ms count rate_per_s pid run steady_ms lost restarts"
-        " wants place",
+        " wants place trouble",
         "lifecycle": "event process kind pid before_pid heard_ms ts_ms",
         "server": "run since_ms",
         "control": "mode mode_why mode_who mode_ms",

@@ -209,7 +209,7 @@ class ProcessInfo:
     ``heartbeat_ms`` is 0 when there was none. ``count`` is the number of things it has done,
     ``rate_per_s`` the rate between its last two heartbeats. ``pid`` is None when unknown. Since
     ``steady_ms`` its heartbeats have followed each other without a gap; None when unknown.
-    ``wants`` are the processes that an `mm up` runs.
+    ``wants`` are the processes that an `mm up` runs. ``trouble`` is what it cannot do, or empty.
     """
 
     kind: str
@@ -220,6 +220,7 @@ class ProcessInfo:
     restarts: int
     steady_ms: int | None = None
     wants: tuple[str, ...] = ()
+    trouble: str = ""
 
     @classmethod
     def of(cls, name: str, fields: Fields) -> ProcessInfo:
@@ -233,6 +234,7 @@ class ProcessInfo:
             fields.optional_integer("restarts") or 0,
             fields.optional_integer("steady_ms"),
             tuple(name for name in fields.optional_word("wants").split() if name != "-"),
+            fields.optional_word("trouble").removeprefix("-"),
         )
 
     @classmethod

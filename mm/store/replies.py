@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from mm.market import Position, StoredTrades
 from mm.store.calls import text
 
 
@@ -76,25 +77,21 @@ class Configured:
 
 @dataclass(frozen=True)
 class SurveyRow:
-    """One symbol as a maker sees it; ``quote_position_version`` is -1 without a live quote.
-
-    ``fair_ticks``, ``fair_rest`` and ``trades`` are as in the position's hash: 0 and empty text
-    before the first trade.
-    """
+    """One symbol as a maker sees it; ``quote_position_version`` is -1 without a live quote."""
 
     symbol: str
     fill_seq: int
     quote_version: int
     halted: bool
-    position_version: int
-    net_lots: int
-    last_price_ticks: int
+    position: Position
     waiting: bool
     quote_position_version: int
     quote_expires_ms: int
-    fair_ticks: int = 0
-    fair_rest: int = 0
-    trades: str = ""
+
+    @property
+    def position_version(self) -> int:
+        """The version of the committed position; -1 when it is missing."""
+        return self.position.position_version
 
 
 @dataclass(frozen=True)
@@ -120,22 +117,27 @@ def surveyed(reply: Any) -> Survey:
     now, rows, servable, cursor, more, config_version, history = reply
     found: dict[str, SurveyRow] = {}
     for row in rows:
-        symbol, seq, version, halted, committed, net, price, waits, based, expires, *fair = row
-        fair_ticks, fair_rest, trades = fair
+        symbol, seq, version, halted, committed, net, price, waits, based, expires, *money = row
+        cash, cost, earned, fair, rest, trades = money
         found[text(symbol)] = SurveyRow(
             text(symbol),
             int(seq),
             int(version),
             halted == 1,
-            int(committed or -1),
-            int(net or 0),
-            int(price or 0),
+            Position(
+                int(net or 0),
+                int(cash or 0),
+                int(cost or 0),
+                int(committed or -1),
+                int(price or 0),
+                int(earned or 0),
+                int(fair or 0),
+                int(rest or 0),
+                StoredTrades(text(trades or b"")),
+            ),
             waits == 1,
             int(based),
             int(expires),
-            int(fair_ticks or 0),
-            int(fair_rest or 0),
-            text(trades or b""),
         )
     names = [text(one) for one in servable]
     return Survey(now, found, names, text(cursor), more == 1, int(config_version), text(history))

@@ -81,7 +81,9 @@ def event_line(event: QuoteEvent, width: int) -> Text:
         requested = f"{event.bid.requested_lots}x{event.ask.requested_lots}"
         line.append(f"{plain(event.outcome)}{to}{placed}{of}{requested}")
     elif event.is_placement:
-        line.append("omitted" if narrow else "omitted, nothing fits")
+        wanted = event.bid.requested_lots or event.ask.requested_lots
+        why = ", nothing fits" if wanted else ", the rule asked for none"
+        line.append("omitted" if narrow else f"omitted{why}")
     else:
         line = Text(plain(f"{event.quote_id} {event.event}"))
     return cut(_dated(event.ts_ms, line, width), width)

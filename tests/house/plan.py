@@ -14,7 +14,7 @@ BANDS = [
     {"backoff", "errors", "instant", "interrupts", "streams"},
     {"market"},
     {"store"},
-    {"process", "orders", "facts", "explain"},
+    {"process", "orders", "facts", "explain", "rule"},
     {"consumer"},
     {"exchange", "state", "maker", "balancer", "publisher", "audit", "host"},
     {"terminal"},

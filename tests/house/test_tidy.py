@@ -42,6 +42,7 @@ CLOCKS_AND_CHANCE = {
     ("lab.bench.load", "random"): "the benchmark's orders: each run sends the same",
     ("lab.bench.rivals.common", "random"): "the alternatives' orders: each run sends the same",
     ("lab.bench.probe", "random"): "the instants of a Poisson process: seeded",
+    ("rule.proof", "random"): "the positions of a proof: the same seed asks for the same",
     ("host.presence", "secrets"): "a name that no other `mm up` of the system has",
     ("orders.resume", "secrets"): "order ids that no earlier run has used",
     ("store.identity", "secrets"): "the id of a new system",
@@ -138,7 +139,7 @@ def sample_story(world: World) -> None:
     world.propose("EEE")
     world.client.xadd(world.keys.named("fills"), {"BBB-7": "buy 1 101 c1 o9 BBB-1 1 2"})
     world.scripts.commit(100)
-    fields = {"restarts": "0", "wants": "-", "place": "here"}
+    fields = {"restarts": "0", "wants": "-", "place": "here", "trouble": "-"}
     world.beat("maker-1", first=True, server_run="r1", fields=fields)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from unittest.mock import ANY
 
 import pytest
 
+from mm.market import Position, Trade
 from mm.store import SurveyRow, execute
 from tests.kit import Fake, MakeWorld, Real, World, small_config
 
@@ -16,7 +18,9 @@ class TestRows:
     def test_fresh(self, world: World) -> None:
         """A symbol that was never quoted has a row of zeros and no quote."""
         survey = world.scripts.survey(["AAA"])
-        assert survey.rows == {"AAA": SurveyRow("AAA", 0, 0, False, 0, 0, 0, False, -1, 0)}
+        row = SurveyRow("AAA", 0, 0, False, Position(trades=ANY), False, -1, 0)
+        assert survey.rows == {"AAA": row}
+        assert list(survey.rows["AAA"].position.trades) == []
         assert survey.servable == []
 
     def test_quoted_and_traded(self, world: World) -> None:
@@ -26,8 +30,9 @@ class TestRows:
         world.scripts.commit(10)
         world.trade(world.order("buy", 1))
         row = world.scripts.survey(["AAA"]).rows["AAA"]
-        kept = (99, 0, "4 99")
-        assert row == SurveyRow("AAA", 2, 1, False, 1, 4, 99, False, 0, placed.expires_ms, *kept)
+        position = Position(4, -4 * 99, 4 * 99, 1, 99, 4 * 2, 99, 0, ANY)
+        assert row == SurveyRow("AAA", 2, 1, False, position, False, 0, placed.expires_ms)
+        assert list(row.position.trades) == [Trade(4, 99)]
 
     def test_expired_is_no_quote(self, make_world: MakeWorld) -> None:
         """A quote past its expiry is no quote, though nobody has announced it."""

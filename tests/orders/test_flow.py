@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mm.errors import ValueRefused
-from mm.market import Position, default_config, quote_prices
+from mm.market import Position, default_config, follow_last
 from mm.orders import FlowOptions, Intent, synthetic_orders
 from tests.kit import SEEDS
 
@@ -101,7 +101,7 @@ class TestFlow:
         count = 40_000
         for one in take(count, seed=seed):
             symbol, position = config.symbol(one.symbol), positions[one.symbol]
-            quote = quote_prices(position, symbol)
+            quote = follow_last(position, symbol)
             lots = min(one.qty_lots, symbol.size_lots)
             if one.side == "buy" and one.limit_ticks >= quote.ask_ticks:
                 position = position.apply(-lots, quote.ask_ticks)

@@ -6,7 +6,7 @@ it changes nothing. No new orders come and no time passes. Calls of a dead maker
 
 from __future__ import annotations
 
-from mm.market import LIVE_MS, Prices, Symbol, quote_prices
+from mm.market import LIVE_MS, Prices, Symbol, follow_last
 from mm.market import Position as Holding
 from tests.hunts.explorer.canon import digest, unprocessed
 from tests.hunts.explorer.db import Db
@@ -163,7 +163,7 @@ def asked(spec: Spec, db: Db, symbol: Symbol) -> Prices:
     holding = Holding(
         net_lots=int(stored["net_lots"]), last_price_ticks=int(stored["last_price_ticks"])
     )
-    return quote_prices(holding, symbol)
+    return follow_last(holding, symbol)
 
 
 def wanted(spec: Spec, db: Db, symbol: Symbol) -> dict[str, int]:
