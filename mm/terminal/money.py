@@ -31,8 +31,10 @@ def _line(one: Total, track: ProfitTrack | None, width: int) -> Text:
     line = parts_line([total, parts], width, " ")
     if track is None or "inventory" not in line.plain:
         return line
-    drawdown = Text.assemble("largest drawdown ", trimmed(track.drawdown))
-    line = parts_line([line, drawdown], width, "   ")
+    for words in ("largest drawdown", "drawdown"):
+        part = Text.assemble(f"{words} ", trimmed(track.drawdown))
+        if "drawdown" not in line.plain:
+            line = parts_line([line, part], width, "   ")
     points = track.points(min(HISTORY, max(width - line.cell_len - 3, 0)))
     if len(points) < 8 or "drawdown" not in line.plain:
         return line
