@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 import click
-from rich.console import Group
 
 from mm.audit import audit
 from mm.cli.completing import complete_symbol
@@ -32,6 +31,7 @@ from mm.terminal import (
     progress,
     quotes_table,
     run_watch,
+    stacked,
     status_line,
     story_table,
 )
@@ -52,12 +52,12 @@ def status_command(as_json: bool, system: System) -> None:
     scripts = to_read(system)
     found = take_snapshot(scripts)
     placement = read_placement(scripts, found.config.partitions)
-    tables = [
+    shown = stacked(
+        Parts(status_line(found, History())),
         processes_table(found),
         partitions_table(found, placement),
         nodes_table(placement),
-    ]
-    shown = Group(Parts(status_line(found, History())), *filter(None, tables))
+    )
     stopped = show(as_json, status_facts(found, placement), shown, scripts)
     if any(not one.expected for one in stopped):
         sys.exit(1)

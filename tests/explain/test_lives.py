@@ -126,7 +126,7 @@ def test_a_silence_is_in_the_story(market: World) -> None:
 
 
 def test_lives_in_a_line_each(market: World) -> None:
-    """Starts, kills, recoveries and stops stand in the short story, the way a kill is told once."""
+    """Starts, kills, recoveries and stops stand in the short story, a line each."""
     placed(market)
     for pid, name in enumerate(("exchange-1", "maker-1"), 11):
         market.beat(name, pid=pid, first=True, server_run="one")
