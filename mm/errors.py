@@ -12,6 +12,7 @@
     │   ├── ForeignSystem       the keys hold another system than the one expected, or none
     │   └── ForeignKeys         the keys belong to something else
     ├── Unavailable         no server answers now; waiting may help
+    │   └── NotRunning          nothing runs in the data directory
     ├── ProposalRefused     ``place.lua`` refused a proposal
     ├── RuleFault           a quote rule raised, or returned what is no quote
     └── TimedOut            an answer did not come in time
@@ -79,6 +80,10 @@ class ForeignKeys(SystemRefused):
 
 class Unavailable(MMError):
     """No server answers at the address now. Trying again may help."""
+
+
+class NotRunning(Unavailable):
+    """Nothing runs in the data directory: no server answers there, and no `mm up` starts one."""
 
 
 class TimedOut(MMError):

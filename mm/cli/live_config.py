@@ -16,7 +16,7 @@ from mm.cli.operating import (
     why_option,
 )
 from mm.cli.options import json_option, system_options
-from mm.cli.showing import show
+from mm.cli.showing import show, to_read
 from mm.host import System
 from mm.market import (
     Config,
@@ -37,7 +37,7 @@ def show_command(as_json: bool, system: System) -> None:
 
     Retired symbols are left out.
     """
-    scripts = system.scripts()
+    scripts = to_read(system)
     config = require_config(scripts)
     if as_json:
         facts = {"config_version": config.version, "toml": config_toml(config)}
@@ -57,7 +57,7 @@ def diff_command(path: Path, as_json: bool, system: System) -> None:
     that the file leaves out would be retired.
     """
     given = load_config(path)
-    scripts = system.scripts()
+    scripts = to_read(system)
     stored, changes = _compared(scripts, given)
     lines = [change_text(change) for change in changes]
     if not lines:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 
 import click
-from rich.console import Group
 
 from mm.audit import audit
 from mm.cli.completing import complete_symbol
 from mm.cli.options import json_option, system_options
-from mm.cli.showing import show
+from mm.cli.showing import show, to_read
 from mm.errors import UsageError
 from mm.explain import explain, fill_of_order, of_fill, since, since_ms, split_fill
 from mm.facts import exposure_facts, positions_facts, quotes_facts, status_facts, tracks_of
@@ -32,6 +31,7 @@ from mm.terminal import (
     progress,
     quotes_table,
     run_watch,
+    stacked,
     status_line,
     story_table,
 )
@@ -49,15 +49,15 @@ def status_command(as_json: bool, system: System) -> None:
     Exit status 1 while something stops trading: a server that refuses writes, a kind of process of
     which none is live, a halted symbol. What it is stands above the line.
     """
-    scripts = system.scripts()
+    scripts = to_read(system)
     found = take_snapshot(scripts)
     placement = read_placement(scripts, found.config.partitions)
-    tables = [
+    shown = stacked(
+        Parts(status_line(found, History())),
         processes_table(found),
         partitions_table(found, placement),
         nodes_table(placement),
-    ]
-    shown = Group(Parts(status_line(found, History())), *filter(None, tables))
+    )
     stopped = show(as_json, status_facts(found, placement), shown, scripts)
     if any(not one.expected for one in stopped):
         sys.exit(1)
@@ -68,7 +68,7 @@ def status_command(as_json: bool, system: System) -> None:
 @system_options
 def positions_command(as_json: bool, system: System) -> None:
     """Show the committed positions."""
-    scripts = system.scripts()
+    scripts = to_read(system)
     found = take_snapshot(scripts)
     updates = [] if as_json else latest_commits(scripts, UPDATES_READ)
     table = PositionsTable(found, tracks_of(found, updates), len(updates))
@@ -80,7 +80,7 @@ def positions_command(as_json: bool, system: System) -> None:
 @system_options
 def quotes_command(as_json: bool, system: System) -> None:
     """Show the active quotes."""
-    scripts = system.scripts()
+    scripts = to_read(system)
     found = take_snapshot(scripts)
     show(as_json, quotes_facts(found), quotes_table(found), scripts)
 
@@ -90,7 +90,7 @@ def quotes_command(as_json: bool, system: System) -> None:
 @system_options
 def exposure_command(as_json: bool, system: System) -> None:
     """Show both exposure budgets, reservations and waiting symbols."""
-    scripts = system.scripts()
+    scripts = to_read(system)
     found = take_snapshot(scripts)
     show(as_json, exposure_facts(found), exposure_table(found), scripts)
 
@@ -103,7 +103,7 @@ def exposure_command(as_json: bool, system: System) -> None:
 @system_options
 def audit_command(quiescent: bool, as_json: bool, system: System) -> None:
     """Check every invariant at one instant; exit status 1 on any violation."""
-    scripts = system.scripts()
+    scripts = to_read(system)
     with progress("auditing: every record is read"):
         result = audit(scripts, quiescent=quiescent)
     show(as_json, result.facts(), audit_table(result), scripts)
@@ -145,7 +145,7 @@ def explain_command(
         raise UsageError("--since, --fill and --order: give one of them")
     if symbol is None and fill_id is None and order is None:
         raise UsageError("name the symbol, or a fill or order with --fill or --order")
-    scripts = system.scripts()
+    scripts = to_read(system)
     if order is not None:
         fill_id = fill_of_order(scripts, order)
     if fill_id is not None:

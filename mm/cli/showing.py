@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 
+import click
 from rich.console import RenderableType
 from rich.text import Text
 
 from mm.facts import Stoppage, found_durability, stoppages_now
+from mm.host import System, reading
 from mm.store import Scripts, durability_settings
 from mm.terminal import make_console, print_line
+
+
+def to_read(system: System) -> Scripts:
+    """The scripts for a command that only reads: of a stopped system, too.
+
+    What is started for it ends with the command.
+    """
+    return click.get_current_context().with_resource(reading(system))
 
 
 def show(as_json: bool, facts: object, shown: RenderableType, scripts: Scripts) -> list[Stoppage]:

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mm.explain.step import Step
+from mm.explain.step import Step, seconds
 from mm.explain.story import Story
 
 ARROW = "->"
+#: Kind of a step -> what has become of a process, or of the server.
+LIVES = {
+    "started": "started",
+    "stopped": "stopped in order",
+    "lost": "lost",
+    "returned": "heard again",
+    "server_started": "server started anew",
+}
 
 
 def short_lines(story: Story) -> Iterator[tuple[str, str, str]]:
@@ -35,10 +43,24 @@ def short_text(step: Step) -> str:
     if step.kind == "operation":
         change = f"{facts['before']} {ARROW} {facts['after']}"
         return f"{facts['who']}: {facts['op']} {change} ({facts['why']})"
+    if step.kind in LIVES:
+        return _life(step)
     if step.kind == "now":
         quote = facts["quote_id"] or "no quote"
         return f"now: position {facts['position_version']}, net {_signed(facts['net'])}, {quote}"
     return step.text
+
+
+def _life(step: Step) -> str:
+    """What has become of a process: a death is an arrow from one pid to the next."""
+    facts, done = step.facts, LIVES[step.kind]
+    if step.kind != "server_started":
+        pid = facts["pid"]
+        if facts["before_pid"] is not None:
+            done, pid = "died and came back", f"{facts['before_pid']} {ARROW} {pid}"
+        done = f"{facts['process']} {done} (pid {pid})"
+    heard_ms = facts["heard_ms"]
+    return done if heard_ms is None else f"{done}, unheard for {seconds(step.ts_ms - heard_ms)}"
 
 
 def _quote(facts: dict[str, Any]) -> str:

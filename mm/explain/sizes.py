@@ -41,9 +41,9 @@ def size_reasons(
         reasons.append(
             (
                 "exposure",
-                f"the {_BUDGETS[side.name]} exposure limit of {whole} had room for"
-                f" {symbol.quantity(side.lots)} left, the rest being reserved by other quotes or"
-                " claimed by symbols that began to wait earlier",
+                # The side's lots stand in the sentence before; so both sides may share this one.
+                f"no more of the exposure limit of {whole} was left, the rest being reserved by"
+                " other quotes or claimed by symbols that began to wait earlier",
             )
         )
     return reasons

@@ -9,12 +9,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Step:
-    """One event of the story: its kind, its time, its sentence, and its facts."""
+    """One event of the story: its kind, its time, its sentence, and its facts.
+
+    ``why`` is the part of the sentence that says why a quote got less than was asked for.
+    """
 
     kind: str
     ts_ms: int
     text: str
     facts: dict[str, Any]
+    why: str = ""
 
 
 def seconds(ms: int) -> str:

@@ -10,7 +10,7 @@ LOOK_BACK entries; the story says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from mm.explain.lives import Lives, life_step
@@ -77,10 +77,17 @@ class Story:
             before = step.ts_ms
 
     def rows(self) -> Iterator[tuple[str, Step]]:
-        """Each step, and last the state now, with the time since the one before."""
-        before = None
+        """Each step, and last the state now, with the time since the one before.
+
+        What the quote before has said of its size is not said again.
+        """
+        before, said = None, ""
         for step, after in self._timed():
-            yield _when(step.ts_ms, after), step
+            shown = step
+            if step.kind in ("quote", "omitted"):
+                shown = replace(step, text=_shorter(step)) if step.why == said != "" else step
+                said = step.why
+            yield _when(step.ts_ms, after), shown
             before = step.ts_ms
         yield _when(self.now_ms, None if before is None else self.now_ms - before), self.now
 
@@ -88,6 +95,11 @@ class Story:
         """The story as plain lines, each with the time since the one before."""
         lines = [f"{when}  {step.text}" for when, step in self.rows()]
         return [f"{self.symbol.name}, oldest first", *(f"({note})" for note in self.notes), *lines]
+
+
+def _shorter(step: Step) -> str:
+    """The sentence of a placement whose sizes have the same causes as the one before."""
+    return step.text.replace(step.why, "Why: as the quote before.")
 
 
 def _when(ts_ms: int, after: int | None) -> str:

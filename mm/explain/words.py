@@ -159,18 +159,22 @@ def placement_step(
         "end": None,
         "asked_for_none": asked_for_none(quote),
     }
+    causes: dict[str, list[str]] = {}
     for side in (quote.bid, quote.ask):
         reasons = size_reasons(config, symbol, side, position, quote.mode)
         facts[side.name] = _side_facts(symbol, side, reasons)
         if reasons:
-            text += f" Why the {side.name}: " + "; ".join(sentence for _, sentence in reasons) + "."
+            causes.setdefault("; ".join(sentence for _, sentence in reasons), []).append(side.name)
+    why = " ".join(f"Why the {' and the '.join(of)}: {cause}." for cause, of in causes.items())
+    text += f" {why}" if why else ""
     if replaced is not None:
         before, filled = replaced
         did = "withdrew" if quote.outcome == "omitted" else "replaced"
         text += f" It {did} {before.quote_id} after {seconds(quote.ts_ms - before.ts_ms)},"
         text += f" with {left_text(symbol, before, filled)} left."
         facts["replaces"] = before.quote_id
-    return Step("omitted" if quote.outcome == "omitted" else "quote", quote.ts_ms, text, facts)
+    kind = "omitted" if quote.outcome == "omitted" else "quote"
+    return Step(kind, quote.ts_ms, text, facts, why)
 
 
 def end_step(

@@ -13,6 +13,7 @@ from mm.host.nurse import ServerNurse
 from mm.host.plan import ChildPlan, PlannedChild
 from mm.host.presence import UpPresence
 from mm.host.server import ManagedServer
+from mm.host.stopped import reading
 from mm.host.supervise import (
     LEASH_FD,
     LEASH_SERVER,
@@ -77,6 +78,7 @@ __all__ = [
     "module_environment",
     "open_system",
     "port_of",
+    "reading",
     "rules_of",
     "source_of",
     "stamped",

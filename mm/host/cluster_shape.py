@@ -138,8 +138,8 @@ def slots_of(shape: Shape, keys: Keys) -> list[list[int]]:
 def port_of(place: Path, taken: set[int]) -> int:
     """The port of a node, chosen once: one that is free now, with the one of its bus.
 
-    The first that is tried goes by the path, so that two systems that start at once do not choose
-    the same.
+    ``taken`` are ports of other nodes, which have a bus each. The first that is tried goes by the
+    path, so that two systems that start at once do not choose the same.
     """
     path = place / "port"
     stored = read_state(path, r"[0-9]{4,5}\n", "the port of a node")
@@ -148,7 +148,8 @@ def port_of(place: Path, taken: set[int]) -> int:
     first = zlib.crc32(os.fsencode(place))
     for turn in range(PORTS):
         port = FIRST_PORT + (first + turn) % PORTS
-        if port not in taken and _is_free(port) and _is_free(port + BUS_OFFSET):
+        near = {port - BUS_OFFSET, port, port + BUS_OFFSET}
+        if near.isdisjoint(taken) and _is_free(port) and _is_free(port + BUS_OFFSET):
             write_state(path, f"{port}\n")
             return port
     last = FIRST_PORT + PORTS - 1

@@ -6,17 +6,22 @@ import fcntl
 import os
 import re
 import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from mm.errors import SystemRefused, UsageError, shown_path
+from mm.errors import SystemRefused, Unavailable, UsageError, shown_path
 from mm.store import SOCKET_NAME, cluster_url, secrets_directory, socket_url
 
 #: With less room than this a disk is said to be full, in bytes.
 LEAST_ROOM = 1_000_000
 #: Longest socket path, in bytes, that Linux (108 with the final zero) and macOS (104) accept.
 MAX_SOCKET_PATH = 103
+#: Seconds that a new owner waits for commands that copy the directory, and between two tries.
+COPYING_S, TRY_S = 30.0, 0.05
 
 
 @dataclass(frozen=True)
@@ -111,26 +116,51 @@ class Lock:
     """The right to run a system in a data directory, held until the ``with`` block ends.
 
     The kernel releases it when its owner dies. Raises SystemRefused while another process has it.
+    Commands that copy the directory (see :func:`undisturbed`) are waited for.
     """
 
     def __init__(self, data_dir: DataDir) -> None:
         self._path = data_dir.path / "lock"
         self._file = self._path.open("a+", encoding="ascii")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        deadline = time.monotonic() + COPYING_S
+        while not self._take():
+            copied = self._is_copied()
+            if copied and time.monotonic() < deadline:
+                time.sleep(TRY_S)
+                continue
             self._file.seek(0)
             owner = self._file.read().strip() or "unknown"
             self._file.close()
             where = shown_path(data_dir.path)
+            if copied:
+                raise SystemRefused(
+                    f"{data_dir}: a command has been copying it for {COPYING_S:.0f} s, to read it."
+                    " Try again when that has ended."
+                )
             raise SystemRefused(
                 f"{data_dir}: in use by another `mm up` (pid {owner}). Watch"
                 f" that one with `mm watch --data-dir {where}`, stop it, or use another"
                 " --data-dir."
-            ) from error
+            )
         self._file.truncate(0)
         self._file.write(f"{os.getpid()}\n")
         self._file.flush()
+
+    def _take(self) -> bool:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _is_copied(self) -> bool:
+        """Whether those who hold the lock only copy: they share it."""
+        try:
+            with self._path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
 
     @property
     def lost(self) -> bool:
@@ -152,6 +182,28 @@ class Lock:
         trace: TracebackType | None,
     ) -> None:
         self._file.close()
+
+
+@contextmanager
+def undisturbed(data_dir: DataDir) -> Iterator[None]:
+    """Keep every `mm up` out of the directory while it is copied. Several may copy it at once.
+
+    It changes no byte there. Unavailable when an `mm up` has the directory.
+    """
+    try:
+        file = (data_dir.path / "lock").open("rb")
+    except FileNotFoundError:
+        # A copy of a data directory may lack it.
+        yield
+        return
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Unavailable(
+                f"{data_dir}: an `mm up` has just started there: try again."
+            ) from error
+        yield
 
 
 def lock_owner(data_dir: DataDir) -> str | None:

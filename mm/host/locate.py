@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import redis
 
-from mm.errors import SystemRefused, Unavailable, shown_path
+from mm.errors import NotRunning, SystemRefused, Unavailable, shown_path
 from mm.host.datadir import DataDir, full_disk, lock_owner
 from mm.host.identity import check_directory, known_system_id
 from mm.market import Durability
@@ -46,14 +46,14 @@ class System:
 
     @property
     def url(self) -> str:
-        """The server's URL; Unavailable when no server runs in the data directory."""
+        """The server's URL; NotRunning or Unavailable when no server runs in the data directory."""
         if self.redis_url is None and not self.data_dir.served:
             where = shown_path(self.data_dir.path)
             if owner := lock_owner(self.data_dir):
                 raise Unavailable(
                     f"{self.data_dir}: no server answers there now. {self._restarting(owner)}"
                 )
-            raise Unavailable(
+            raise NotRunning(
                 f"{self.data_dir}: no server runs there"
                 f" ({shown_path(self.data_dir.socket)} does not exist). Start one with `mm up"
                 f" --data-dir {where}`, or name the right --data-dir or --redis-url."
@@ -92,8 +92,9 @@ class System:
         """The scripts on a new client of this user, once the server serves.
 
         A server that is there but loads its data or is busy is waited for, ``patience_s`` at most.
-        Raises Unavailable when no server answers, SystemRefused when it refuses the user, and
-        ForeignSystem when a managed server does not hold the system of its data directory.
+        Raises Unavailable when no server answers, NotRunning when none is about to in the data
+        directory, SystemRefused when it refuses the user, and ForeignSystem when a managed server
+        does not hold the system of its data directory.
         """
         client = self.client(user)
         deadline = time.monotonic() + patience_s
@@ -124,7 +125,8 @@ class System:
             return Unavailable(f"{where}: {found.words}.")
         if self.redis_url is None and (owner := lock_owner(self.data_dir)):
             return Unavailable(f"{where}: {found.words}. {self._restarting(owner)}")
-        return Unavailable(
+        error = Unavailable if self.redis_url else NotRunning
+        return error(
             f"{where}: {found.words}. Start one with `mm up`, or name the right --data-dir or"
             " --redis-url."
         )

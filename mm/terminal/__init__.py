@@ -1,7 +1,7 @@
 """Everything that draws on a terminal."""
 
 from mm.terminal.audit_table import audit_table
-from mm.terminal.columns import Column, FittedTable
+from mm.terminal.columns import Column, FittedTable, stacked
 from mm.terminal.console import Parts, can_draw, make_console, print_line, progress
 from mm.terminal.live import LiveView, run_watch
 from mm.terminal.partitions_table import nodes_table, partitions_table
@@ -35,6 +35,7 @@ __all__ = [
     "quotes_table",
     "report_lines",
     "run_watch",
+    "stacked",
     "status_line",
     "story_table",
     "watch_reports",

@@ -8,31 +8,35 @@ from rich.text import Text
 
 from mm.audit import Audit, Check
 from mm.instant import timestamp
-from mm.terminal.draw import BAD, GOOD
-from mm.terminal.labelled import LabelledRows
+from mm.terminal.columns import Column, FittedTable
+from mm.terminal.draw import BAD, GOOD, QUIET
 
 
-def audit_table(audit: Audit) -> LabelledRows:
+def audit_table(audit: Audit) -> FittedTable:
     """One row for each invariant: its verdict, what was checked, and what was found."""
     failed = sum(not check.ok for check in audit.checks)
     title = f"audit: {failed} of {len(audit.checks)} invariants violated" if failed else "audit: ok"
-    widest = max((len(check.name) for check in audit.checks), default=0)
-    rows = [(_label(check, widest), _findings(check)) for check in audit.checks]
-    if audit.system_id:
-        rows.append((Text("system"), _identity(audit)))
-    return LabelledRows(Text(title, f"bold {BAD}" if failed else "bold"), rows)
+    columns = [
+        Column("invariant", [Text(check.name) for check in audit.checks], right=False),
+        Column("verdict", [_verdict(check) for check in audit.checks], right=False),
+    ]
+    return FittedTable(
+        title,
+        columns,
+        [_identity(audit)] if audit.system_id else [],
+        prose=Column("checked", [_findings(check) for check in audit.checks]),
+        style=f"bold {BAD}" if failed else "bold",
+    )
 
 
 def _identity(audit: Audit) -> Text:
     """Which system was judged, and when."""
     made, judged = timestamp(audit.created_ms), timestamp(audit.now_ms)
-    return Text(f"{audit.system_id}, created {made}, judged at {judged}")
+    return Text(f"system {audit.system_id}, created {made}, judged at {judged}")
 
 
-def _label(check: Check, widest: int) -> Text:
-    """The invariant and its verdict."""
-    verdict = ("ok", GOOD) if check.ok else (f"{check.total:,} violated", f"bold {BAD}")
-    return Text.assemble(f"{check.name:<{widest}}  ", verdict)
+def _verdict(check: Check) -> Text:
+    return Text("ok", GOOD) if check.ok else Text(f"{check.total:,} violated", f"bold {BAD}")
 
 
 def _counted(number: int, what: str) -> str:
@@ -50,5 +54,5 @@ def _findings(check: Check) -> Text:
     if check.total > len(check.violations):
         findings.append(f"\nand {check.total - len(check.violations):,} more", BAD)
     for line in check.notes:
-        findings.append(f"\n{line}", "dim")
+        findings.append(f"\n{line}", QUIET)
     return findings

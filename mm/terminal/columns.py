@@ -1,4 +1,9 @@
-"""Columns that fit a width: whole columns are left out, no number is broken or cropped."""
+"""The one style of all tables: columns that fit a width, without lines between them.
+
+Titles are quiet and stand above their column, numbers on the right, words on the left, a dash
+for a value that does not exist. Whole columns are left out where not all fit; no number is broken
+or cropped. Prose wraps between words.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from functools import cached_property
 from itertools import zip_longest
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
 from mm.terminal.draw import QUIET, cut
@@ -17,6 +22,8 @@ from mm.terminal.draw import QUIET, cut
 GAP, WIDE_GAP = 1, 3
 #: The least width of labels that wrap, and how far their further lines are set in.
 LEAST_LABEL, INDENT = 18, 4
+#: The least width of prose beside other columns, and the space between them.
+LEAST_PROSE, PROSE_GAP = 40, 2
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ def lines_of(chosen: Sequence[Column], width: int, max_gap: int = WIDE_GAP) -> l
     """Chosen columns as lines of at most ``width`` cells: the titles, then one for each row."""
     used = sum(column.width for column in chosen)
     gap = " " * min(max((width - used) // max(len(chosen) - 1, 1), GAP), max_gap)
-    high = max((column.title.count("\n") + 1 for column in chosen), default=1)
+    high = max((column.title.count("\n") + 1 for column in chosen if column.title), default=0)
     titled = [[*_title_cells(column.title, high), *column.cells] for column in chosen]
     lines = []
     for cells in zip(*titled, strict=True):
@@ -102,8 +109,8 @@ def lines_of(chosen: Sequence[Column], width: int, max_gap: int = WIDE_GAP) -> l
 
 
 def _title_cells(title: str, high: int) -> list[Text]:
-    """The lines of a title, the last of them beside the rows."""
-    lines = title.split("\n")
+    """The lines of a title, the last of them beside the rows; where no column has one, none."""
+    lines = title.split("\n") if high else []
     return [Text(line, QUIET) for line in [""] * (high - len(lines)) + lines]
 
 
@@ -112,18 +119,25 @@ class FittedTable:
     """A titled table of the columns that fit the console.
 
     Below it stand the names of the columns that are left out, and the ``notes``. Both are prose,
-    which wraps between words. So do the ``labels`` of the rows, a column before the others.
+    which wraps between words. So do the ``labels`` of the rows, a column before the others, and
+    ``prose``, a column after them, which has the lines that it needs. On narrow screens it stands
+    below each row.
     """
 
     title: str
     columns: Sequence[Column]
     notes: Sequence[Text] = ()
     labels: Column | None = None
+    prose: Column | None = None
+    style: str = "bold"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
-        yield Text(self.title, "bold")
-        if self.labels is None:
+        yield Text(self.title, self.style)
+        if self.prose is not None:
+            chosen = list(self.columns)
+            yield from _with_prose(console, chosen, self.prose, width)
+        elif self.labels is None:
             chosen = choose(self.columns, width)
             yield from lines_of(chosen, width)
         else:
@@ -133,6 +147,15 @@ class FittedTable:
         if missing:
             yield Text(f"not shown at {width} columns: {', '.join(missing)}", "italic")
         yield from self.notes
+
+
+def stacked(*parts: RenderableType | None) -> Group:
+    """Tables below each other, each after an empty line; without those that are None."""
+    shown: list[RenderableType] = []
+    for part in parts:
+        if part is not None:
+            shown += [Text(), part] if shown else [part]
+    return Group(*shown)
 
 
 def _labelled(
@@ -149,6 +172,34 @@ def _labelled(
     for line, (_, *more) in zip(lines[titles:], parts, strict=True):
         yield line
         yield from more
+
+
+def _with_prose(
+    console: Console, columns: Sequence[Column], prose: Column, width: int
+) -> Iterator[Text]:
+    """The lines of the columns, each with its prose beside it, or below where there is no room."""
+    used = sum(column.width + PROSE_GAP for column in columns)
+    is_beside = width - used >= LEAST_PROSE
+    start = used if is_beside else PROSE_GAP
+    lines = lines_of(columns, width, max_gap=PROSE_GAP)
+    titles = len(lines) - len(prose.cells)
+    for number, line in enumerate(lines[:titles], 1):
+        title = prose.title if is_beside and number == titles else ""
+        yield _padded(line, start).append(title, QUIET) if title else line
+    for row, cell in zip(lines[titles:], prose.cells, strict=True):
+        texts = list(cell.wrap(console, width - start)) if cell else []
+        for text in texts:
+            text.rstrip()
+        if is_beside:
+            yield _padded(row, start).append_text(texts.pop(0)) if texts else row
+        elif row:
+            yield row[row.cell_len - len(row.plain.lstrip()) :]
+        yield from (_padded(Text(), start).append_text(text) for text in texts)
+
+
+def _padded(line: Text, width: int) -> Text:
+    """The line, filled to its width."""
+    return line.append(" " * (width - line.cell_len))
 
 
 def _wrapped(console: Console, label: Text, width: int) -> list[Text]:

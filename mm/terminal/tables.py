@@ -23,7 +23,7 @@ from mm.facts import (
     unit_text,
 )
 from mm.store import QuoteSide, Snapshot, SymbolState
-from mm.terminal.columns import Column, FittedTable
+from mm.terminal.columns import Column, FittedTable, stacked
 from mm.terminal.draw import (
     BAD,
     GOOD,
@@ -181,9 +181,8 @@ def exposure_table(snapshot: Snapshot) -> Group:
         Column("ends in", [Text(duration(ms) if ms > 0 else "expired") for ms in left_ms], 3),
     ]
     title = f"Reservations: {len(held)} of {symbol_count(snapshot)} symbols"
-    return Group(
+    return stacked(
         FittedTable(f"Exposure in {config.exposure_name}{counted}", columns, waiting),
-        Text(),
         FittedTable(title, reserved if held else []),
     )
 

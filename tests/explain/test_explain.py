@@ -138,8 +138,26 @@ def test_story_of_a_reduction(market: World) -> None:
     assert reduced["outcome"] == "reduced"
     assert reduced["bid"]["quantity"] == reduced["ask"]["quantity"] == "5"
     assert reduced["bid"]["reduced_by"] == reduced["ask"]["reduced_by"] == ["exposure"]
-    assert "the long exposure limit of 25 lots had room for 5 left" in "\n".join(story.lines())
+    text = "\n".join(story.lines())
+    assert text.count("no more of the exposure limit of 25 lots was left") == 1, text
+    assert "bid 0.99 for 5 of 10 asked for and ask 1.01 for 5 of 10 asked for" in text
+    assert "Why the bid and the ask: no more" in text
     assert story.now.facts["waits_for"] == ["bid", "ask"]
+
+
+def test_a_cause_that_stays_is_said_once(market: World) -> None:
+    """A quote that is as small as the one before, for the same reason, does not say it again."""
+    market.propose("AAA")
+    market.propose("BBB")
+    for _ in range(3):
+        placed(market, "CCC")
+    lines = explain(market.scripts, "CCC").lines()[1:4]
+    assert ["Why the bid and the ask: no more of the" in line for line in lines] == [
+        True,
+        False,
+        False,
+    ]
+    assert ["Why: as the quote before." in line for line in lines] == [False, True, True]
 
 
 def test_story_of_an_omission(fake: Fake) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mm.explain import explain
+from mm.explain import explain, short_lines
 from mm.explain.step import instant
 from mm.market import LIVE_MS
 from tests.explain.stories import TTL, kinds, placed
@@ -122,6 +122,33 @@ def test_a_silence_is_in_the_story(market: World) -> None:
     assert [line.partition(" (pid 2) ")[2] for line in found] == [
         "had not been heard for 2.401 s, while others were: it had died, or hung.",
         "was heard again after 4.801 s.",
+    ]
+
+
+def test_lives_in_a_line_each(market: World) -> None:
+    """Starts, kills, recoveries and stops stand in the short story, a line each."""
+    placed(market)
+    for pid, name in enumerate(("exchange-1", "maker-1"), 11):
+        market.beat(name, pid=pid, first=True, server_run="one")
+    for _ in range(12):
+        market.advance(400)
+        market.beat("exchange-1", pid=11, server_run="one")
+    market.beat("maker-1", pid=12, server_run="one")
+    market.advance(500)
+    market.beat("maker-1", pid=22, first=True, run="r2", server_run="one")
+    market.advance(700)
+    market.beat("exchange-1", pid=11, server_run="two")
+    market.farewell("maker-1", "r2", pid=22)
+    lines = [line for _, _, line in short_lines(explain(market.scripts, "AAA"))]
+    assert lines[1:-1] == [
+        "server started anew",
+        "exchange-1 started (pid 11)",
+        "maker-1 started (pid 12)",
+        "maker-1 lost (pid 12), unheard for 2.400 s",
+        "maker-1 heard again (pid 12), unheard for 4.800 s",
+        "maker-1 died and came back (pid 12 -> 22), unheard for 0.500 s",
+        "server started anew, unheard for 0.700 s",
+        "maker-1 stopped in order (pid 22)",
     ]
 
 

@@ -33,6 +33,12 @@ def anchors(path: Path) -> set[str]:
 
 
 @cache
+def pictures() -> dict[str, Any]:
+    """What scripts/pictures.py defines."""
+    return runpy.run_path(str(ROOT / "scripts" / "pictures.py"))
+
+
+@cache
 def reference() -> dict[str, Any]:
     """What scripts/reference.py defines."""
     return runpy.run_path(str(ROOT / "scripts" / "reference.py"))

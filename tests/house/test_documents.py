@@ -12,7 +12,7 @@ from mm.market.config_file import parse_config
 from mm.store import script_names
 from mm.store.keys import CATALOGUE
 from mm.store.lua import include_names
-from tests.house.documents import anchors, documents, prose, reference
+from tests.house.documents import anchors, documents, pictures, prose, reference
 from tests.house.known_tests import defined_tests, missing_test
 from tests.house.plan import ROOT
 
@@ -114,6 +114,24 @@ def test_texts_are_clean() -> None:
         for pattern in banned:
             found = re.search(pattern, text)
             assert not found, f"{path.relative_to(ROOT)}: {found and found[0]!r}"
+
+
+def test_every_picture_is_made_by_a_command() -> None:
+    """Each picture of README.md is one that scripts/pictures draws, and says nothing of a machine.
+
+    Each that it draws is there and shown.
+    """
+    shown = re.findall(r"!\[[^]]+\]\(docs/([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert sorted(shown) == sorted(pictures()["PICTURES"])
+    for name in shown:
+        text = (ROOT / "docs" / name).read_text(encoding="utf-8").replace("&#160;", " ")
+        words = " ".join(pictures()["PICTURES"][name].words)
+        assert words in text, f"{name} does not show {words}: run scripts/pictures"
+        assert not re.search(r"(?<![\w./])/(tmp|work|home|root|Users)\b|@[\w.]+:|\.local", text), (
+            name
+        )
+        links = set(re.findall(r"https?://[^\s\"<]+", text))
+        assert links <= {"http://www.w3.org/2000/svg", "https://www.textualize.io"}, name
 
 
 def test_every_test_that_a_document_names_exists() -> None:

@@ -23,6 +23,7 @@ from tests.kit.crash import (
     assert_same_keys,
     killable_server,
     live_keys,
+    tear,
 )
 from tests.kit.log import Recording, record
 from tests.kit.trader import Trader
@@ -58,19 +59,6 @@ def check_cut(
         assert_audited(world, f"{what}, at the end", quiescent=True)
     finally:
         made.kill()
-
-
-def tear(made: KillableServer) -> None:
-    """Append what a power cut leaves of a step that was being written: half a transaction.
-
-    It ends inside its second command; its first would show if it were ever executed.
-    """
-    words = [["MULTI"], ["HSET", "{mm}:exposure", "torn", "1"], ["HSET", "{mm}:exposure", "half"]]
-    text = "".join(
-        f"*{len(one)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in one) for one in words
-    )
-    with made.log.open("ab") as file:
-        file.write(text.encode()[:-4])
 
 
 class Unrepaired(ManagedServer):

@@ -10,9 +10,9 @@ import pytest
 
 from mm.errors import SystemRefused
 from mm.host import ManagedServer
-from tests.hunts.log_cut import Unrepaired, check_cut, tear
+from tests.hunts.log_cut import Unrepaired, check_cut
 from tests.kit import SEEDS, SERVERS, binary_or_skip
-from tests.kit.crash import assert_audited, assert_same_keys, killable_server, live_keys
+from tests.kit.crash import assert_audited, assert_same_keys, killable_server, live_keys, tear
 from tests.kit.log import Recording, record
 from tests.kit.trader import Trader
 

@@ -98,6 +98,19 @@ def killable_server(
         made.close()
 
 
+def tear(made: KillableServer) -> None:
+    """Append what a power cut leaves of a step that was being written: half a transaction.
+
+    It ends inside its second command; its first would show if it were ever executed.
+    """
+    words = [["MULTI"], ["HSET", "{mm}:exposure", "torn", "1"], ["HSET", "{mm}:exposure", "half"]]
+    text = "".join(
+        f"*{len(one)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in one) for one in words
+    )
+    with made.log.open("ab") as file:
+        file.write(text.encode()[:-4])
+
+
 @contextmanager
 def trading(server: str, **changes: object) -> Iterator[tuple[KillableServer, World, Trader]]:
     """A killable server with a system in it, and a trader that has traded a little."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.text import Text
 
+import mm
 from mm.terminal.columns import Column, FittedTable, Widths, choose, lines_of
 from tests.terminal.drawing import drawn
 
@@ -59,3 +62,45 @@ def test_a_column_never_shrinks() -> None:
         columns = widths.grow([NAMES, column("net", number, number), column("last", "x", "x")])
         starts.append(lines_of(columns, 80, max_gap=1)[0].plain.index("last"))
     assert starts == [11, 14, 14]
+
+
+def test_prose_beside_and_below() -> None:
+    """Prose wraps in its own column; where that would be narrow it stands below its row."""
+    said = "four words are here, and some more of them follow"
+    table = FittedTable(
+        "Story", [NAMES], [Text("a note")], prose=column("what", said, "two\nlines")
+    )
+    assert drawn(table, 50) == [
+        "Story",
+        "symbol  what",
+        "AAPL    four words are here, and some more of them",
+        "        follow",
+        "MSFT    two",
+        "        lines",
+        "a note",
+    ]
+    assert drawn(table, 40) == [
+        "Story",
+        "symbol",
+        "AAPL",
+        "  four words are here, and some more of",
+        "  them follow",
+        "MSFT",
+        "  two",
+        "  lines",
+        "a note",
+    ]
+
+
+def test_columns_without_titles_have_no_line_of_them() -> None:
+    """A table whose columns have no title begins with its first row."""
+    times = column("", "+1 s", "+20 s")
+    table = FittedTable("Story", [times], prose=column("", "first", "second"))
+    assert drawn(table, 60) == ["Story", " +1 s  first", "+20 s  second"]
+
+
+def test_there_is_one_kind_of_table() -> None:
+    """Nothing draws a table of its own: they all come from the columns."""
+    sources = sorted(Path(mm.__file__).parent.rglob("*.py"))
+    assert len(sources) > 100
+    assert [path.name for path in sources if "rich.table" in path.read_text()] == []

@@ -52,7 +52,7 @@ def test_one_of_a_kind_is_not_many(fake: Fake) -> None:
     world.trade(world.order("sell", 1))
     said = "\n".join(drawn(audit_table(audit(world.scripts)), 200))
     assert "1 quote event," in said
-    assert "1 symbol, 1 fill " in said
+    assert "1 symbol, 1 fill\n" in said
     assert "2 budgets" in said
 
 

@@ -64,6 +64,8 @@ def assert_whole(thing: RenderableType) -> None:
         shown = [line for line in lines if not line.startswith("not shown at")]
         assert numbers(shown) - whole == set(), width
         assert max(map(len, lines)) <= width
+        # Prose that a console wraps by itself keeps the space at which it breaks.
+        assert all(line == line.rstrip() for line in lines if len(line) < width - 20), width
 
 
 @each_system

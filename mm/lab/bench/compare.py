@@ -105,7 +105,7 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     columns = [
         rows.column("base", lambda figure: _median(figure.base), 2),
         rows.column("change", lambda figure: _median(figure.change), 3),
-        rows.column("unit", lambda figure: figure.unit, 4),
+        rows.column("unit", lambda figure: figure.unit, 4, right=False),
         rows.column("change / base", lambda figure: _ratio(figure.ratios)),
         rows.column("least to most", lambda figure: _range(figure.ratios), 1),
         rows.column("pairs", lambda figure: str(len(figure.ratios)), 5),

@@ -61,10 +61,12 @@ class Rows(Generic[One]):
         ]
         return Column("figure", cells, right=False)
 
-    def column(self, title: str, cell: Callable[[One], str | Text], rank: int = 0) -> Column:
+    def column(
+        self, title: str, cell: Callable[[One], str | Text], rank: int = 0, right: bool = True
+    ) -> Column:
         """A column of the figures; of a higher rank it is left out earlier."""
         cells = [Text("") if isinstance(row, str) else _as_text(cell(row)) for row in self.rows]
-        return Column(title, cells, rank)
+        return Column(title, cells, rank, right)
 
 
 def _as_text(cell: str | Text) -> Text:
@@ -88,10 +90,10 @@ def bench_table(result: Result) -> RenderableType:
     rows = Rows.of(result.figures)
     columns = [
         rows.column("median", lambda figure: number(figure.median)),
-        rows.column("unit", lambda figure: figure.unit, 1),
+        rows.column("unit", lambda figure: figure.unit, 1, right=False),
         rows.column("min to max", _spread, 4),
         rows.column("ms", _milliseconds, 2),
-        rows.column("target", _target, 3),
+        rows.column("target", _target, 3, right=False),
     ]
     return Group(
         Text(", ".join(f"{name} {value}" for name, value in result.machine.items())),
