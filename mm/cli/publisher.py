@@ -9,6 +9,7 @@ import click
 
 from mm.cli.options import (
     Positive,
+    informed_option,
     joining_config_option,
     log_detail_option,
     process_id,
@@ -24,7 +25,7 @@ from mm.publisher import Publisher
 from mm.store import open_client
 
 #: The options of the synthetic flow; all others are the publisher's own.
-FLOW = ("rate_per_s", "seed", "size_percent", "aggressiveness_percent")
+FLOW = ("rate_per_s", "seed", "size_percent", "informed_percent", "aggressiveness_percent")
 
 
 @click.command("publisher")
@@ -46,13 +47,15 @@ FLOW = ("rate_per_s", "seed", "size_percent", "aggressiveness_percent")
     show_default=True,
     help="Mean order size, in percent of the quoted size.",
 )
+@informed_option
 @click.option(
     "--aggressiveness",
     "aggressiveness_percent",
     type=click.IntRange(0, 10_000),
-    default=150,
+    default=100,
     show_default=True,
-    help="How far limits lie beyond the fair value, in percent of the spread.",
+    help="How far the limits of noise senders lie beyond the reference price on average, in percent"
+    " of the spread.",
 )
 @click.option(
     "--duration", "duration_s", type=Positive(), help="Seconds to send.  [default: for ever]"

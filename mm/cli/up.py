@@ -12,6 +12,7 @@ from mm.cli.options import (
     DirectoryPath,
     Positive,
     file_option,
+    informed_option,
     log_detail_option,
     process_options,
     seed_option,
@@ -84,6 +85,7 @@ from mm.up import Up, UpOptions
 @tape_option
 @speed_option
 @seed_option("The same seed makes the same order flow.")
+@informed_option
 @file_option(
     "--config",
     load_config,

@@ -36,17 +36,19 @@ class ChildPlan:
 
     With partitions each of them has so many makers and publishers, and an exchange and a state
     service; the partition's number begins their ids. ``rate`` is orders per second over all
-    publishers. ``seed`` is that of the first publisher; each further one takes the next. A ``tape``
-    replaces that flow, at ``speed`` (1 is real time, 0 flat out), and has at most one publisher in
-    a partition. A publisher that is restarted goes on with its run, whose id is ``run_id``. With
-    ``log_detail`` all children log each step. Raises ValueRefused for a rate that the publishers
-    would refuse: as children they would be restarted for ever.
+    publishers. ``seed`` is that of the first publisher; each further one takes the next.
+    ``informed_percent`` is the share of informed senders. A ``tape`` replaces that flow, at
+    ``speed`` (1 is real time, 0 flat out), and has at most one publisher in a partition. A
+    publisher that is restarted goes on with its run, whose id is ``run_id``. With ``log_detail``
+    all children log each step. Raises ValueRefused for a rate that the publishers would refuse: as
+    children they would be restarted for ever.
     """
 
     makers: int = 2
     publishers: int = 1
     rate: float = 50.0
     seed: int = 1
+    informed_percent: int = 10
     tape: Path | None = None
     speed: float = 1.0
     log_detail: bool = False
@@ -107,4 +109,5 @@ class ChildPlan:
         if self.tape is not None:
             return ("--tape", str(self.tape), "--speed", f"{self.speed:g}", *run)
         rate, seed = self.rate / (self.publishers * partitions), self.seed + sender
-        return ("--rate", f"{rate:g}", "--seed", str(seed), *run)
+        informed = ("--informed", str(self.informed_percent))
+        return ("--rate", f"{rate:g}", "--seed", str(seed), *informed, *run)

