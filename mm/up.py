@@ -34,7 +34,7 @@ from mm.host import (
 )
 from mm.interrupts import Stop
 from mm.market import Config, default_config
-from mm.orders import Tape, config_to_replay
+from mm.orders import Tape, check_paced, config_to_replay
 from mm.store import ADMIN, OPERATOR, Scripts, config_differs, partitions_of, read_config
 from mm.terminal import (
     LiveView,
@@ -213,6 +213,8 @@ class Up:
         if tape is None:
             return config
         config, words = config_to_replay(tape, config, stored, self.options.plan.speed)
+        if self.options.plan.paced:
+            check_paced(tape, config.partitions)
         self._say(words)
         return config
 

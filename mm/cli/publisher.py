@@ -17,7 +17,7 @@ from mm.cli.options import (
     seed_option,
 )
 from mm.cli.processes import run_process
-from mm.cli.tape_options import speed_option, tape_option
+from mm.cli.tape_options import paced_option, speed_option, tape_option
 from mm.host import System
 from mm.market import Config
 from mm.orders import FlowOptions, PublisherOptions
@@ -63,6 +63,7 @@ FLOW = ("rate_per_s", "seed", "size_percent", "informed_percent", "aggressivenes
 @click.option("--orders", type=click.IntRange(1), help="Orders to send.  [default: no limit]")
 @tape_option
 @speed_option
+@paced_option
 @click.option(
     "--in-flight",
     type=click.IntRange(1, 1_000_000),

@@ -13,6 +13,12 @@ tape_option = file_option(
     "CSV file of trades to send as orders, in place of the synthetic flow:"
     " ts_ms,symbol,side,price,qty.",
 )
+paced_option = click.option(
+    "--paced",
+    is_flag=True,
+    help="Send the next trade of the tape when the quotes have answered the last one. So a replay"
+    " is reproducible, also with --speed 0.",
+)
 speed_option = click.option(
     "--speed",
     type=Positive(zero=True),

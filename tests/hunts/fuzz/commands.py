@@ -58,7 +58,7 @@ CONTROLLING = (
 HANG_S = 60
 
 #: Commands of which right values may not go together.
-LOOSE = {"mm order", "mm explain", "mm tape check", "mm tape convert"}
+LOOSE = {"mm publisher", "mm order", "mm explain", "mm tape check", "mm tape convert"}
 _URLS: tuple[Judged, ...] = (
     *[(url, False) for url in ("", "x", "http://localhost", "redis:", "redis//a", "unix", "://")],
     *[(url, False) for url in ("redis://localhost:99999", "redis://localhost:x", "redis://[::1")],
