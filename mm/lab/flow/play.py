@@ -14,13 +14,13 @@ from itertools import islice
 from mm.audit import audit
 from mm.errors import SystemRefused
 from mm.exchange import Exchange
-from mm.facts import total_profit
+from mm.facts import mark_of, profit_of
 from mm.maker import Maker
 from mm.market import Config
 from mm.orders import FlowOptions, Intent, PartitionClient, synthetic_orders
 from mm.process import Process
 from mm.state import StateService
-from mm.store import Scripts, take_snapshot
+from mm.store import Scripts, Snapshot, take_snapshot
 
 CLIENT = "flow"
 #: A day: no quote ends by the clock while a flow is played.
@@ -58,7 +58,12 @@ def play(scripts: Scripts, config: Config, flow: FlowOptions, orders: int) -> Pl
     if not verdict.ok:
         wrong = ", ".join(check.name for check in verdict.checks if not check.ok)
         raise SystemRefused(f"the audit after seed {flow.seed} finds violations of {wrong}")
-    return Played(Decimal(total_profit(take_snapshot(scripts))), filled)
+    return Played(_profit(take_snapshot(scripts)), filled)
+
+
+def _profit(found: Snapshot) -> Decimal:
+    profits = (profit_of(state, mark_of(state)).total for state in found.symbols.values())
+    return sum(map(Decimal, profits), Decimal(0))
 
 
 def _processes(scripts: Scripts) -> Sequence[Process]:
