@@ -52,7 +52,7 @@ COMMANDS = {
     ),
     "tape": (
         "tape",
-        "Trade tapes: check a CSV file of any exchange, and convert it for `mm up --tape`.",
+        "Trade tapes: check a file of any exchange, and convert it for `mm up --tape`.",
     ),
     "up": ("up", "Start everything, supervise it and show it."),
     "watch": ("reading", "Show the live view of a running system; read-only."),

@@ -10,7 +10,7 @@ from mm.orders import read_tape
 tape_option = file_option(
     "--tape",
     read_tape,
-    "CSV file of trades to send as orders, in place of the synthetic flow:"
+    "CSV file of trades to send as orders, in place of the synthetic flow, packed with gzip or not:"
     " ts_ms,symbol,side,price,qty.",
 )
 paced_option = click.option(

@@ -48,11 +48,13 @@ OUTSIDE = {
     "matplotlib": {"lab.bench"},
     "psycopg": {"lab.bench"},
     "hiredis": {"lab.bench"},
+    # An extra, for the files of others.
+    "pyarrow": {"orders"},
 }
 PLAN = Plan(
     bands=BANDS,
     outside=OUTSIDE,
-    optional=frozenset({"matplotlib", "psycopg"}),
+    optional=frozenset({"matplotlib", "psycopg", "pyarrow"}),
     parted=frozenset({"lab"}),
     private={"lab": {"cli"}},
 )
