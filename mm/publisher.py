@@ -25,14 +25,13 @@ from mm.orders import (
     Intent,
     Journal,
     OutcomeCounts,
+    Pacing,
     PartitionClient,
     PublisherOptions,
     Summary,
     new_run_id,
     newest_answered,
     order_number,
-    synthetic_orders,
-    tape_orders,
 )
 from mm.process import Process
 from mm.store import Keys, Scripts, execute
@@ -85,6 +84,9 @@ class Publisher(Process):
         tape = self.options.tape
         symbols = tape.by_symbol if tape is not None else ()
         self._quotes = FirstQuotes(symbols, self.options.quotes_wait_s, self._tell)
+        self._pacing: Pacing | None = None
+        if self.options.paced:
+            self._pacing = Pacing(keys, self.options.quotes_wait_s, self._tell)
         self._outcomes = OutcomeCounts()
         self._journal: Journal | None = None
 
@@ -113,6 +115,8 @@ class Publisher(Process):
         if self._journal is not None:
             self._journal.close()
         self.log.info("summary %s", self.summary.text())
+        if self._pacing is not None and self._client is not None:
+            self._tell(self._pacing.verdict())
 
     def attach(self, scripts: Scripts) -> None:
         """Take up a connection. Unanswered orders are sent again over it when they are overdue."""
@@ -140,6 +144,8 @@ class Publisher(Process):
             return False
         if self._is_outdated and not client.unanswered and self._next is not None:
             self._begin_next_run()
+        if not self._is_answered(client, wait_ms):
+            return False
         due = self._take_due(client)
         wait_s = min(wait_ms / 1000, self._next_due_s(client))
         if due or client.unanswered:
@@ -158,11 +164,13 @@ class Publisher(Process):
         if self._client is None:
             options = self.options
             config = self._follow()
+            if self._pacing is not None and options.tape is not None:
+                self._pacing.begin(config, options.tape)
             connection = self.scripts.client
             answered = 0
             if options.run_id is not None:
                 answered = newest_answered(connection, self.keys, self.name, self.run_id)
-            self._continue(_intents(config, options), answered)
+            self._continue(options.intents(config), answered)
             if options.journal is not None:
                 self._journal = Journal(options.journal)
             self._client = PartitionClient(connection, self.keys, self.name, options.resend_after_s)
@@ -192,7 +200,7 @@ class Publisher(Process):
         """Every order of the run has its report: the flow begins anew, by the new configuration."""
         self._before += self._number_at_0 + self.count - 1
         self._number_at_0 = 1 - self.count
-        self._intents = _intents(self._follow(), self.options)
+        self._intents = self.options.intents(self._follow())
         self._flow_at_s = time.monotonic()
         self._next = next(self._intents, None)
         self._tell(f"run {self.run_id} begins: the configuration has version {self._version}")
@@ -203,9 +211,9 @@ class Publisher(Process):
         The last orders up to it may be unanswered, so they are sent again, at once. The time of the
         flow goes on from it.
         """
-        again = deque(islice(intents, answered), maxlen=self.options.in_flight)
+        again = deque(islice(intents, answered), maxlen=self.options.window)
         if answered:
-            self._first = self._number_at_0 = max(1, answered - self.options.in_flight + 1)
+            self._first = self._number_at_0 = max(1, answered - self.options.window + 1)
             self._started_s = time.monotonic() - (again[-1].at_s if again else 0.0)
             self._flow_at_s = self._started_s
             self._tell(f"run {self.run_id} goes on at order {self._first}")
@@ -235,7 +243,13 @@ class Publisher(Process):
         oldest = next(iter(client.unanswered), "")
         # Orders are first sent in the order of their numbers, and the table keeps that order.
         behind = number - order_number(self.run_id, oldest) if oldest else 0
-        return self.options.in_flight - behind
+        return self.options.window - behind
+
+    def _is_answered(self, client: PartitionClient, wait_ms: int) -> bool:
+        """Whether the next order may be sent as far as the quotes are concerned."""
+        if self._pacing is None or client.unanswered or self._next is None:
+            return True
+        return self._pacing.is_answered(self.scripts.client, self._next.symbol, wait_ms)
 
     def _due_in_s(self, intent: Intent) -> float:
         return self._flow_at_s + intent.at_s - time.monotonic()
@@ -253,6 +267,8 @@ class Publisher(Process):
 
     def _count(self, answers: Sequence[Answer]) -> None:
         self._outcomes.add(answers)
+        if self._pacing is not None:
+            self._pacing.note(answers)
         self.done.update(answer.report.status for answer in answers)
         if self._journal is not None:
             self._journal.write(answers)
@@ -277,9 +293,3 @@ class Publisher(Process):
         missing = self._client is not None and self._client.unanswered
         if not missing or now_s >= self._draining_until_s:
             self.over.set()
-
-
-def _intents(config: Config, options: PublisherOptions) -> Iterator[Intent]:
-    if options.tape is not None:
-        return iter(tape_orders(options.tape, config, options.speed))
-    return synthetic_orders(config.traded, options.flow)

@@ -31,11 +31,13 @@ from mm.host import (
     find_binary,
     known_shape,
     open_system,
+    wanted_config,
 )
 from mm.interrupts import Stop
-from mm.market import Config, default_config
-from mm.orders import Tape, config_to_replay
-from mm.store import ADMIN, OPERATOR, Scripts, config_differs, partitions_of, read_config
+from mm.market import Config
+from mm.orders import Tape, check_paced, config_to_replay
+from mm.store import ADMIN, OPERATOR, Scripts, partitions_of, read_config
+from mm.tape_run import TapeRun
 from mm.terminal import (
     LiveView,
     RunStatus,
@@ -90,6 +92,7 @@ class Up:
         self._presence: UpPresence | None = None
         self._lock: Lock | None = None
         self._partitions = 1
+        self._replay: TapeRun | None = None
 
     def run(self, stop: Stop) -> int:
         """Run until ``stop`` is set, the duration is over or the publishers have finished.
@@ -127,6 +130,8 @@ class Up:
         identity = joined.identity
         self._partitions = len(partitions_of(scripts))
         clients = self.options.plan.clients(self._partitions)
+        if self.options.tape is not None:
+            self._replay = TapeRun(self.options.tape, self.options.plan, scripts)
         if isinstance(self._nurse, ServerNurse) and clients:
             # How many partitions there are may be known only now.
             client = self._system.client(ADMIN)
@@ -190,29 +195,16 @@ class Up:
 
     def _config(self, scripts: Scripts) -> Config | None:
         """The configuration that the system must have; None for the one that the keys hold."""
-        tape, config, shape = self.options.tape, self.options.config, self._shape or self.options
-        asked = {"partitions": shape.partitions, "replicas": shape.replicas}
-        given = {name: count for name, count in asked.items() if count is not None}
+        tape, shape = self.options.tape, self._shape or self.options
+        counts = {"partitions": shape.partitions, "replicas": shape.replicas}
         stored = read_config(scripts, old=True)
-        if given and config is None and stored is not None:
-            # What the keys hold, retired symbols and all: only these numbers can be others.
-            for name, count in given.items():
-                if count != getattr(stored, name):
-                    words = f"{name} stored {getattr(stored, name)} given {count}"
-                    raise config_differs(scripts.keys, words)
-        elif given:
-            found = config or default_config()
-            config = replace(
-                found,
-                partitions=given.get("partitions", found.partitions),
-                replicas=given.get("replicas", found.replicas),
-            )
-        if self._system.durability == "declared" and stored is None:
-            # Every program that looks at the system must know it.
-            config = replace(config or default_config(), durability="declared")
+        given, durability = self.options.config, self._system.durability
+        config = wanted_config(scripts.keys, stored, given, counts, durability)
         if tape is None:
             return config
         config, words = config_to_replay(tape, config, stored, self.options.plan.speed)
+        if self.options.plan.paced:
+            check_paced(tape, config.partitions)
         self._say(words)
         return config
 
@@ -239,7 +231,8 @@ class Up:
 
         def run_status() -> RunStatus:
             notes = tuple(self._supervisor.notes)
-            return source.run_status(notes, self._supervisor.restarts, self._nurse is not None)
+            status = source.run_status(notes, self._supervisor.restarts, self._nurse is not None)
+            return replace(status, replay=self._replay.progress() if self._replay else "")
 
         def over() -> bool:
             self._tick()
@@ -288,6 +281,8 @@ class Up:
         account = give_account(source, self._supervisor, self.console, drained, elapsed_s)
         if self._nurse is not None and account.sound:
             self._nurse.server.unclean = False
+        if self._replay is not None and (found := source.snapshot(max_symbols=0)) is not None:
+            self.console.print(self._replay.report(found))
         place = shown_path(self._data_dir.path)
         print_line(self.console, f"ran {elapsed_s:.0f} s; data and logs in {place}")
         return 0 if account.good else 1

@@ -62,9 +62,9 @@ EXIT_STATUSES = {
     "2": "the command line, a configuration or a value breaks a rule",
     "3": "`mm order`: nothing was filled, and nothing went wrong",
     "4": "a child process ended because its `mm up` had ended",
-    "128 + n": "signal n (130 SIGINT, 143 SIGTERM, 129 SIGHUP) broke off a start, `mm bench`, or"
-    " `mm chaos` before its first round was judged. A run that a signal stops in order ends with 0"
-    " or 1",
+    "128 + n": "signal n (130 SIGINT, 143 SIGTERM, 129 SIGHUP) broke off a start, `mm bench`,"
+    " `mm flow`, or `mm chaos` before its first round was judged. A run that a signal stops in"
+    " order ends with 0 or 1",
 }
 
 

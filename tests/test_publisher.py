@@ -235,12 +235,17 @@ class TestPublisher:
         assert len(names) == len(set(names)) == summary.filled + summary.partially_filled
         assert_sound(market.world)
 
-    @pytest.mark.parametrize("tape", [False, True])
+    @pytest.mark.parametrize("tape", ["", "tape", "paced"])
     def test_reads_nothing_internal(
-        self, fake: Fake, tmp_path: Path, tape: bool, monkeypatch: pytest.MonkeyPatch
+        self, fake: Fake, tmp_path: Path, tape: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """It touches the order API, its reports and the configuration; before a tape the quotes."""
-        flow: dict[str, Any] = {"tape": trades(tmp_path, "1,AAA,buy,1.02,3")} if tape else {}
+        """It touches the order API, its reports, the configuration; for a tape public readings.
+
+        Those are whether a symbol has a quote and, when it paces a tape, the quote events.
+        """
+        flow: dict[str, Any] = {}
+        if tape:
+            flow = {"tape": trades(tmp_path, "1,AAA,buy,1.02,3"), "paced": tape == "paced"}
         market = Market(fake, orders=5, **flow)
         seen: set[str] = set()
 
@@ -264,6 +269,7 @@ class TestPublisher:
                 market.publisher.step()
         configuration = {"{mm}:config", "{mm}:terms:AAA", "{mm}:terms:BBB"}
         quotes = {"{mm}:quote:AAA"} if tape else set()
+        quotes |= {"{mm}:quotes"} if tape == "paced" else set()
         own = {"{mm}:clients", "{mm}:orders", "{mm}:reports:publisher-1"}
         assert seen == configuration | quotes | own
 
@@ -280,6 +286,30 @@ class TestPublisher:
             "publisher-1 AAA sell 20 99",
         ]
         assert (summary.sent, summary.filled, summary.partially_filled) == (3, 2, 1)
+
+    @pytest.mark.parametrize("paced", [True, False])
+    def test_paced(self, fake: Fake, tmp_path: Path, paced: bool) -> None:
+        """However the processes take turns, a paced tape gives the same trades; others differ."""
+        rng = random.Random(7)
+        lines = [
+            f"{n},{rng.choice(('AAA', 'BBB'))},{rng.choice(('buy', 'sell'))},"
+            f"{rng.randint(95, 105) / 100},{rng.randint(1, 14)}"
+            for n in range(60)
+        ]
+        tape = trades(tmp_path, *lines)
+        ledgers = set()
+        for turn in range(4):
+            market = Market(fake, tape=tape, speed=0, paced=paced, quotes_wait_s=1e6, in_flight=9)
+            while not market.publisher.over.is_set():
+                for process in rng.choices([market.publisher, *market.others], k=3):
+                    process.step()
+            market.publisher.finish()
+            fills = market.world.fills()
+            assert len(fills) > 20 or not paced, turn
+            ledgers.add(tuple((f.symbol, f.side, f.qty_lots, f.price_ticks) for f in fills))
+            assert_sound(market.world)
+            market.world.client.flushall()
+        assert (len(ledgers) == 1) == paced
 
     def test_tape_of_unknown_symbols(self, fake: Fake, tmp_path: Path) -> None:
         """A tape that the running system cannot trade is refused before anything is sent."""

@@ -219,6 +219,9 @@ def test_a_killed_publisher_goes_on_with_its_tape(
     assert rest is not None, said
     assert int(rest[1]) + int(rest[2] or 1) - 1 == 800
     assert re.search(r"\b800\W+remembered", said), said
+    assert re.search(r"replay: [1-9]\d* of 800 trades filled", said), said
+    assert re.search(r"tape \d\.\d s, \d+ %, \d s left", said), said
+    assert "A replay is no backtest" in said
     system.start("--tape", tape, "--speed", "0", *server, trading=False)
     code, said = system.wait()
     assert code == 0, said

@@ -35,6 +35,7 @@ COMMANDS = {
         "Show both exposure budgets, reservations and waiting symbols.",
     ),
     "flatten": ("control", "Reduce symbols until they are flat, then halt them."),
+    "flow": ("flow", "Measure what the quote rule earns at other shares of informed senders."),
     "halt": ("control", "Halt symbols: their quotes are withdrawn at once, and no order trades."),
     "maker": ("processes", "Run a market maker; several share the symbols among them."),
     "order": ("order", "Send an immediate-or-cancel order and show its execution report."),
@@ -52,7 +53,7 @@ COMMANDS = {
     ),
     "tape": (
         "tape",
-        "Trade tapes: check a CSV file of any exchange, and convert it for `mm up --tape`.",
+        "Trade tapes: check a file of any exchange, and convert it for `mm up --tape`.",
     ),
     "up": ("up", "Start everything, supervise it and show it."),
     "watch": ("reading", "Show the live view of a running system; read-only."),
@@ -65,7 +66,7 @@ GROUPS = {
     "Read it": ("status", "positions", "quotes", "exposure", "explain", "audit"),
     "Control it": ("halt", "reduce", "flatten", "resume", "repair", "config", "acl"),
     "Its processes, one alone": ("exchange", "state", "maker", "balancer", "publisher"),
-    "Measure and break it": ("bench", "chaos"),
+    "Measure and break it": ("bench", "chaos", "flow"),
 }
 #: What a newcomer may type -> what it does.
 EXAMPLES = {

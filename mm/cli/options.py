@@ -155,6 +155,16 @@ def seed_option(help: str, default: int | None = 1, high: int = MAX_RUN_SEED) ->
     return click.option("--seed", type=seeds, default=default, show_default=has_default, help=help)
 
 
+#: ``--informed``, for those who start a synthetic flow.
+informed_option = click.option(
+    "--informed",
+    "informed_percent",
+    type=click.IntRange(0, 100),
+    default=10,
+    show_default=True,
+    help="Orders of informed senders, in percent: they follow a fundamental value, the others do"
+    " not know it. The more there are, the less a maker earns: see `mm flow`.",
+)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print the same facts as JSON, decimals as strings."
 )

@@ -9,6 +9,7 @@ import click
 
 from mm.cli.options import (
     Positive,
+    informed_option,
     joining_config_option,
     log_detail_option,
     process_id,
@@ -16,7 +17,7 @@ from mm.cli.options import (
     seed_option,
 )
 from mm.cli.processes import run_process
-from mm.cli.tape_options import speed_option, tape_option
+from mm.cli.tape_options import paced_option, speed_option, tape_option
 from mm.host import System
 from mm.market import Config
 from mm.orders import FlowOptions, PublisherOptions
@@ -24,7 +25,7 @@ from mm.publisher import Publisher
 from mm.store import open_client
 
 #: The options of the synthetic flow; all others are the publisher's own.
-FLOW = ("rate_per_s", "seed", "size_percent", "aggressiveness_percent")
+FLOW = ("rate_per_s", "seed", "size_percent", "informed_percent", "aggressiveness_percent")
 
 
 @click.command("publisher")
@@ -46,13 +47,15 @@ FLOW = ("rate_per_s", "seed", "size_percent", "aggressiveness_percent")
     show_default=True,
     help="Mean order size, in percent of the quoted size.",
 )
+@informed_option
 @click.option(
     "--aggressiveness",
     "aggressiveness_percent",
     type=click.IntRange(0, 10_000),
-    default=150,
+    default=100,
     show_default=True,
-    help="How far limits lie beyond the fair value, in percent of the spread.",
+    help="How far the limits of noise senders lie beyond the reference price on average, in percent"
+    " of the spread.",
 )
 @click.option(
     "--duration", "duration_s", type=Positive(), help="Seconds to send.  [default: for ever]"
@@ -60,6 +63,7 @@ FLOW = ("rate_per_s", "seed", "size_percent", "aggressiveness_percent")
 @click.option("--orders", type=click.IntRange(1), help="Orders to send.  [default: no limit]")
 @tape_option
 @speed_option
+@paced_option
 @click.option(
     "--in-flight",
     type=click.IntRange(1, 1_000_000),

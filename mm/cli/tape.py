@@ -14,7 +14,7 @@ from mm.orders import Understood, read_foreign, rows_of
 
 @click.group("tape")
 def tape_command() -> None:
-    """Trade tapes: check a CSV file of any exchange, and convert it for `mm up --tape`."""
+    """Trade tapes: check a file of any exchange, and convert it for `mm up --tape`."""
 
 
 def _understands(command: Command) -> Command:
@@ -45,7 +45,8 @@ def tape_check(**given: Any) -> None:
 def tape_convert(out: Path, force: bool, **given: Any) -> None:
     """Write FILE as the tape OUT, which `mm up --tape` and `mm publisher --tape` read.
 
-    It says what it took for what. Times are cut to whole ms.
+    It says what it took for what. Times are cut to whole ms. A Parquet file needs the extra
+    `parquet` of the package.
     """
     understood = _read(**given)
     _show(understood)

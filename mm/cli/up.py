@@ -12,18 +12,19 @@ from mm.cli.options import (
     DirectoryPath,
     Positive,
     file_option,
+    informed_option,
     log_detail_option,
     process_options,
     seed_option,
     server_option,
 )
 from mm.cli.rule_option import rule_option
-from mm.cli.tape_options import speed_option, tape_option
+from mm.cli.tape_options import paced_option, speed_option, tape_option
 from mm.errors import UsageError
 from mm.host import ChildPlan, Listening, System, exit_with_parent
 from mm.interrupts import stop_on_signals
 from mm.market import Config, load_config
-from mm.orders import Tape, check_speed, config_to_replay
+from mm.orders import Tape, check_paced, check_speed, config_to_replay
 from mm.rule import QuoteRule
 from mm.terminal import make_console
 from mm.up import Up, UpOptions
@@ -86,7 +87,9 @@ from mm.up import Up, UpOptions
 @rule_option
 @tape_option
 @speed_option
+@paced_option
 @seed_option("The same seed makes the same order flow.")
+@informed_option
 @file_option(
     "--config",
     load_config,
@@ -120,6 +123,8 @@ def up_command(
         tape=None if tape is None else tape.path, rule=rule.name if rule else "", **plan_options
     )
     check_speed(plan.speed)
+    if plan.paced:
+        check_paced(tape, partitions or 1)
     if tape is not None and config is not None:
         # It is judged again when the system is open. This is before anything has started.
         config_to_replay(tape, config, None, plan.speed)

@@ -12,6 +12,7 @@ from mm.host.logs import log_to_file, log_to_stderr
 from mm.host.nurse import ServerNurse
 from mm.host.plan import ChildPlan, PlannedChild
 from mm.host.presence import UpPresence
+from mm.host.run_config import wanted_config
 from mm.host.server import ManagedServer
 from mm.host.stopped import reading
 from mm.host.supervise import (
@@ -82,4 +83,5 @@ __all__ = [
     "rules_of",
     "source_of",
     "stamped",
+    "wanted_config",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mm.host.locate import System
-from mm.orders import check_shared_rate, new_run_id
+from mm.orders import check_paced, check_shared_rate, new_run_id
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,13 @@ class ChildPlan:
 
     With partitions each of them has so many makers and publishers, and an exchange and a state
     service; the partition's number begins their ids. ``rate`` is orders per second over all
-    publishers. ``seed`` is that of the first publisher; each further one takes the next. A ``tape``
-    replaces that flow, at ``speed`` (1 is real time, 0 flat out), and has at most one publisher in
-    a partition. ``rule`` names the quote rule of the makers, empty for the
-    default one. A publisher that is restarted goes on
-    with its run, whose id is ``run_id``. With ``log_detail`` all children log each step. Raises
-    ValueRefused for a rate that the publishers would refuse: as children they would be restarted
+    publishers. ``seed`` is that of the first publisher; each further one takes the next.
+    ``informed_percent`` is the share of informed senders. A ``tape`` replaces that flow, at
+    ``speed`` (1 is real time, 0 flat out), ``paced`` by the quotes or not, and has at most one
+    publisher in a partition. ``rule`` names the quote rule of the makers, empty for the default
+    one. A publisher that is restarted goes on with its run, whose id is ``run_id``. With
+    ``log_detail`` all children log each step. Raises ValueRefused for a rate that the publishers
+    would refuse, and UsageError when there is no tape to pace: as children they would be restarted
     for ever.
     """
 
@@ -49,14 +50,18 @@ class ChildPlan:
     publishers: int = 1
     rate: float = 50.0
     seed: int = 1
+    informed_percent: int = 10
     tape: Path | None = None
     speed: float = 1.0
     rule: str = ""
+    paced: bool = False
     log_detail: bool = False
     run_id: str = field(default_factory=new_run_id)
 
     def __post_init__(self) -> None:
         check_shared_rate(self.rate, self.publishers)
+        if self.paced:
+            check_paced(self.tape)
 
     def children(self, system: System, partitions: int = 1) -> list[PlannedChild]:
         """The children in the order of their start; the publishers are last.
@@ -110,6 +115,8 @@ class ChildPlan:
         """The options of the publisher number ``sender``, from 0, that say what it sends."""
         run = ("--run-id", self.run_id)
         if self.tape is not None:
-            return ("--tape", str(self.tape), "--speed", f"{self.speed:g}", *run)
+            pace = ("--paced",) if self.paced else ()
+            return ("--tape", str(self.tape), "--speed", f"{self.speed:g}", *pace, *run)
         rate, seed = self.rate / (self.publishers * partitions), self.seed + sender
-        return ("--rate", f"{rate:g}", "--seed", str(seed), *run)
+        informed = ("--informed", str(self.informed_percent))
+        return ("--rate", f"{rate:g}", "--seed", str(seed), *informed, *run)

@@ -6,7 +6,9 @@ from mm.orders.first_quotes import FirstQuotes
 from mm.orders.flow import FlowOptions, Intent, check_shared_rate, synthetic_orders
 from mm.orders.foreign_tape import Understood, read_foreign, rows_of
 from mm.orders.journal import Journal, read_journal
+from mm.orders.pacing import Pacing, check_paced, pacing_doubts
 from mm.orders.partition_client import PartitionClient
+from mm.orders.progress import ReplayProgress, answered_lately
 from mm.orders.replay import check_speed, config_of_tape, config_to_replay, tape_orders
 from mm.orders.resume import check_run_id, new_run_id, newest_answered, order_number
 from mm.orders.sending import MAX_BATCH, PublisherOptions
@@ -26,12 +28,16 @@ __all__ = [
     "Journal",
     "OrderClient",
     "OutcomeCounts",
+    "Pacing",
     "PartitionClient",
     "PublisherOptions",
+    "ReplayProgress",
     "Summary",
     "Tape",
     "Ticket",
     "Understood",
+    "answered_lately",
+    "check_paced",
     "check_run_id",
     "check_shared_rate",
     "check_speed",
@@ -42,6 +48,7 @@ __all__ = [
     "new_run_id",
     "newest_answered",
     "order_number",
+    "pacing_doubts",
     "read_foreign",
     "read_journal",
     "read_tape",

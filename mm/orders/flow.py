@@ -1,10 +1,25 @@
 """Synthetic order flow: seeded, deterministic, with integer prices and quantities.
 
 The same options and symbols give the same orders on any machine. The rate changes only when they
-are sent. Each symbol has its own fundamental value, a random walk that is drawn back to the
-reference price. An order's limit lies a few ticks beyond it. This has three effects. Most orders
-cross the market maker's quote, but not all. A side that the maker has moved away stops trading.
-Prices stay near the reference, however long the flow lasts.
+are sent. Nothing of it follows from quotes, positions or reports, so a run that is continued sends
+the same orders again.
+
+Two kinds of senders make it. Each symbol has a fundamental value: a random walk in whole ticks that
+is drawn back to the reference price.
+
+- Informed senders know that value. They buy while it is above the reference and sell while it is
+  below, up to a limit at which they gain one tick at least. So they trade only when it is worth it.
+- Noise senders know only the reference price, which the configuration publishes. A coin is their
+  side. Their limits lie beyond the reference by a distance that halves in number every so many
+  ticks: the further a quote has moved away, the fewer of them trade with it.
+
+The two kinds are those of Glosten and Milgrom (1985), "Bid, ask and transaction prices in a
+specialist market with heterogeneously informed traders", Journal of Financial Economics 14. The
+exponential distance is the arrival rate ``A * exp(-k * distance)`` of Avellaneda and Stoikov
+(2008), "High-frequency trading in a limit order book", Quantitative Finance 8. Two things differ
+from them. Noise senders look at the reference and not at a middle of quotes, which they do not
+read. The fundamental is drawn back, so that prices stay near the reference however long it lasts.
+`mm flow` measures what the quote rule earns from both.
 """
 
 from __future__ import annotations
@@ -19,8 +34,12 @@ from itertools import accumulate
 from mm.errors import ValueRefused
 from mm.market import Order, Side, Symbol, check_int
 
-#: Each order of a symbol brings the fundamental value 1/256 of its distance back.
-REVERSION = 256
+#: Each order of a symbol brings the fundamental value this part of its distance back. Each moves it
+#: by up to one spread. So it lies about three spreads from the reference, and is halfway back after
+#: 44 orders of the symbol: long enough for informed senders to lead the price there.
+REVERSION = 64
+#: What an informed sender gains at least on each lot, in ticks.
+LEAST_GAIN_TICKS = 1
 #: One order in eleven days. A rate below is a mistake, and could round to 0, which is flat out.
 LEAST_RATE_PER_S = 1e-6
 
@@ -46,8 +65,9 @@ class FlowOptions:
 
     ``rate_per_s`` is the mean number of orders a second with Poisson arrivals; 0 means all at once.
     ``size_percent`` is the mean order size in percent of the symbol's quoted size.
-    ``aggressiveness_percent`` is how far beyond the fundamental value the limits lie on average,
-    in percent of the symbol's spread. At 50 about half of the orders cross.
+    ``informed_percent`` is the share of the orders that come from informed senders.
+    ``aggressiveness_percent`` is how far beyond the reference price the limits of noise senders lie
+    on average, in percent of the symbol's spread.
     ``weights`` gives symbols their shares of the orders. A symbol without a weight gets none.
     Without weights all symbols get the same share.
     """
@@ -55,7 +75,8 @@ class FlowOptions:
     rate_per_s: float = 100.0
     seed: int = 1
     size_percent: int = 25
-    aggressiveness_percent: int = 150
+    informed_percent: int = 10
+    aggressiveness_percent: int = 100
     weights: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
@@ -65,6 +86,7 @@ class FlowOptions:
             )
         check_int("seed", self.seed, low=0)
         check_int("size_percent", self.size_percent, low=1, high=10_000)
+        check_int("informed_percent", self.informed_percent, low=0, high=100)
         check_int("aggressiveness_percent", self.aggressiveness_percent, low=0, high=10_000)
         for name, weight in (self.weights or {}).items():
             check_int(f"weight of symbol {name}", weight, low=0, high=1_000_000)
@@ -85,26 +107,47 @@ class _Source:
     def __init__(self, symbol: Symbol, options: FlowOptions) -> None:
         self.symbol = symbol
         self._value = symbol.reference_ticks
-        self._stride = max(1, symbol.spread_ticks // 4)
+        self._informed_percent = options.informed_percent
         mean = max(1, symbol.size_lots * options.size_percent // 100)
         self._largest = 4 * mean - 3
-        self._reach = 2 * symbol.spread_ticks * options.aggressiveness_percent // 100
+        # The mean distance is 3/2 of the one over which the number of limits halves.
+        self._halving_cents = 2 * symbol.spread_ticks * options.aggressiveness_percent // 3
 
     def next(self, at_s: float, rng: random.Random) -> Intent:
         """The symbol's next order."""
+        self._move(rng)
+        # Many small orders and few large ones, up to four times the mean.
+        lots = rng.randint(1, rng.randint(1, self._largest))
+        is_informed = rng.randrange(100) < self._informed_percent
+        side, limit = self._informed(rng) if is_informed else self._noise(rng)
+        return Intent(at_s, self.symbol.name, side, lots, max(limit, 1))
+
+    def _move(self, rng: random.Random) -> None:
+        """One step of the fundamental value."""
         reference = self.symbol.reference_ticks
         away = self._value - reference
         pull, rest = divmod(abs(away), REVERSION)
         pull += rng.randrange(REVERSION) < rest
-        step = rng.randint(-self._stride, self._stride)
+        step = rng.randint(-self.symbol.spread_ticks, self.symbol.spread_ticks)
         self._value += step - pull if away > 0 else step + pull
         self._value = min(max(self._value, 1), 2 * reference)
-        # Many small orders and few large ones, up to four times the mean.
-        lots = rng.randint(1, rng.randint(1, self._largest))
-        beyond = rng.randint(0, self._reach)
-        side: Side = "buy" if rng.getrandbits(1) else "sell"
-        limit = self._value + (beyond if side == "buy" else -beyond)
-        return Intent(at_s, self.symbol.name, side, lots, max(limit, 1))
+
+    def _informed(self, rng: random.Random) -> tuple[Side, int]:
+        away = self._value - self.symbol.reference_ticks
+        buys = away > 0 or (away == 0 and rng.getrandbits(1))
+        return _limit(buys, self._value, -LEAST_GAIN_TICKS)
+
+    def _noise(self, rng: random.Random) -> tuple[Side, int]:
+        halvings = 0
+        while rng.getrandbits(1):
+            halvings += 1
+        # In hundredths of a tick, so that small spreads have their distances too.
+        cents = halvings * self._halving_cents + rng.randrange(self._halving_cents or 1)
+        return _limit(rng.getrandbits(1), self.symbol.reference_ticks, cents // 100)
+
+
+def _limit(buys: int, price: int, beyond: int) -> tuple[Side, int]:
+    return ("buy", price + beyond) if buys else ("sell", price - beyond)
 
 
 def synthetic_orders(symbols: Sequence[Symbol], options: FlowOptions) -> Iterator[Intent]:

@@ -8,7 +8,6 @@ file has is taken.
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +15,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from mm.errors import ValueRefused
+from mm.errors import UsageError, ValueRefused
 from mm.market import Side, check_symbol
+from mm.orders.parquet import ParquetTable
 from mm.orders.tape import (
     FIRST_UNIX_MS,
     HEADER,
@@ -27,7 +27,7 @@ from mm.orders.tape import (
     MAX_TRADES,
     check_amount,
 )
-from mm.orders.tape_text import separator_of, text_of
+from mm.orders.tape_file import CsvTable, Table, is_parquet, read_bytes, text_of
 
 #: Kind of column -> the names that it may have, letters and digits only, the surest first.
 NAMES = {
@@ -80,37 +80,42 @@ def read_foreign(path: Path, symbol: str | None = None, columns: str | None = No
     those of a file without a header, with commas between.
     """
     understood = Understood()
-    text = text_of(path, understood.notes)
-    separator = separator_of(text)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    if separator != ",":
-        understood.notes.append(f"columns are separated by {separator!r}")
+    table = _table(path, columns, understood.notes)
     try:
-        names = columns.split(",") if columns else next(rows, [])
-        reading = _Reading(names, symbol, separator, understood.notes)
-        for row in rows:
-            if row:
-                understood.rows.append(reading.row(row))
-                if len(understood.rows) > MAX_TRADES:
-                    raise ValueRefused(f"a tape may have {MAX_TRADES} trades at most")
+        reading = _Reading(table, symbol, understood.notes)
+        for row in table.rows:
+            understood.rows.append(reading.row(row))
+            if len(understood.rows) > MAX_TRADES:
+                raise ValueRefused(f"a tape may have {MAX_TRADES} trades at most")
     except (csv.Error, ValueRefused) as error:
-        raise ValueRefused(f"{path} line {max(rows.line_num, 1)}: {error}") from error
+        raise ValueRefused(f"{path} {table.place}: {error}") from error
     if not understood.rows:
         raise ValueRefused(f"{path}: no trades")
     _sort(understood)
     return understood
 
 
+def _table(path: Path, columns: str | None, notes: list[str]) -> Table:
+    data = read_bytes(path, notes)
+    if not is_parquet(data):
+        try:
+            return CsvTable(text_of(path, data, notes), columns, notes)
+        except csv.Error as error:
+            raise ValueRefused(f"{path} line 1: {error}") from error
+    if columns is not None:
+        raise UsageError(f"--columns: the Parquet file {path} names its columns itself")
+    return ParquetTable(path, data, notes)
+
+
 class _Reading:
     """Reads the rows of one file, by the names of its columns."""
 
-    def __init__(
-        self, names: Sequence[str], symbol: str | None, separator: str, notes: list[str]
-    ) -> None:
+    def __init__(self, table: Table, symbol: str | None, notes: list[str]) -> None:
+        names = table.names
         self._notes = notes
         self._said: set[str] = set()
         self._count = len(names)
-        self._has_decimal_commas = separator != ","
+        self._has_decimal_commas = table.separator != ","
         if not names:
             raise ValueRefused("there is no header")
         plain = [re.sub("[^a-z0-9]", "", name.lower()) for name in names]

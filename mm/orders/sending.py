@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mm.errors import ValueRefused
-from mm.market import check_int
-from mm.orders.flow import FlowOptions
+from mm.market import Config, check_int
+from mm.orders.flow import FlowOptions, Intent, synthetic_orders
+from mm.orders.pacing import check_paced
+from mm.orders.replay import tape_orders
 from mm.orders.resume import check_run_id
 from mm.orders.tape import Tape
 
@@ -20,7 +23,8 @@ MAX_BATCH = 1_000
 class PublisherOptions:
     """What a publisher sends and for how long. ValueRefused names an option that cannot be used.
 
-    ``tape`` replaces the synthetic ``flow``, at ``speed`` (1 real time, 0 flat out). Sending ends
+    ``tape`` replaces the synthetic ``flow``, at ``speed`` (1 real time, 0 flat out). A tape that is
+    ``paced`` sends the next order when the quotes have answered the last. Sending ends
     after ``duration_s``, after ``orders`` orders, or with the tape, whichever is first; without any
     of them it never ends. No order is sent that is ``in_flight`` or more behind the oldest one
     without a report. ``bulk`` orders share a stream entry. An order without a report is sent again
@@ -36,6 +40,7 @@ class PublisherOptions:
     flow: FlowOptions = field(default_factory=FlowOptions)
     tape: Tape | None = None
     speed: float = 1.0
+    paced: bool = False
     duration_s: float | None = None
     orders: int | None = None
     in_flight: int = 200
@@ -59,3 +64,16 @@ class PublisherOptions:
         check_int("bulk", self.bulk, high=MAX_BATCH)
         if self.run_id is not None:
             check_run_id(self.run_id)
+        if self.paced:
+            check_paced(self.tape)
+
+    @property
+    def window(self) -> int:
+        """The largest number of orders without a report."""
+        return 1 if self.paced else self.in_flight
+
+    def intents(self, config: Config) -> Iterator[Intent]:
+        """The orders to send; what :func:`tape_orders` raises."""
+        if self.tape is not None:
+            return iter(tape_orders(self.tape, config, self.speed))
+        return synthetic_orders(config.traded, self.flow)

@@ -1,4 +1,4 @@
-"""Tapes of real trades: CSV files with the columns ts_ms, symbol, side, price and qty.
+"""Tapes of real trades: CSV files with the columns ts_ms, symbol, side, price and qty, or packed.
 
 The whole tape is read and checked before the first order is sent. What is made of it is in
 :mod:`mm.orders.replay`.
@@ -17,10 +17,10 @@ from pathlib import Path
 
 from mm.errors import ValueRefused
 from mm.market import Side, check_side, check_symbol, parse_decimal
+from mm.orders.tape_file import is_parquet, read_bytes, text_of
 
 HEADER = ("ts_ms", "symbol", "side", "price", "qty")
-#: The largest tape, since it is read into memory.
-MAX_BYTES = 256 * 1024 * 1024
+#: The most trades of a tape, since it is read into memory.
 MAX_TRADES = 2_000_000
 #: Most digits before and after the point. Together they fit the 28 digits of a Decimal exactly.
 MAX_DIGITS = 14
@@ -71,7 +71,10 @@ class Tape:
 
 def read_tape(path: Path) -> Tape:
     """Read and check a tape; ValueRefused names the file, the line, the value and the rule."""
-    rows = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    data = read_bytes(path, [])
+    if is_parquet(data):
+        raise ValueRefused(f"{path}: it is a Parquet file: `mm tape convert` makes a tape of it")
+    rows = csv.reader(io.StringIO(text_of(path, data, []), newline=""), strict=True)
     trades: list[Trade] = []
     empty = Tape(path, ())
     header = True
@@ -92,25 +95,6 @@ def read_tape(path: Path) -> Tape:
     if not trades:
         raise ValueRefused(f"{path}: no trades: there must be a header line and one trade at least")
     return Tape(path, tuple(trades))
-
-
-def _text(path: Path) -> str:
-    try:
-        if not path.is_file():
-            raise ValueRefused(f"{path}: no such file, or not a regular one: it must be a CSV file")
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise ValueRefused(f"{path}: {size} bytes: a tape may have {MAX_BYTES} at most")
-        data = path.read_bytes()
-    except OSError as error:
-        raise ValueRefused(f"{path}: cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise ValueRefused(f"{path}: cannot be read: {error}") from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        found = data[error.start : error.start + 1]
-        raise Tape(path, ()).refusal(line, f"byte {found!r}: the file must be UTF-8") from error
 
 
 def _check_header(row: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from mm.store.connection import (
     server_url,
 )
 from mm.store.control import REPAIRED_FIELDS, Controlled, ModeChange, Operator
-from mm.store.events import EventSide, LifecycleEvent, Operation, QuoteEvent
+from mm.store.events import EventSide, LifecycleEvent, Operation, QuoteEvent, parse_events
 from mm.store.everywhere import apply_config, set_modes
 from mm.store.identity import Identity, read_identity
 from mm.store.keys import DEFAULT_PREFIX, Keys
@@ -145,6 +145,7 @@ __all__ = [
     "open_client",
     "over_tag",
     "pairs",
+    "parse_events",
     "partition_of",
     "partitions_of",
     "read_config",

@@ -40,8 +40,9 @@ class Role:
     """A role: what it is for, the scripts that it runs, and what it does without a script.
 
     ``commands`` are for what it reads without a script: ``reads`` are catalogue names. To the
-    streams ``appends`` it may append, and no other command reaches them. A role ``of_clients`` has
-    a user for each client, which may append to the client's inbox and read its reports.
+    streams ``appends`` it may append, and of the streams ``follows`` read entries; no other command
+    reaches them. A role ``of_clients`` has a user for each client, which may append to the client's
+    inbox and read its reports.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Role:
     commands: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     appends: tuple[str, ...] = ()
+    follows: tuple[str, ...] = ()
     of_clients: bool = False
 
 
@@ -86,10 +88,12 @@ ROLES = {
         ),
         Role(
             "publisher",
-            "sends the orders of one client and reads their reports",
+            "sends the orders of one client, reads their reports, and follows the quote events",
             (),
-            (*_CONNECTING, "hget", "hgetall", "hmget", "exists", "wait"),
+            (*_CONNECTING, "hget", "hgetall", "hmget", "exists", "pttl", "wait"),
             (*_JOINING, "quote:*", "clients", "routes"),
+            # A paced replay waits until the quotes have answered.
+            follows=("quotes",),
             of_clients=True,
         ),
         Role(
@@ -163,6 +167,7 @@ def acl_rules(user: str, prefix: str) -> list[str]:
     rules += [f"+{runner(script)}|{digest(script)}".lower() for script in sorted(role.scripts)]
     # A selector: its commands reach its keys only, and these keys no other command.
     rules += [f"(-@all +xadd %W~{prefix}:{name})" for name in role.appends]
+    rules += [f"(-@all +xread +xrevrange %R~{prefix}:{name})" for name in role.follows]
     if role.appends:
         rules.append(f"(-@all +pexpire %RW~{prefix}:{OF_A_CLIENT[1]})")
     if role.of_clients:

@@ -3,6 +3,7 @@
 from mm.terminal.audit_table import audit_table
 from mm.terminal.columns import Column, FittedTable, stacked
 from mm.terminal.console import Parts, can_draw, make_console, print_line, progress
+from mm.terminal.draw import signed
 from mm.terminal.live import LiveView, run_watch
 from mm.terminal.partitions_table import nodes_table, partitions_table
 from mm.terminal.positions_table import PositionsTable
@@ -35,6 +36,7 @@ __all__ = [
     "quotes_table",
     "report_lines",
     "run_watch",
+    "signed",
     "stacked",
     "status_line",
     "story_table",

@@ -133,7 +133,7 @@ class RunStatus:
     an acknowledged write may be lost; None when it does not show its settings. ``notes`` is what
     the supervisor has done, oldest first, and ``restarts`` its count by process name.
     ``stoppages`` is what stops trading now, the gravest first. ``placement`` is which node has
-    which partition.
+    which partition. ``replay`` says how far the replay of a tape is.
     """
 
     server: str
@@ -142,6 +142,7 @@ class RunStatus:
     restarts: Mapping[str, int] = field(default_factory=dict)
     stoppages: tuple[Stoppage, ...] = ()
     placement: Placement | None = None
+    replay: str = ""
 
     def beside_halts(self, expected: bool) -> list[str]:
         """The words of the stoppages that are no halts: the expected ones, or the others."""
@@ -171,6 +172,8 @@ def status_line(snapshot: Snapshot, history: History, status: RunStatus | None =
         *(f"{one.name} {amount(one.used_units)}/{amount(one.limit_units)}{money}" for one in both),
         f"lag {lag_words(snapshot)}",
     ]
+    if status and status.replay:
+        parts.append(status.replay)
     if silent := [row.name for row in rows if row.state == "silent"]:
         parts.append(f"silent {names(silent, 4)}")
     if halted := list(halts(snapshot)):
@@ -217,10 +220,12 @@ def _numbers(snapshot: Snapshot, width: int) -> Text:
     return parts_line([lag_line(snapshot), *counts], width)
 
 
-def _orders(snapshot: Snapshot, history: History, width: int) -> Text:
-    """The orders, their rate, and the rate of each of the last seconds."""
+def _orders(snapshot: Snapshot, history: History, status: RunStatus, width: int) -> Text:
+    """The orders, their rate, how far a replay is, and the rate of each of the last seconds."""
     count = Text.assemble("orders ", (grouped(snapshot.cursors.exchange_records), "bold"))
-    line = parts_line([count, Text(f"{grouped(history.orders_per_s)}/s", "bold")], width)
+    replay = [Text(status.replay)] if status.replay else []
+    rate = Text(f"{grouped(history.orders_per_s)}/s", "bold")
+    line = parts_line([count, rate, *replay], width)
     series = history.series(min(max(width - line.cell_len - 24, 0), 120))
     if not series:
         return line
@@ -263,7 +268,7 @@ def market_screen(
     if height >= 5:
         top[:0] = _money(snapshot, history, width)[: max(1, height // 8)]
     if height >= 8:
-        top.append(_orders(snapshot, history, width))
+        top.append(_orders(snapshot, history, status, width))
     if height >= 12:
         top.append(_numbers(snapshot, width))
     top += exposure_lines(snapshot, width)

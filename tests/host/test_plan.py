@@ -31,9 +31,9 @@ def test_each_kind_has_its_number_of_children() -> None:
 
 def test_publishers_share_the_rate_and_count_up_the_seeds() -> None:
     """Each publisher sends its share of the rate, from a seed of its own."""
-    found = planned(ChildPlan(publishers=4, rate=50, seed=7, run_id="r1"))
+    found = planned(ChildPlan(publishers=4, rate=50, seed=7, informed_percent=3, run_id="r1"))
     for number in range(1, 5):
-        flow = ("--rate", "12.5", "--seed", str(6 + number), "--run-id", "r1")
+        flow = ("--rate", "12.5", "--seed", str(6 + number), "--informed", "3", "--run-id", "r1")
         expected = ("publisher", "--id", str(number), *flow, *WHERE)
         assert found[f"publisher-{number}"] == expected
 

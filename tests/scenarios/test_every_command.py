@@ -48,7 +48,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 #: The commands that take part in a system until they are stopped.
 JOINING = ("exchange", "state", "maker", "publisher", "balancer")
 #: The commands that are neither: they need no system, or make one.
-OTHERS = ("up", "watch", "config", "bench", "chaos", "acl", "tape", "rule")
+OTHERS = ("up", "watch", "config", "bench", "chaos", "flow", "acl", "tape", "rule")
 #: The commands that change how a running system trades: command -> further arguments.
 CONTROLLING = {
     "halt": ["AAPL", "--why", "a test"],

@@ -392,6 +392,7 @@ def test_nohup_keeps_a_program_running(place: Path, command: list[Command]) -> N
     "words",
     [
         ("chaos", "--rounds=9"),
+        ("flow",),
         ("bench", "--quick", "--only=raw"),
         ("bench", "--quick", "--only=raw", "--against=HEAD"),
     ],
@@ -399,7 +400,7 @@ def test_nohup_keeps_a_program_running(place: Path, command: list[Command]) -> N
 def test_a_throwaway_system_that_is_just_started(
     place: Path, mute: Path, command: list[Command], words: tuple[str, ...], number: signal.Signals
 ) -> None:
-    """`mm chaos` and `mm bench` end while their server starts, and leave no file and no process."""
+    """What makes one ends while its server starts, and leaves no file and no process."""
     one = Command(place, *words, f"--server={mute}")
     command.append(one)
     wait_for("the server", (mute.parent / "pid").exists, 60)

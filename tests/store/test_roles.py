@@ -61,7 +61,7 @@ READS = {
     "maker": WRITES["maker"] | {"config", "control", "terms:*", "position:*", "positions", "lease"},
     "balancer": WRITES["balancer"]
     | {"config", "terms:*", "exposure", "expiry", "waiting:bid", "waiting:ask", "reservation:*"},
-    "publisher-1": {"config", "terms:*", "quote:*", "clients", "routes"},
+    "publisher-1": {"config", "terms:*", "quote:*", "quotes", "clients", "routes"},
     "viewer": set(CATALOGUE),
     "operator": set(CATALOGUE),
 }
@@ -185,6 +185,18 @@ class TestClients:
             assert may(admin, "publisher-1", *command, own, *end)
             assert not may(admin, "publisher-1", *command, other, *end)
             assert not may(admin, "publisher-1", *command, key_of("orders"), *end)
+
+    def test_a_publisher_follows_the_quote_events_only(self, admin: redis.Redis) -> None:
+        """Of what the system does it reads quote events, as they come, and nothing else of them."""
+        for words in (("XREAD", "STREAMS", "KEY", "0"), ("XREVRANGE", "KEY", "+", "-")):
+            for name in ("quotes", "positions", "fills", "orders", "operations", "lifecycle"):
+                found = [key_of(name) if word == "KEY" else word for word in words]
+                assert may(admin, "publisher-1", *found) == (name == "quotes"), found
+        for line in ("XTRIM KEY MAXLEN 0", "XDEL KEY 1-1", "DEL KEY", "XRANGE KEY - +"):
+            found = line.replace("KEY", key_of("quotes")).split()
+            assert not may(admin, "publisher-1", *found), found
+        assert may(admin, "publisher-1", "PTTL", key_of("quote:*"))
+        assert not may(admin, "publisher-1", "PTTL", key_of("position:*"))
 
     def test_a_publisher_appends_to_its_own_inbox_only(self, admin: redis.Redis) -> None:
         """So it can neither send under another name, nor touch what others have sent."""

@@ -362,3 +362,12 @@ def test_configuration_of_the_default_system_fits_80_columns(fake: Fake) -> None
     title = next(line for line in text.splitlines() if line.startswith("symbol"))
     for column in ["placed", "lots", "bid", "ask", "ttl", "net", "realised", "unreal.", "pv", "qv"]:
         assert column in title.split(), title
+
+
+def test_how_far_a_replay_is(fake_world: World) -> None:
+    """The progress of a replay stands beside the orders, and in the status line."""
+    words = "tape 2021-01-08T00:00:08Z, 62 %, 5 s left"
+    status = replace(STATUS, replay=words)
+    assert words in shown(fake_world, 80, 24, status)
+    assert f"  {words}  " in status_line(take(fake_world), History(), status)
+    assert "tape" not in shown(fake_world, 80, 24)

@@ -41,7 +41,7 @@ from tests.kit.backends import Real, wait_for
 Judged = tuple[str, bool | None]
 
 #: Commands that would start a market of their own: only refused command lines are tried.
-STARTERS = ("mm bench", "mm chaos")
+STARTERS = ("mm bench", "mm chaos", "mm flow")
 #: Commands that run until a signal ends them.
 RUNNING = (
     *("mm exchange", "mm state", "mm maker", "mm balancer"),
@@ -59,7 +59,7 @@ CONTROLLING = (
 HANG_S = 60
 
 #: Commands of which right values may not go together.
-LOOSE = {"mm order", "mm explain", "mm tape check", "mm tape convert"}
+LOOSE = {"mm publisher", "mm order", "mm explain", "mm tape check", "mm tape convert"}
 _URLS: tuple[Judged, ...] = (
     *[(url, False) for url in ("", "x", "http://localhost", "redis:", "redis//a", "unix", "://")],
     *[(url, False) for url in ("redis://localhost:99999", "redis://localhost:x", "redis://[::1")],
