@@ -3,6 +3,7 @@
 from mm.terminal.audit_table import audit_table
 from mm.terminal.columns import Column, FittedTable
 from mm.terminal.console import Parts, can_draw, make_console, print_line, progress
+from mm.terminal.controls import Controls, controls_as
 from mm.terminal.live import LiveView, run_watch
 from mm.terminal.partitions_table import nodes_table, partitions_table
 from mm.terminal.report_lines import report_lines
@@ -14,6 +15,7 @@ from mm.terminal.watch import SnapshotSource
 
 __all__ = [
     "Column",
+    "Controls",
     "FittedTable",
     "History",
     "LiveView",
@@ -22,6 +24,7 @@ __all__ = [
     "SnapshotSource",
     "audit_table",
     "can_draw",
+    "controls_as",
     "exposure_table",
     "make_console",
     "market_screen",

@@ -18,6 +18,7 @@ from rich.text import Text
 from mm.facts import (
     HALT,
     FoundDurability,
+    Lost,
     Stoppage,
     active_quotes,
     budgets,
@@ -41,6 +42,7 @@ from mm.terminal.draw import (
     signed,
     sparkline,
 )
+from mm.terminal.keys import ViewState
 from mm.terminal.partitions_table import partitions_pane
 from mm.terminal.quotes_pane import (
     Layout,
@@ -76,7 +78,8 @@ class History:
     _samples: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def add(self, snapshot: Snapshot) -> None:
-        """Remember a snapshot's instant and its count of orders processed."""
+        """Remember a snapshot's instant, its count of orders processed and its fills."""
+        self.layout.listing.activity.add(snapshot)
         now, orders = snapshot.now_ms, snapshot.cursors.exchange_records
         if self._samples and (now < self._samples[-1][0] or orders < self._samples[-1][1]):
             self._samples.clear()
@@ -128,7 +131,8 @@ class RunStatus:
 
     ``server`` names the server (``valkey 9.1.2 (managed)``). ``weak`` are its settings with which
     an acknowledged write may be lost; None when it does not show its settings. ``notes`` is what
-    the supervisor has done, oldest first, and ``restarts`` its count by process name.
+    the supervisor has done, oldest first, ``restarts`` its count by process name, and ``lost`` how
+    the processes before have ended.
     ``stoppages`` is what stops trading now, the gravest first. ``placement`` is which node has
     which partition.
     """
@@ -137,6 +141,7 @@ class RunStatus:
     weak: tuple[str, ...] | None = ()
     notes: tuple[str, ...] = ()
     restarts: Mapping[str, int] = field(default_factory=dict)
+    lost: Mapping[str, Lost] = field(default_factory=dict)
     stoppages: tuple[Stoppage, ...] = ()
     placement: Placement | None = None
 
@@ -183,7 +188,7 @@ def status_line(snapshot: Snapshot, history: History, status: RunStatus | None =
     return "  ".join(parts)
 
 
-def _title(snapshot: Snapshot, status: RunStatus, width: int) -> Text:
+def title_line(snapshot: Snapshot, status: RunStatus, width: int) -> Text:
     """Durability, then server and time as far as there is room for them."""
     durability = status.durability(snapshot)
     style = "bold white on blue"
@@ -221,7 +226,7 @@ def _orders(snapshot: Snapshot, history: History, width: int) -> Text:
     return parts_line([line, Text(sparkline(series), QUIET), peak], width, " ")
 
 
-def _alerts(snapshot: Snapshot, status: RunStatus, width: int, max_lines: int) -> list[Text]:
+def alert_lines(snapshot: Snapshot, status: RunStatus, width: int, max_lines: int) -> list[Text]:
     """What needs attention: what stops all trading, halts, weak durability, the latest notes."""
     halted = list(halts(snapshot).items())
     lines = [
@@ -244,15 +249,21 @@ def _alerts(snapshot: Snapshot, status: RunStatus, width: int, max_lines: int) -
 
 
 def market_screen(
-    snapshot: Snapshot, history: History, status: RunStatus, width: int, height: int
+    snapshot: Snapshot,
+    history: History,
+    status: RunStatus,
+    width: int,
+    height: int,
+    view: ViewState | None = None,
 ) -> RenderableType:
-    """The whole view, in at most ``height`` lines of at most ``width`` cells.
+    """The whole market, in at most ``height`` lines of at most ``width`` cells.
 
     In order of importance it shows title, exposure, alerts, orders, symbols, numbers, processes,
     partitions and waiting symbols, latest fills and quote events. What does not fit is left out or
-    cropped. Amber and red stand only on what needs a person.
+    cropped. Amber and red stand only on what needs a person. ``view`` is the order, the filter and
+    the chosen symbol.
     """
-    top = [_title(snapshot, status, width)]
+    top = [title_line(snapshot, status, width)]
     if height >= 8:
         top.append(_orders(snapshot, history, width))
     if height >= 12:
@@ -261,7 +272,7 @@ def market_screen(
     if height >= 20:
         top += partitions_pane(snapshot, status.placement, width, height // 4)
         top.append(waiting_line(snapshot, width))
-    top += _alerts(snapshot, status, width, max(1, height // 8))
+    top += alert_lines(snapshot, status, width, max(1, height // 8))
     parts, left = top[:height], height - len(top)
     bottom = left - symbols_lines(snapshot)
     if left >= SHARED_FROM:
@@ -269,7 +280,7 @@ def market_screen(
     if bottom < BOTTOM_LEAST:
         bottom = 0
     if left - bottom >= SYMBOLS_LEAST:
-        parts += symbols_pane(snapshot, width, left - bottom, history.layout)
+        parts += symbols_pane(snapshot, width, left - bottom, history.layout, view)
     if bottom:
         parts += bottom_pane(snapshot, status.restarts, width, bottom)
     return Group(*parts)
