@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from rich.text import Text
 
@@ -14,6 +15,8 @@ from mm.terminal.symbol_source import QuotePoint, SymbolPast
 #: What stands for the space between bid and ask, and for the fills of orders.
 QUOTED, BOUGHT, SOLD, BOTH = "░", "▲", "▼", "◆"
 LEGEND = f"{QUOTED} quoted, fills of orders: {BOUGHT} buy {SOLD} sell {BOTH} both"
+#: The longest time that a chart shows.
+WINDOW_MS = 300_000
 #: The least width and height of a chart without its labels.
 LEAST_WIDTH, LEAST_HEIGHT = 10, 3
 
@@ -23,10 +26,11 @@ def price_chart(
 ) -> list[Text]:
     """The chart in ``height`` lines of ``width`` cells, the last of them the times.
 
-    Each column is a part of the time from the first quote or fill that is known to ``now_ms``. A
-    quote fills the rows from its bid to its ask while it stands. Where there is no room or nothing
-    is known a line says so, or there is none.
+    Each column is a part of the time from the first quote that is known to ``now_ms``, at most the
+    last WINDOW_MS if there was any quote or fill in them. A quote fills the rows from its bid to
+    its ask while it stands. Where nothing is known a line says so; without room there is none.
     """
+    past, first_ms = _within(past, now_ms)
     prices = _prices(past)
     if not prices:
         return [cut(Text("no quote and no fill is known yet", QUIET), width)][:height]
@@ -36,8 +40,6 @@ def price_chart(
     columns, rows = width - left, height - 1
     if columns < LEAST_WIDTH or rows < LEAST_HEIGHT:
         return []
-    begins = [one.ts_ms for one in past.quotes[:1]] + [one.ts_ms for one in past.fills[:1]]
-    first_ms = min(begins)
     span_ms = max(now_ms - first_ms, columns)
     grid = [[(" ", "")] * columns for _ in range(rows)]
 
@@ -66,6 +68,20 @@ def price_chart(
             line.append(letter, style)
         lines.append(cut(line, width))
     return [*lines, _times(first_ms, now_ms, left, width)]
+
+
+def _within(past: SymbolPast, now_ms: int) -> tuple[SymbolPast, int]:
+    """What the chart shows of the past, and from when on."""
+    known = past.quotes[:1] or past.fills[:1]
+    begin = known[0].ts_ms if known else now_ms
+    since = max(begin, now_ms - WINDOW_MS)
+    ends = [*(one.ts_ms for one in past.quotes[1:]), now_ms]
+    quotes = [one for one, end in zip(past.quotes, ends, strict=False) if end > since]
+    fills = [one for one in past.fills if one.ts_ms >= since]
+    shown = replace(past, quotes=tuple(quotes), fills=tuple(fills))
+    if not _prices(shown):
+        return past, begin
+    return shown, since
 
 
 def _prices(past: SymbolPast) -> list[int]:

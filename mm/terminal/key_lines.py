@@ -8,8 +8,8 @@ from rich.text import Text
 
 from mm.facts import symbol_count
 from mm.store import Snapshot
-from mm.terminal.draw import cut, parts_line, plain, rule
-from mm.terminal.keys import SORT_WORDS, Typing, ViewState
+from mm.terminal.draw import cut, parts_line, plain, rule, wrapped
+from mm.terminal.keys import Typing, ViewState
 
 #: The most lines of an answer.
 MAX_ANSWER = 4
@@ -46,23 +46,11 @@ def help_page(controls: bool, width: int, height: int) -> list[Text]:
     widest = max(len(key) for key, _ in keys)
     for key, what in keys:
         line = Text.assemble((f"{key:<{widest}}  ", "bold"))
-        lines += _wrapped(line, what, widest + 2, width)
+        lines += wrapped(line, what, widest + 2, width)
     lines.append(Text())
     for note in _NOTES:
-        lines += _wrapped(Text(), note, 0, width)
+        lines += wrapped(Text(), note, 0, width)
     return lines[:height]
-
-
-def _wrapped(first: Text, words: str, indent: int, width: int) -> list[Text]:
-    """Words behind the first line's beginning, in as many lines as they need."""
-    lines = [first]
-    for word in words.split():
-        space = "" if lines[-1].cell_len <= indent else " "
-        if lines[-1].cell_len + len(space) + len(word) > width and lines[-1].cell_len > indent:
-            lines.append(Text(" " * indent))
-            space = ""
-        lines[-1].append(space + word)
-    return [cut(line, width) for line in lines]
 
 
 def key_lines(snapshot: Snapshot, view: ViewState, width: int, who: str) -> list[Text]:
@@ -70,7 +58,7 @@ def key_lines(snapshot: Snapshot, view: ViewState, width: int, who: str) -> list
 
     ``who`` is the operator that a change of mode is made as; empty text in a view that only reads.
     """
-    lines = _wrapped(Text(), plain(view.message), 0, width)[:MAX_ANSWER] if view.message else []
+    lines = wrapped(Text(), plain(view.message), 0, width)[:MAX_ANSWER] if view.message else []
     for line in lines:
         line.stylize("bold")
     if view.typing is not None:
@@ -91,8 +79,7 @@ def _keys(view: ViewState, who: str) -> Sequence[tuple[str, str]]:
     if view.page:
         return (("q", "quit"), ("?", "help"), ("Esc", "back"), ("↑↓", "others"), *controls)
     wanted = f"filter {view.filter} (Esc ends it)" if view.filter else "filter"
-    sort = f"sort: {SORT_WORDS[view.sort]}"
-    first = (("q", "quit"), ("?", "help"), ("s", sort), ("/", wanted))
+    first = (("q", "quit"), ("?", "help"), ("s", "sort"), ("/", wanted))
     return (*first, ("↑↓ Enter", "page"), *controls)
 
 

@@ -42,7 +42,7 @@ def live_screen(
     else:
         lines = [title_line(snapshot, status, width)]
         if view.page and not view.help:
-            lines += alert_lines(snapshot, status, width, max(1, height // 12))
+            lines += alert_lines(snapshot, status, width, max(1, height // 12), False)
         room = height - len(lines)
         if view.help:
             lines += help_page(bool(who), width, room)

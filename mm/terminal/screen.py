@@ -226,7 +226,9 @@ def _orders(snapshot: Snapshot, history: History, width: int) -> Text:
     return parts_line([line, Text(sparkline(series), QUIET), peak], width, " ")
 
 
-def alert_lines(snapshot: Snapshot, status: RunStatus, width: int, max_lines: int) -> list[Text]:
+def alert_lines(
+    snapshot: Snapshot, status: RunStatus, width: int, max_lines: int, with_expected: bool = True
+) -> list[Text]:
     """What needs attention: what stops all trading, halts, weak durability, the latest notes."""
     halted = list(halts(snapshot).items())
     lines = [
@@ -243,7 +245,8 @@ def alert_lines(snapshot: Snapshot, status: RunStatus, width: int, max_lines: in
     if durability.warning:
         _, _, risk = durability.warning.partition(durability.text)
         lines.append(Text.assemble((f"! {durability.text}", f"bold {BAD}"), plain(risk)))
-    lines += [Text(f"- {words}") for words in status.beside_halts(expected=True)]
+    if with_expected:
+        lines += [Text(f"- {words}") for words in status.beside_halts(expected=True)]
     lines += [Text(f"- {plain(note)}") for note in reversed(status.notes)]
     return [cut(line, width) for line in lines[:max_lines]]
 

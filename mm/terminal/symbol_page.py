@@ -7,10 +7,22 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from mm.facts import mark_of, mode_sentences, placement_of, profit_of
+from mm.instant import clock
 from mm.store import LiveQuote, QuoteSide, Snapshot, SymbolState
 from mm.terminal.chart import LEGEND, price_chart
-from mm.terminal.draw import BAD, QUIET, cut, duration, parts_line, plain, rule, signed, thin_bar
-from mm.terminal.symbol_source import SymbolPast, part_with
+from mm.terminal.draw import (
+    BAD,
+    QUIET,
+    cut,
+    duration,
+    parts_line,
+    plain,
+    rule,
+    signed,
+    thin_bar,
+    wrapped,
+)
+from mm.terminal.symbol_source import StoryLine, SymbolPast, part_with
 from mm.terminal.tables import cost_text, mark_text, names, none, outcome_text
 
 #: The widest bar of a position, in cells, and the narrowest one.
@@ -33,19 +45,19 @@ def symbol_page(
     if state is None:
         return [cut(Text(f"{symbol} is not among the symbols that are read now"), width)]
     past = past if past is not None and past.symbol == symbol else SymbolPast(symbol)
-    note = f"{state.symbol.quantity(1)} a lot, tick {state.symbol.price(1)}"
+    note = f"a lot is {state.symbol.quantity(1)}, a tick {state.symbol.price(1)}"
     lines = [rule(symbol, width, note), _quote_line(snapshot, state, width)]
     lines += [_position_line(state, width), _profit_line(state, width)]
     lines += [*_alerts(snapshot, state, past, width), _waiting_line(snapshot, symbol, width)]
     left = height - len(lines)
-    story = min(len(past.story), max((left - 2) // 2, 0) if left - 2 > CHART_LEAST else left - 1)
-    chart = left - 1 - (story + 1 if story >= STORY_LEAST else 0)
+    with_chart = left >= CHART_LEAST + STORY_LEAST + 1
+    story = _story_lines(past.story, width, (left - 2) // 2 if with_chart else left - 1)
+    chart = left - 1 - (len(story) + 1 if story else 0)
     if chart >= CHART_LEAST - 1:
         drawn = price_chart(past, state.symbol, snapshot.now_ms, width, chart)
         lines += [rule("prices", width, LEGEND if width >= 70 else ""), *drawn] if drawn else []
-    if story >= STORY_LEAST:
-        lines += [rule("story", width, "oldest first; times since the line before")]
-        lines += _story_lines(past.story[-story:], width)
+    if story:
+        lines += [rule("story", width, "times since the line before"), *story]
     return lines[:height]
 
 
@@ -54,7 +66,7 @@ def _side(state: SymbolState, side: QuoteSide | None, name: str) -> Text:
     if side is None or not side.size_lots:
         return line.append_text(none())
     line.append(state.symbol.price(side.ticks), "bold" if side.lots else QUIET)
-    return line.append(f"  {side.lots} of {side.size_lots} lots left")
+    return line.append(f"  {side.lots} of {side.size_lots} left")
 
 
 def _quote_line(snapshot: Snapshot, state: SymbolState, width: int) -> Text:
@@ -105,7 +117,7 @@ def _position_line(state: SymbolState, width: int) -> Text:
 
 def _two_sided(net: int, limit: int, cells: int) -> Text:
     """A bar from its middle to the left below zero, to the right above; any net is visible."""
-    half = cells // 2
+    half = (cells - 1) // 2
     filled = min(abs(net) * half // limit, half) if limit > 0 else half
     filled = max(filled, 1) if net else 0
     short, long = (filled, 0) if net < 0 else (0, filled)
@@ -164,11 +176,29 @@ def _waiting_line(snapshot: Snapshot, symbol: str, width: int) -> Text:
     return cut(line, width)
 
 
-def _story_lines(story: Sequence[tuple[str, str, str]], width: int) -> list[Text]:
-    widest = max(len(when) for when, *_ in story)
-    lines = []
-    for when, kind, text in story:
-        line = Text.assemble((f"{when:>{widest}} ", QUIET))
-        style = _STEP_STYLES.get(kind, "")
-        lines.append(cut(line.append(plain(text), style), width))
+def _story_lines(story: Sequence[StoryLine], width: int, height: int) -> list[Text]:
+    """The last steps that fit, one that is too long for a line in several.
+
+    The first one has its time of day, the others the time since the one before.
+    """
+    steps: list[list[Text]] = []
+    for number in range(len(story) - 1, -1, -1):
+        step = _step_lines(story, number, width, is_first=True)
+        if len(step) + sum(map(len, steps)) > height:
+            break
+        if steps:
+            steps[0] = _step_lines(story, number + 1, width, is_first=False)
+        steps.insert(0, step)
+    return [line for step in steps for line in step]
+
+
+def _step_lines(story: Sequence[StoryLine], number: int, width: int, is_first: bool) -> list[Text]:
+    ts_ms, kind, text = story[number]
+    when = clock(ts_ms)
+    if not is_first:
+        after = ts_ms - story[number - 1][0]
+        when = f"{'-' if after < 0 else '+'}{abs(after) // 1_000}.{abs(after) % 1_000:03d} s"
+    lines = wrapped(Text.assemble((f"{when:>9} ", QUIET)), plain(text), 10, width)
+    for line in lines:
+        line.stylize(_STEP_STYLES.get(kind, ""), 10)
     return lines

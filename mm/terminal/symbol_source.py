@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from redis.exceptions import RedisError
 
 from mm.errors import MMError
-from mm.explain import explain, short_lines
+from mm.explain import explain, short_text
 from mm.market import Fill
 from mm.store import (
     QuoteEvent,
@@ -16,6 +16,7 @@ from mm.store import (
     Snapshot,
     StreamReader,
     execute,
+    pairs,
     parse_fills,
     partition_of,
     stream_id_order,
@@ -31,6 +32,9 @@ CHUNK, SEARCHED = 300, 6_000
 #: between two readings on the server's clock.
 STORY_LAST, STORY_BACK, STORY_MS = 6, 2_000, 2_000
 
+#: A step of a story: when it was, in ms, its kind and its line.
+StoryLine = tuple[int, str, str]
+
 
 @dataclass(frozen=True)
 class QuotePoint:
@@ -45,14 +49,14 @@ class QuotePoint:
 class SymbolPast:
     """The past of a symbol: ``quotes`` and ``fills`` oldest first, as far back as was read.
 
-    ``story`` has a (time, kind, line) for each of its last steps, oldest first. ``trouble`` is why
+    ``story`` has (ms, kind, line) of each of its last steps, oldest first. ``trouble`` is why
     nothing newer could be read, or empty text.
     """
 
     symbol: str
     quotes: tuple[QuotePoint, ...] = ()
     fills: tuple[Fill, ...] = ()
-    story: tuple[tuple[str, str, str], ...] = ()
+    story: tuple[StoryLine, ...] = ()
     trouble: str = ""
 
 
@@ -125,8 +129,7 @@ class SymbolSource:
             if point is not None:
                 self._quotes.append(point) if is_newer else self._quotes.appendleft(point)
             return
-        fields = dict(zip(flat[::2], flat[1::2], strict=True))
-        fills = [one for one in parse_fills([(entry_id, fields)]) if one.symbol == self.symbol]
+        fills = [one for one in parse_fills([(entry_id, flat)]) if one.symbol == self.symbol]
         for fill in reversed(fills) if is_newer else fills:
             self._fills.append(fill) if is_newer else self._fills.appendleft(fill)
 
@@ -134,9 +137,8 @@ class SymbolSource:
         """What an entry of the quotes stream says of the symbol's prices from then on."""
         if self.symbol.encode() not in flat:
             return None
-        words = [text(word) for word in flat]
         try:
-            event = QuoteEvent.parse(entry_id, dict(zip(words[::2], words[1::2], strict=True)))
+            event = QuoteEvent.parse(entry_id, pairs(flat))
         except (KeyError, ValueError):
             return None  # the entry of a foreign program
         if event.symbol != self.symbol:
@@ -145,7 +147,7 @@ class SymbolSource:
         bid, ask = (side.ticks if active and side.lots else None for side in (event.bid, event.ask))
         return QuotePoint(event.ts_ms, bid, ask)
 
-    def _story(self, home: Scripts, part: Snapshot) -> tuple[tuple[str, str, str], ...]:
+    def _story(self, home: Scripts, part: Snapshot) -> tuple[StoryLine, ...]:
         """The last steps of the story; read anew when the symbol has changed, now and then."""
         state = part.symbols.get(self.symbol)
         if state is None:
@@ -157,4 +159,4 @@ class SymbolSource:
             return self.past.story
         story = explain(home, self.symbol, STORY_LAST, part, STORY_BACK)
         self._story_of, self._story_ms = of, part.now_ms
-        return tuple(short_lines(story))
+        return tuple((one.ts_ms, one.kind, short_text(one)) for one in (*story.steps, story.now))
