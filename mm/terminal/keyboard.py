@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import os
@@ -77,7 +78,8 @@ class Keyboard:
     def __init__(self) -> None:
         self._fd = -1
         self._before: list[object] | None = None
-        self._rest = b""
+        self._rest = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("ignore")
 
     def __enter__(self) -> Keyboard:
         with contextlib.suppress(OSError, ValueError, AttributeError):
@@ -125,11 +127,11 @@ class Keyboard:
         """
         if not self._readable(timeout_s):
             return []
-        keys, rest = self._decoded(self._rest + self._take(), False)
+        keys, rest = decode(self._rest + self._take(), final=False)
         if rest:
             # A lone escape character is a key; otherwise the rest of a sequence is on its way.
-            more = self._take() if self._readable(ESCAPE_S) else b""
-            found, rest = self._decoded(rest + more, not more)
+            more = self._take() if self._readable(ESCAPE_S) else ""
+            found, rest = decode(rest + more, final=not more)
             keys += found
         self._rest = rest
         return keys
@@ -149,20 +151,10 @@ class Keyboard:
         found, _, _ = select.select([self._fd], [], [], max(timeout_s, 0.0))
         return bool(found)
 
-    def _take(self) -> bytes:
+    def _take(self) -> str:
         """What was typed; once the terminal is closed nothing, and no keys come any more."""
         with contextlib.suppress(OSError):
             if found := os.read(self._fd, MAX_BYTES):
-                return found
+                return self._decoder.decode(found)
         self._fd = -1
-        return b""
-
-    @staticmethod
-    def _decoded(data: bytes, final: bool) -> tuple[list[str], bytes]:
-        """The keys in the bytes, and the bytes that are left; half a character may be last."""
-        for cut in range(0 if final else 3):
-            with contextlib.suppress(UnicodeDecodeError):
-                keys, rest = decode(data[: len(data) - cut].decode(), final)
-                return keys, rest.encode() + data[len(data) - cut :]
-        keys, rest = decode(data.decode(errors="ignore"), final)
-        return keys, rest.encode()
+        return ""
