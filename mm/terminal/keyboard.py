@@ -111,6 +111,8 @@ class Keyboard:
             found = termios.tcgetattr(self._fd)
             if self._before is None:
                 self._before = [*found[:6], list(found[6])]
+                # What was typed before there was anything to see is meant for something else.
+                termios.tcflush(self._fd, termios.TCIFLUSH)
             if found[3] & (termios.ICANON | termios.ECHO):
                 found[3] &= ~(termios.ICANON | termios.ECHO)
                 found[6][termios.VMIN], found[6][termios.VTIME] = 1, 0

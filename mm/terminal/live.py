@@ -30,7 +30,7 @@ from mm.terminal.watch import MAX_SYMBOLS, SnapshotSource
 
 #: Seconds from one snapshot to the next, and from one status line to the next.
 FRAME_S, STATUS_S = 0.25, 2.0
-#: A snapshot of more symbols is taken at every second frame only: it costs as much as two.
+#: Of more symbols a snapshot is taken at every second frame only: it costs as much as two.
 MANY_SYMBOLS = 60
 #: Seconds for which the last snapshot stays on a full screen when none can be taken: a failover is
 #: shorter, and a screen that goes blank says less than one that says since when it is old.
@@ -73,7 +73,7 @@ class LiveView:
         self._history = History()
         self._next_status = self._next_look = 0.0
         self._answered_at = time.monotonic()
-        self._answers = False
+        self._answers = self._many_read = False
         self._last: Snapshot | None = None
         self._status: RunStatus | None = None
         self._keyboard = Keyboard()
@@ -93,7 +93,9 @@ class LiveView:
         keyboard = self._keyboard if self._full_screen else contextlib.nullcontext()
         with keyboard, self._screen() as live:
             while not self._console.quiet and not self._pause(stop, live) and not over():
-                if time.monotonic() >= self._next_look:
+                if self._many_read:
+                    self._many_read = False
+                elif time.monotonic() >= self._next_look:
                     self._frame(live)
 
     def _pause(self, stop: threading.Event, live: Live | None) -> bool:
@@ -121,10 +123,8 @@ class LiveView:
             self._last = found
             self._history.add(found)
         self._status = status = self._run_status()
-        if live is not None:
-            many = found is not None and len(found.symbols) > MANY_SYMBOLS
-            self._next_look = time.monotonic() + (FRAME_S * 1.5 if many else 0.0)
-        elif not status.stoppages:
+        self._many_read = found is not None and len(found.symbols) > MANY_SYMBOLS
+        if live is None and not status.stoppages:
             self._next_look = time.monotonic() + STATUS_S / 2
         for line in self._trouble.update(time.monotonic(), status.stoppages):
             self._say(line)
@@ -152,6 +152,9 @@ class LiveView:
         """Do what a key asks for; whether that is the end."""
         listing, controls = self._history.layout.listing, self._controls
         self._view, act = press(self._view, key, listing.names, listing.lines, bool(controls))
+        if self._last is not None:
+            # The next key may follow before the next picture.
+            listing.choose(self._last, listing.lines, self._view)
         if isinstance(act, ModeRequest) and controls is not None:
             self._view = replace(self._view, message=self._change(controls, act))
         return isinstance(act, Quit)

@@ -87,6 +87,14 @@ def test_keys_come_one_by_one(line: Line) -> None:
     assert termios.tcgetattr(line.person) == before
 
 
+def test_what_was_typed_before_is_dropped(line: Line) -> None:
+    """Keys from before the view began do nothing: they were meant for a shell."""
+    line.type(b"pwd\n")
+    with Keyboard() as keyboard:
+        assert keyboard.ready()
+        assert keyboard.read(0.1) == []
+
+
 def test_an_exception_restores_the_terminal(line: Line) -> None:
     """Whatever ends the view, lines are gathered and echoed again, and unread keys are dropped."""
     before = termios.tcgetattr(line.person)
