@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from rich.text import Text
 
@@ -93,13 +94,9 @@ def _spans(
     quotes: Sequence[QuotePoint], now_ms: int, column_of: Callable[[int], int]
 ) -> list[tuple[int, int]]:
     """The columns of each quote: until the next one, and at least one."""
-    ends = [*(one.ts_ms for one in quotes[1:]), now_ms]
     found = []
-    for one, end_ms in zip(quotes, ends, strict=True):
-        begin, end = column_of(one.ts_ms), column_of(end_ms)
-        found.append((begin, max(end, begin + 1)))
-    if found:
-        found[-1] = (found[-1][0], max(found[-1][1], column_of(now_ms) + 1))
+    for one, end in pairwise([*(column_of(one.ts_ms) for one in quotes), column_of(now_ms) + 1]):
+        found.append((one, max(end, one + 1)))
     return found
 
 

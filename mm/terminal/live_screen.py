@@ -34,6 +34,7 @@ def live_screen(
     below = key_lines(snapshot, view, width, who)
     if height < KEYS_FROM and not (view.typing or view.message):
         below = []
+    below = below[-height:]
     height -= len(below)
     if not view.help and not view.page:
         market = market_screen(snapshot, history, status, width, height, view)

@@ -90,7 +90,9 @@ def test_what_waits_too_long_is_not_called_safe(fake: Fake) -> None:
     fake.advance(PATIENCE_MS)
     watched.beat(12)
     said = watched.look()
-    assert said == "exchange-1 was gone → back 0.50 s after it was last heard, at least 1 order waited"
+    assert (
+        said == "exchange-1 was gone → back 0.50 s after it was last heard, at least 1 order waited"
+    )
 
 
 def test_fills_wait_for_the_state_service(fake: Fake) -> None:
