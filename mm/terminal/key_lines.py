@@ -29,7 +29,7 @@ _CHANGES = (
     ("p", "halt all symbols, or on the page of one that one; it asks for the reason"),
     ("r", "resume them"),
 )
-_NO_CHANGES = (("p, r", "name the commands that halt and resume: this view only reads"),)
+_NO_CHANGES = (("p, r", "name the command that does it: this view only reads"),)
 _ENDS = (("?", "this help"), ("q", "the end, as Ctrl-C"))
 _NOTES = (
     "Activity is the number of fills within the last minute.",

@@ -30,7 +30,7 @@ from mm.terminal.keyboard import Keyboard, decode
     ],
 )
 def test_what_is_sent_means_keys(sent: str, keys: list[str]) -> None:
-    """Letters, named keys and Escape are told apart; other keys mean nothing."""
+    """Letters, named keys and Escape are kept apart; other keys mean nothing."""
     assert decode(sent, final=True) == (keys, "")
 
 

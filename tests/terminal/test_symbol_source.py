@@ -26,7 +26,7 @@ def world(fake: Fake) -> World:
     return world
 
 
-def told(past: SymbolPast) -> tuple[list[tuple[int | None, int | None]], list[str]]:
+def kept(past: SymbolPast) -> tuple[list[tuple[int | None, int | None]], list[str]]:
     """The prices quoted and the fills, oldest first."""
     return [(one.bid, one.ask) for one in past.quotes], [one.fill_id for one in past.fills]
 
@@ -37,11 +37,11 @@ def test_all_of_the_symbol_and_nothing_of_others(world: World) -> None:
     quotes = [(90, 100), (91, 101), (92, 102)]
     for _ in range(3):
         past = source.update(take_snapshot(world.scripts))
-        assert told(past) == (quotes, [f"AAA-{seq}" for seq in range(1, 7)])
+        assert kept(past) == (quotes, [f"AAA-{seq}" for seq in range(1, 7)])
     world.propose("AAA", bid=95, ask=105, ask_lots=0)
     world.trade(world.order("sell", 1))
     past = source.update(take_snapshot(world.scripts))
-    assert told(past) == ([*quotes, (95, None)], [f"AAA-{seq}" for seq in range(1, 8)])
+    assert kept(past) == ([*quotes, (95, None)], [f"AAA-{seq}" for seq in range(1, 8)])
     assert past.trouble == "" and past.symbol == "AAA"
 
 
@@ -111,7 +111,7 @@ def test_a_partition_has_its_own_past(fake: Fake) -> None:
     for name in made.root.names:
         found = take_snapshot(made.root.scripts)
         past = SymbolSource(made.root.scripts, name).update(found)
-        assert told(past)[1] == [f"{name}-1"]
+        assert kept(past)[1] == [f"{name}-1"]
         assert any(f"fill {name}-1" in line for _, _, line in past.story)
 
 
@@ -124,5 +124,5 @@ def test_a_server_that_does_not_answer_leaves_the_past(world: World) -> None:
     later = take_snapshot(world.scripts)
     world.backend.server.connected = False  # type: ignore[attr-defined]  # fakeredis
     after = source.update(later)
-    assert told(after) == told(before) and after.story == before.story
+    assert kept(after) == kept(before) and after.story == before.story
     assert after.trouble
