@@ -19,6 +19,7 @@ _DRAWN = str.maketrans(
         **dict.fromkeys("▉▊▋▌▍▎▏━═", "="),
         **dict(zip("▁▂▃▄▅▆▇█", "_.:-=+*#", strict=True)),
         **dict(zip("╸░·…", ">..~", strict=True)),
+        **dict(zip("→↑↓▲▼◆", ">^v^v*", strict=True)),
     }
 )
 _HANDLER = "mm-lookalike"

@@ -43,6 +43,7 @@ from mm.terminal import (
     RunStatus,
     SnapshotSource,
     can_draw,
+    controls_as,
     print_line,
 )
 
@@ -58,7 +59,8 @@ class UpOptions:
     of a new system. ``listening`` is where the managed server listens beside its socket.
     ``partitions`` is into how many the system is split; None for what the configuration says.
     With ``replicas`` they are on a managed cluster, each with so many replicas; or the servers that
-    the system's URL names have so many.
+    the system's URL names have so many. ``who`` is the operator that the keys of the live view act
+    as.
     """
 
     system: System
@@ -71,6 +73,7 @@ class UpOptions:
     listening: Listening | None = None
     partitions: int | None = None
     replicas: int | None = None
+    who: str = "unknown"
 
 
 class Up:
@@ -231,7 +234,8 @@ class Up:
 
         def run_status() -> RunStatus:
             notes = tuple(self._supervisor.notes)
-            status = source.run_status(notes, self._supervisor.restarts, self._nurse is not None)
+            restarts, lost = self._supervisor.restarts, self._supervisor.lost
+            status = source.run_status(notes, restarts, lost, self._nurse is not None)
             return replace(status, replay=self._replay.progress() if self._replay else "")
 
         def over() -> bool:
@@ -239,8 +243,10 @@ class Up:
             late = duration_s is not None and time.monotonic() - started_at >= duration_s
             return late or self._supervisor.finished("publisher")
 
+        controls = controls_as(self.options.who, source.scripts)
+        view = LiveView(source, self.console, self._full_screen, run_status, self._say, controls)
         try:
-            LiveView(source, self.console, self._full_screen, run_status, self._say).run(stop, over)
+            view.run(stop, over)
         except OSError as error:
             if error.errno != errno.EIO:
                 raise

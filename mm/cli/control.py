@@ -22,19 +22,11 @@ from mm.cli.operating import (
 from mm.cli.options import Command, Decorator, json_option, system_options
 from mm.cli.showing import show
 from mm.errors import UsageError
+from mm.facts import change_text
 from mm.host import System
 from mm.market import check_symbol
 from mm.repair import check_repaired, examine, repair
-from mm.store import OPERATOR, Controlled, ModeChange, partition_of, set_modes
-
-#: Mode -> what it means.
-_MEANING = {
-    "active": "quoted and traded",
-    "reducing": "quoted only to shrink the position",
-    "flattening": "quoted only to shrink the position, and halted when it is flat",
-    "halted": "neither quoted nor traded",
-}
-
+from mm.store import OPERATOR, Controlled, partition_of, set_modes
 
 all_option = click.option(
     "--all", "of_all", is_flag=True, help="All symbols, in place of named ones."
@@ -143,26 +135,6 @@ def _set_mode(
     show(as_json, facts, Text("\n".join(lines)), scripts)
     fail_when_missed(done.missed)
     return done
-
-
-def change_text(change: ModeChange) -> str:
-    """What became of one symbol, or of all: the change, and then what holds."""
-    name = "all symbols" if change.symbol == "*" else change.symbol
-    changed = change.before != change.after
-    what = f"{change.before} -> {change.after}" if changed else f"{change.after} already"
-    if change.thawed:
-        what += f", its freeze is ended ({change.thawed})"
-    if change.ended:
-        what += f", its halt after an integrity error is ended ({change.ended})"
-    if change.halted:
-        holds = f"{_MEANING['halted']}: an integrity error has halted it, which only"
-        return f"{name}: {what}; {holds} --after-repair ends ({change.halted})"
-    if change.holds != change.after:
-        holds = f"{change.holds}, {_MEANING[change.holds]}"
-        return f"{name}: {what}; the mode of all symbols holds: {holds}"
-    if change.symbol == "*" and change.after != "halted":
-        return f"{name}: {what}, {_MEANING[change.after]} unless a symbol has a mode of its own"
-    return f"{name}: {what}, {_MEANING[change.after]}"
 
 
 @click.command("repair")

@@ -10,11 +10,7 @@ import click
 
 from mm.errors import Unavailable, UsageError, shown
 from mm.market import check_id
-from mm.store import Operator, Scripts, read_identity, require_config
-
-#: The most characters of a reason.
-MAX_WHY = 200
-NO_REASON = "no reason given"
+from mm.store import MAX_WHY, NO_REASON, Operator, Scripts, read_identity, require_config
 
 
 def _user() -> str:

@@ -167,6 +167,7 @@ def explain_command(
 def watch_command(system: System) -> None:
     """Show the live view of a running system; read-only.
 
+    The key ? shows what the keys do.
     Without a terminal that can draw it prints a status line every 2 s. It then ends when its reader
     is gone, or when the system has not answered for 15 s.
     """

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mm.cli.operating import who_option
 from mm.cli.options import (
     DirectoryPath,
     Positive,
@@ -23,7 +24,7 @@ from mm.cli.tape_options import paced_option, speed_option, tape_option
 from mm.errors import UsageError
 from mm.host import ChildPlan, Listening, System, exit_with_parent
 from mm.interrupts import stop_on_signals
-from mm.market import Config, load_config
+from mm.market import Config, check_id, load_config
 from mm.orders import Tape, check_paced, check_speed, config_to_replay
 from mm.rule import QuoteRule
 from mm.terminal import make_console
@@ -85,6 +86,7 @@ from mm.up import Up, UpOptions
     " clients with a certificate of that authority.",
 )
 @rule_option
+@who_option
 @tape_option
 @speed_option
 @paced_option
@@ -110,15 +112,18 @@ def up_command(
     partitions: int | None,
     replicas: int | None,
     rule: QuoteRule | None,
+    who: str,
     **plan_options: Any,
 ) -> None:
     """Start everything, supervise it and show it.
 
     Ctrl-C, SIGTERM or closing the terminal stops everything in order, and shows what happened in
     the run. Ctrl-C again skips the wait for orders on their way. During the start a signal breaks
-    it off. Exit status 1 when the final audit finds a violation, a symbol is halted, or a process
-    never came up.
+    it off. In the live view the key ? shows what the keys do, such as q for the end; p and r halt
+    and resume as --who. Exit status 1 when the final audit finds a violation, a symbol is halted,
+    or a process never came up.
     """
+    check_id("--who", who)
     plan = ChildPlan(
         tape=None if tape is None else tape.path, rule=rule.name if rule else "", **plan_options
     )
@@ -130,7 +135,17 @@ def up_command(
         config_to_replay(tape, config, None, plan.speed)
     listening = _listening(listen, tls, system)
     run = UpOptions(
-        system, plan, config, server, duration_s, headless, tape, listening, partitions, replicas
+        system,
+        plan,
+        config,
+        server,
+        duration_s,
+        headless,
+        tape,
+        listening,
+        partitions,
+        replicas,
+        who,
     )
     stop = stop_on_signals()
     exit_with_parent(lambda text: click.echo(f"mm: {text}", err=True))

@@ -1,7 +1,7 @@
 """The story of a symbol: what happened to it, and why, from the streams."""
 
 from mm.explain.narrow import fill_of_order, of_fill, since, since_ms, split_fill
-from mm.explain.short import short_lines
+from mm.explain.short import short_lines, short_text
 from mm.explain.story import Story, explain
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "fill_of_order",
     "of_fill",
     "short_lines",
+    "short_text",
     "since",
     "since_ms",
     "split_fill",

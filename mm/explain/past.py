@@ -49,7 +49,8 @@ class Past:
     ``quotes`` are oldest first, ``commits`` newest first, ``fills`` by sequence number, ``orders``
     by (client_id, order_id). ``lifecycle`` has all there is, oldest first, and ``operations`` all
     that concern the symbol. ``all_commits`` is whether all commits since the first placement are
-    there. ``notes`` say what could not be read.
+    there. ``notes`` say what could not be read. Of each stream at most ``look_back`` entries are
+    read, LOOK_BACK without it.
     """
 
     reader: StreamReader
@@ -63,12 +64,20 @@ class Past:
     orders: dict[tuple[str, str], SentOrder] = field(default_factory=dict)
     lifecycle: list[LifecycleEvent] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
+    look_back: int | None = None
     _contents: dict[tuple[str, str], str | None] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, reader: StreamReader, snapshot: Snapshot, symbol: str, last: int) -> Past:
+    def read(
+        cls,
+        reader: StreamReader,
+        snapshot: Snapshot,
+        symbol: str,
+        last: int,
+        look_back: int | None = None,
+    ) -> Past:
         """The past of a symbol back to its last ``last`` placements and one before them."""
-        past = cls(reader, snapshot, snapshot.symbols[symbol])
+        past = cls(reader, snapshot, snapshot.symbols[symbol], look_back=look_back)
         past._read_quotes(last)
         past._read_fills()
         past._read_commits()
@@ -85,12 +94,12 @@ class Past:
     def _entries(
         self, name: str, last_id: str | None = None, max_entries: int | None = None
     ) -> Iterator[tuple[str, list[bytes]]]:
-        """The entries of a stream, newest first: up to ``max_entries``, else up to LOOK_BACK.
+        """The entries of a stream, newest first: up to ``max_entries``, else up to ``look_back``.
 
-        Stopping at LOOK_BACK adds a note.
+        Stopping there adds a note.
         """
         key, end = self.reader.keys.named(name), last_id or self.snapshot.streams[name].last_id
-        seen, count, bound = 0, 50, max_entries or LOOK_BACK
+        seen, count, bound = 0, 50, max_entries or self.look_back or LOOK_BACK
         while end != "0-0" and seen < bound:
             count = min(count, bound - seen)
             chunk = execute(self.reader.client, "XREVRANGE", key, end, "-", "COUNT", count)

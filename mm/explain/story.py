@@ -30,6 +30,7 @@ from mm.store import (
     Operation,
     QuoteEvent,
     Scripts,
+    Snapshot,
     StreamReader,
     partition_of,
     take_snapshot,
@@ -108,16 +109,25 @@ def _when(ts_ms: int, after: int | None) -> str:
     return instant(ts_ms)
 
 
-def explain(scripts: Scripts, symbol: str, last: int = 10) -> Story:
+def explain(
+    scripts: Scripts,
+    symbol: str,
+    last: int = 10,
+    snapshot: Snapshot | None = None,
+    look_back: int | None = None,
+) -> Story:
     """The story of the symbol's last ``last`` placements.
+
+    ``snapshot`` is one of the symbol's partition that was just taken; without it one is taken. Of
+    each stream at most ``look_back`` entries are read, LOOK_BACK without it.
 
     ValueRefused when the symbol is not configured, SystemRefused when the keys hold no system.
     """
     scripts = partition_of(scripts, symbol)
-    snapshot = take_snapshot(scripts)
+    snapshot = snapshot or take_snapshot(scripts)
     if symbol not in snapshot.symbols:
         snapshot.config.symbol(symbol)  # raises ValueRefused
-    past = Past.read(StreamReader(scripts), snapshot, symbol, last)
+    past = Past.read(StreamReader(scripts), snapshot, symbol, last, look_back)
     placed = sum(quote.is_placement for quote in past.quotes)
     sequenced = [
         *_quote_steps(past, placed > last),

@@ -7,6 +7,7 @@ milliseconds are integers. What does not exist is None.
 
 from mm.facts.durability import FoundDurability, found_durability
 from mm.facts.exposure import Budget, Reserved, budgets, exposure_facts, reservations, unit_text
+from mm.facts.modes import change_text, control_lines
 from mm.facts.partitions import NodeRow, PartitionRow, node_rows, partition_rows
 from mm.facts.positions import average_cost, positions_facts
 from mm.facts.processes import ProcessRow, process_rows
@@ -21,6 +22,7 @@ from mm.facts.quotes import (
     quotes_facts,
     symbol_count,
 )
+from mm.facts.recovery_log import Lost, RecoveryLog
 from mm.facts.status import status_facts
 from mm.facts.trouble import (
     HALT,
@@ -36,12 +38,14 @@ __all__ = [
     "HALT",
     "Budget",
     "FoundDurability",
+    "Lost",
     "Mark",
     "NodeRow",
     "PartitionRow",
     "ProcessRow",
     "Profit",
     "ProfitTrack",
+    "RecoveryLog",
     "Reserved",
     "SnapshotTracks",
     "Stoppage",
@@ -50,6 +54,8 @@ __all__ = [
     "active_quotes",
     "average_cost",
     "budgets",
+    "change_text",
+    "control_lines",
     "exposure_facts",
     "found_durability",
     "halts",

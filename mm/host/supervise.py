@@ -17,6 +17,7 @@ from typing import IO
 import redis
 
 from mm.backoff import Backoff
+from mm.facts import Lost
 from mm.host.interpreter import module_command, module_environment
 from mm.process import RESTARTS
 from mm.store import open_client, trouble_of
@@ -64,7 +65,9 @@ class Child:
 
     ``finishes`` says that it ends by itself, with status 0, when its work is done. ``done`` is set
     when it has finished or was stopped from here. What its process prints begins at the byte
-    ``printed_from`` of its output. Instants are those of the supervisor's clock.
+    ``printed_from`` of its output. ``alive_at`` is when it was last found alive, and ``lost`` how
+    its last process ended and when that was last found alive. Instants are on the supervisor's
+    clock.
     """
 
     name: str
@@ -77,6 +80,8 @@ class Child:
     started_at: float = 0.0
     printed_from: int = 0
     due_at: float = 0.0
+    alive_at: float = 0.0
+    lost: tuple[str, float] | None = None
 
 
 @dataclass
@@ -193,6 +198,8 @@ class Supervisor:
             if code is not None:
                 child.process = None
                 self._ended(child, code, now)
+            else:
+                child.alive_at = now
 
     def _ended(self, child: Child, code: int, now: float) -> None:
         if code == 0 and child.finishes:
@@ -207,9 +214,10 @@ class Supervisor:
             child.due_at, when = now + delay_s, f"in {delay_s:.1f} s"
         last = self._last_line(child)
         said = f", saying {last!r}" if last else ""
+        how = "ended" if code in (0, STOPPED_STATUS) else "died"
+        child.lost = how, max(child.alive_at, child.started_at)
         self.note(
-            f"{child.name} {'ended' if code in (0, STOPPED_STATUS) else 'died'}"
-            f" ({exit_reason(code)}){said}: restart {child.restarts + 1} {when};"
+            f"{child.name} {how} ({exit_reason(code)}){said}: restart {child.restarts + 1} {when};"
             " it is restarted for ever"
         )
 
@@ -228,6 +236,14 @@ class Supervisor:
     def restarts(self) -> dict[str, int]:
         """Restarts by child name."""
         return {child.name: child.restarts for child in self.children.values()}
+
+    @property
+    def lost(self) -> dict[str, Lost]:
+        """How the process before of each restarted child ended, by child name."""
+        now, children = self.clock(), self.children.values()
+        return {
+            child.name: Lost(child.lost[0], now - child.lost[1]) for child in children if child.lost
+        }
 
     def stop(self, prefix: str, hurried: Callable[[], bool] = lambda: False) -> None:
         """Stop the children whose names start so, in order; kill those that outlive the grace.

@@ -15,8 +15,22 @@ from mm.store.connection import (
     server_info,
     server_url,
 )
-from mm.store.control import REPAIRED_FIELDS, Controlled, ModeChange, Operator
-from mm.store.events import EventSide, LifecycleEvent, Operation, QuoteEvent, parse_events
+from mm.store.control import (
+    MAX_WHY,
+    NO_REASON,
+    REPAIRED_FIELDS,
+    Controlled,
+    ModeChange,
+    Operator,
+)
+from mm.store.events import (
+    EventSide,
+    LifecycleEvent,
+    Operation,
+    QuoteEvent,
+    parse_events,
+    parse_fills,
+)
 from mm.store.everywhere import apply_config, set_modes
 from mm.store.identity import Identity, read_identity
 from mm.store.keys import DEFAULT_PREFIX, Keys
@@ -70,6 +84,8 @@ __all__ = [
     "ADMIN",
     "DEFAULT_PREFIX",
     "LOOK",
+    "MAX_WHY",
+    "NO_REASON",
     "OPERATOR",
     "REPAIRED_FIELDS",
     "ROLES",
@@ -146,6 +162,7 @@ __all__ = [
     "over_tag",
     "pairs",
     "parse_events",
+    "parse_fills",
     "partition_of",
     "partitions_of",
     "read_config",

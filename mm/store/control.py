@@ -23,6 +23,11 @@ REPAIRED_FIELDS = (
 )
 
 
+#: The most characters of the reason of a change, and the reason where none is needed or given.
+MAX_WHY = 200
+NO_REASON = "no reason given"
+
+
 @dataclass(frozen=True)
 class Operator:
     """Who changes something: a name, and the role in which it acts."""
@@ -54,12 +59,14 @@ class ModeChange:
 class Controlled:
     """What a control step did: the modes that it was asked for, and the quotes that it ended.
 
-    ``missed`` says of which partitions it is not done, or not for sure, a sentence each.
+    ``missed`` says of which partitions it is not done, or not for sure, a sentence each. Of a
+    system with partitions ``reached`` are the key prefixes of those where it is done.
     """
 
     changes: list[ModeChange]
     quote_ids: list[str]
     missed: tuple[str, ...] = ()
+    reached: tuple[str, ...] = ()
 
 
 def config_words(changes: Sequence[SymbolChange]) -> list[str]:

@@ -84,6 +84,7 @@ def set_modes(
     homes_of = {name: partition_of(scripts, name).keys for name in symbols}
     changes: list[ModeChange] = []
     quote_ids: list[str] = []
+    reached: list[str] = []
     for one in reach.every:
         own = [name for name in symbols if homes_of[name] == one.keys]
         if symbols and not own:
@@ -92,7 +93,8 @@ def set_modes(
         if done is not None:
             changes += [change for change in done.changes if change not in changes]
             quote_ids += done.quote_ids
-    return Controlled(changes, quote_ids, tuple(reach.missed))
+            reached += [one.keys.prefix] if one.keys != scripts.keys else []
+    return Controlled(changes, quote_ids, tuple(reach.missed), tuple(reached))
 
 
 def _controlling(

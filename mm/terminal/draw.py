@@ -125,3 +125,15 @@ def parts_line(parts: Sequence[Text], width: int, gap: str = "  ") -> Text:
             break
         line.append(space).append_text(part)
     return cut(line, max(width, 0))
+
+
+def wrapped(first: Text, words: str, indent: int, width: int) -> list[Text]:
+    """Words behind the first line's beginning, in as many lines as they need."""
+    lines = [first]
+    for word in words.split():
+        space = "" if lines[-1].cell_len <= indent else " "
+        if lines[-1].cell_len + len(space) + len(word) > width and lines[-1].cell_len > indent:
+            lines.append(Text(" " * indent))
+            space = ""
+        lines[-1].append(space + word)
+    return [cut(line, width) for line in lines]

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from mm.facts import ProfitTrack, Total
-from mm.terminal.draw import QUIET, parts_line, signed, trend, trimmed
+from mm.facts import ProfitTrack, Total, symbol_count, totals
+from mm.store import Snapshot
+from mm.terminal.draw import QUIET, cut, parts_line, signed, trend, trimmed
 
 #: The most cells of the small history.
 HISTORY = 40
@@ -22,6 +23,13 @@ def money_lines(profits: Sequence[Total], tracks: Sequence[ProfitTrack], width: 
     known: Sequence[ProfitTrack | None] = tracks if len(tracks) == len(profits) else []
     paired = zip(profits, known or [None] * len(profits), strict=True)
     return [_line(one, track, width) for one, track in paired]
+
+
+def view_money(snapshot: Snapshot, tracks: Sequence[ProfitTrack], width: int) -> list[Text]:
+    """What was earned; of too many symbols for the screen only where to read it."""
+    if symbol_count(snapshot) > len(snapshot.symbols):
+        return [cut(Text("profit: see `mm positions`", QUIET), width)]
+    return money_lines(totals(snapshot), tracks, width)
 
 
 def _line(one: Total, track: ProfitTrack | None, width: int) -> Text:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rich.cells import cell_len
 from rich.text import Text
 
-from mm.facts import Budget, Profit, budgets, mark_of, profit_of, symbol_count
+from mm.facts import Budget, budgets, mark_of, profit_of, symbol_count
 from mm.store import LiveQuote, QuoteSide, Snapshot, SymbolState
 from mm.terminal.columns import Column, Widths, choose, left_out, lines_of
 from mm.terminal.draw import (
@@ -24,7 +24,8 @@ from mm.terminal.draw import (
     signed,
     thin_bar,
 )
-from mm.terminal.rows import Rows
+from mm.terminal.keys import SORT_WORDS, SORTS, ViewState
+from mm.terminal.listing import Listing
 from mm.terminal.tables import (
     budget_bar,
     cost_text,
@@ -49,7 +50,7 @@ class Layout:
     """What keeps columns and lines in their places from one frame to the next."""
 
     widths: Widths = field(default_factory=Widths)
-    rows: Rows = field(default_factory=Rows)
+    listing: Listing = field(default_factory=Listing)
 
 
 def exposure_lines(snapshot: Snapshot, width: int) -> list[Text]:
@@ -126,24 +127,24 @@ def _quote_columns(snapshot: Snapshot, states: Sequence[SymbolState], wide: bool
     return [
         Column("symbol", [Text(one.symbol.name, "bold") for one in states], right=False, least=6),
         Column("placed", placed, 6, right=False, least=7),
-        Column("lots", [_lots(one, wide) for one in bids], 4, name="bid lots", least=lots_least),
-        Column("bid", [_price(*pair) for pair in zip(states, bids, strict=True)], 1, least=7),
-        Column("ask", [_price(*pair) for pair in zip(states, asks, strict=True)], 2, least=7),
+        Column("lots", [_lots(one, wide) for one in bids], 5, name="bid lots", least=lots_least),
+        Column("bid", [_price(*pair) for pair in zip(states, bids, strict=True)], 2, least=7),
+        Column("ask", [_price(*pair) for pair in zip(states, asks, strict=True)], 3, least=7),
         Column("lots", [_lots(one, wide) for one in asks], 5, name="ask lots", least=lots_least),
         Column("ttl", [_ttl(snapshot, quote, bar_cells, wide) for quote in quotes], 9, right=False),
     ]
 
 
-def _position_columns(
-    states: Sequence[SymbolState], profits: Sequence[Profit], wide: bool
-) -> list[Column]:
+def _position_columns(states: Sequence[SymbolState], wide: bool) -> list[Column]:
+    profits = [profit_of(state, mark_of(state)) for state in states]
+    net = [signed_lots(state.position.net_lots) for state in states]
     realised = [signed(one.realised) for one in profits]
     unrealised = [signed(one.unrealised) for one in profits]
-    net = [signed_lots(state.position.net_lots) for state in states]
     return [
-        Column("net", net, 3, least=4),
+        Column("net", net, 4, least=4),
         Column("realised", realised, 7, least=8),
         Column("unrealised" if wide else "unreal.", unrealised, 8, name="unrealised", least=7),
+        Column("profit", [signed(one.total) for one in profits], 1, least=8),
     ]
 
 
@@ -151,7 +152,10 @@ def _version_columns(states: Sequence[SymbolState], in_full: bool) -> list[Colum
     position, quote = ("position version", "quote version") if in_full else ("pv", "qv")
     fills = [_position_version(state) for state in states]
     quotes = [Text(str(state.quote_version)) for state in states]
-    return [Column(position, fills, 10, least=5), Column(quote, quotes, 11, least=5)]
+    return [
+        Column(position, fills, 10, least=5),
+        Column(quote, quotes, 11, least=5),
+    ]
 
 
 def _wide_columns(states: Sequence[SymbolState]) -> list[Column]:
@@ -170,23 +174,19 @@ def _wide_columns(states: Sequence[SymbolState]) -> list[Column]:
 def _chosen(
     snapshot: Snapshot, states: Sequence[SymbolState], width: int, widths: Widths
 ) -> tuple[list[Column], list[str]]:
-    """The columns that fit, and the names of those that do not.
-
-    Where realised and unrealised profit do not both fit, their sum stands in their place.
-    """
+    """The columns that fit, and the names of those that do not, but for what profit sums up."""
     wide = width >= WIDE
-    profits = [profit_of(state, mark_of(state)) for state in states]
-    quote = _quote_columns(snapshot, states, wide)
-    position = _position_columns(states, profits, wide)
-    others = _version_columns(states, width >= WIDEST) + (_wide_columns(states) if wide else [])
-    columns = widths.grow([*quote, *position, *others])
+    columns = widths.grow(
+        [
+            *_quote_columns(snapshot, states, wide),
+            *_position_columns(states, wide),
+            *_version_columns(states, width >= WIDEST),
+            *(_wide_columns(states) if wide else []),
+        ]
+    )
     chosen = choose(columns, width)
-    if {"realised", "unrealised"} <= {column.called for column in chosen}:
-        return chosen, left_out(columns, chosen)
-    profit = Column("profit", [signed(one.total) for one in profits], 1, least=8)
-    columns = widths.grow([*quote, position[0], profit, *others])
-    chosen = choose(columns, width)
-    return chosen, left_out(columns, chosen)
+    missing = left_out(columns, chosen)
+    return chosen, [name for name in missing if name not in ("realised", "unrealised")]
 
 
 def _position_version(state: SymbolState) -> Text:
@@ -204,39 +204,66 @@ def symbols_lines(snapshot: Snapshot) -> int:
 
 
 def symbols_pane(
-    snapshot: Snapshot, width: int, height: int, layout: Layout | None = None
+    snapshot: Snapshot,
+    width: int,
+    height: int,
+    layout: Layout | None = None,
+    view: ViewState | None = None,
 ) -> list[Text]:
     """The symbols that fit, one on each line, under titles, and how many more there are.
 
     ``height`` must be 3 at least; below 7 the pane has a rule only if all symbols fit with it.
-    ``layout`` keeps columns and lines in their places.
+    ``layout`` keeps columns and lines in their places. ``view`` is the order, the filter and the
+    symbol that is chosen.
     """
-    layout = layout or Layout()
+    layout, view = layout or Layout(), view or ViewState()
     with_rule = height >= min(7, symbols_lines(snapshot))
     height -= with_rule
     total, count = symbol_count(snapshot), min(height - 1, len(snapshot.symbols))
     if count < total:
         count = min(height - 2, count)
-    states = layout.rows.choose(snapshot, count)
+    listing = layout.listing
+    states = listing.choose(snapshot, count, view)
     chosen, missing = _chosen(snapshot, states, width, layout.widths)
     pane = lines_of(chosen, width)
+    if view.symbol in listing.names:
+        line = 1 + listing.names.index(view.symbol) - listing.top
+        pane[line] = Text(pane[line].plain.ljust(width), "reverse", no_wrap=True, overflow="crop")
     if with_rule:
-        pane.insert(0, _pane_rule(chosen, missing, width))
-    if count < total:
-        more = f"and {grouped(total - count)} more symbols, {_quoted_elsewhere(snapshot, states)}"
-        pane.append(cut(Text(more, "italic"), width))
+        pane.insert(0, _pane_rule(chosen, missing, width, view))
+    pane += [Text()] * (count - len(states))
+    if len(states) < total:
+        pane.append(cut(Text(_more(snapshot, listing, states, view.filter), "italic"), width))
     return pane
+
+
+def _more(snapshot: Snapshot, listing: Listing, shown: Sequence[SymbolState], wanted: str) -> str:
+    """How many symbols have no line, and how many of them are quoted."""
+    total, above = symbol_count(snapshot), listing.top
+    quoted = f"{_quoted_elsewhere(snapshot, shown)} of them quoted"
+    if wanted:
+        found = f"{grouped(len(listing.names))} of {grouped(total)} symbols match {wanted}"
+        below = len(listing.names) - above - len(shown)
+        return found if not above + below else f"{found}: {above} above, {below} below"
+    below = total - above - len(shown)
+    if above:
+        return f"{grouped(above)} symbols above and {grouped(below)} below, {quoted}"
+    return f"and {grouped(below)} more symbols, {quoted}"
 
 
 def _quoted_elsewhere(snapshot: Snapshot, shown: Sequence[SymbolState]) -> str:
     """How many of the symbols that are not shown have an active quote."""
     active = {name for name, ends in snapshot.expiry.items() if ends > snapshot.now_ms}
-    return f"{grouped(len(active - {one.symbol.name for one in shown}))} of them quoted"
+    return grouped(len(active - {one.symbol.name for one in shown}))
 
 
-def _pane_rule(chosen: Sequence[Column], missing: Sequence[str], width: int) -> Text:
+def _pane_rule(
+    chosen: Sequence[Column], missing: Sequence[str], width: int, view: ViewState
+) -> Text:
     """The title of the pane, what its columns mean, and the names of those that are not shown."""
     title = "quotes and positions" if width >= 60 else "quotes"
+    if view.sort != SORTS[0]:
+        title += f" by {SORT_WORDS[view.sort]}"
     notes = []
     if missing:
         sides = dict.fromkeys(name.removeprefix("bid ").removeprefix("ask ") for name in missing)

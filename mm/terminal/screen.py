@@ -7,10 +7,8 @@ caller feeds it, and runs the loop that draws.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -18,7 +16,7 @@ from rich.text import Text
 from mm.facts import (
     HALT,
     FoundDurability,
-    SnapshotTracks,
+    Lost,
     Stoppage,
     active_quotes,
     budgets,
@@ -27,7 +25,6 @@ from mm.facts import (
     operator_halts,
     process_rows,
     symbol_count,
-    totals,
 )
 from mm.instant import clock, timestamp
 from mm.store import Placement, Snapshot
@@ -41,10 +38,11 @@ from mm.terminal.draw import (
     plain,
     sparkline,
 )
-from mm.terminal.money import money_lines
+from mm.terminal.history import History
+from mm.terminal.keys import ViewState
+from mm.terminal.money import view_money
 from mm.terminal.partitions_table import partitions_pane
 from mm.terminal.quotes_pane import (
-    Layout,
     exposure_lines,
     lag_line,
     lag_words,
@@ -54,75 +52,10 @@ from mm.terminal.quotes_pane import (
 )
 from mm.terminal.tables import names
 
-#: Snapshots remembered: about four minutes at four frames a second.
-REMEMBERED = 1_000
-#: Orders per second are the mean over this time.
-RATE_MS = 2_000
 #: The least lines of the bottom pane and of the symbols pane; with fewer they are left out.
 BOTTOM_LEAST, SYMBOLS_LEAST = 4, 3
 #: From this many lines on, symbols that need all of them leave a third to the bottom pane.
 SHARED_FROM = 15
-
-
-@dataclass
-class History:
-    """What a screen keeps from one frame to the next.
-
-    That is the ``layout``, and the orders processed at the instants of successive snapshots, the
-    newest ``REMEMBERED``. They start again when the clock or the count goes back: the system is
-    another one, or its clock was set back.
-    """
-
-    layout: Layout = field(default_factory=Layout)
-    profits: SnapshotTracks = field(default_factory=SnapshotTracks)
-    _samples: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-
-    def add(self, snapshot: Snapshot) -> None:
-        """Remember a snapshot's instant and its count of orders processed."""
-        now, orders = snapshot.now_ms, snapshot.cursors.exchange_records
-        if self._samples and (now < self._samples[-1][0] or orders < self._samples[-1][1]):
-            self._samples.clear()
-        if self._samples and now == self._samples[-1][0]:
-            self._samples.pop()
-        self._samples.append((now, orders))
-        self.profits.add(snapshot)
-
-    @property
-    def known(self) -> bool:
-        """Whether a rate is known: that needs two snapshots."""
-        return len(self._samples) >= 2
-
-    @property
-    def orders_per_s(self) -> int:
-        """Orders per second over the last two seconds or a little more; 0 when not known."""
-        if not self.known:
-            return 0
-        until, orders = self._samples[-1]
-        since, before = self._samples[-2]
-        for instant, count in reversed(self._samples):
-            since, before = instant, count
-            if until - instant >= RATE_MS:
-                break
-        return ((orders - before) * 1_000 + (until - since) // 2) // (until - since)
-
-    def series(self, seconds: int) -> list[int]:
-        """Orders in each of the last whole seconds of the server's clock, oldest first.
-
-        At most ``seconds`` of them, fewer when less is remembered. Orders between two snapshots
-        count as evenly spread.
-        """
-        if len(self._samples) < 2:
-            return []
-        first = -(-self._samples[0][0] // 1_000)
-        last = self._samples[-1][0] // 1_000
-        edges = range(max(first, last - seconds), last + 1)
-        counts, pairs = [], pairwise(self._samples)
-        (since, before), (until, orders) = next(pairs)
-        for edge in edges:
-            while until < edge * 1_000:
-                (since, before), (until, orders) = next(pairs)
-            counts.append(before + (orders - before) * (edge * 1_000 - since) // (until - since))
-        return [after - before for before, after in pairwise(counts)]
 
 
 @dataclass(frozen=True)
@@ -131,7 +64,8 @@ class RunStatus:
 
     ``server`` names the server (``valkey 9.1.2 (managed)``). ``weak`` are its settings with which
     an acknowledged write may be lost; None when it does not show its settings. ``notes`` is what
-    the supervisor has done, oldest first, and ``restarts`` its count by process name.
+    the supervisor has done, oldest first, ``restarts`` its count by process name, and ``lost`` how
+    the processes before have ended.
     ``stoppages`` is what stops trading now, the gravest first. ``placement`` is which node has
     which partition. ``replay`` says how far the replay of a tape is.
     """
@@ -140,6 +74,7 @@ class RunStatus:
     weak: tuple[str, ...] | None = ()
     notes: tuple[str, ...] = ()
     restarts: Mapping[str, int] = field(default_factory=dict)
+    lost: Mapping[str, Lost] = field(default_factory=dict)
     stoppages: tuple[Stoppage, ...] = ()
     placement: Placement | None = None
     replay: str = ""
@@ -189,7 +124,7 @@ def status_line(snapshot: Snapshot, history: History, status: RunStatus | None =
     return "  ".join(parts)
 
 
-def _title(snapshot: Snapshot, status: RunStatus, width: int) -> Text:
+def title_line(snapshot: Snapshot, status: RunStatus, width: int) -> Text:
     """Durability, then server and time as far as there is room for them."""
     durability = status.durability(snapshot)
     style = "bold white on blue"
@@ -202,13 +137,6 @@ def _title(snapshot: Snapshot, status: RunStatus, width: int) -> Text:
     full = f" {timestamp(snapshot.now_ms)} "
     time = next((one for one in (full, time) if len(one) <= space), "")
     return cut(line.append(time.rjust(space), style), width)
-
-
-def _money(snapshot: Snapshot, history: History, width: int) -> list[Text]:
-    """What was earned; of too many symbols for the screen only where to read it."""
-    if symbol_count(snapshot) > len(snapshot.symbols):
-        return [cut(Text("profit: see `mm positions`", QUIET), width)]
-    return money_lines(totals(snapshot), history.profits.tracks, width)
 
 
 def _numbers(snapshot: Snapshot, width: int) -> Text:
@@ -233,7 +161,9 @@ def _orders(snapshot: Snapshot, history: History, status: RunStatus, width: int)
     return parts_line([line, Text(sparkline(series), QUIET), peak], width, " ")
 
 
-def _alerts(snapshot: Snapshot, status: RunStatus, width: int, max_lines: int) -> list[Text]:
+def alert_lines(
+    snapshot: Snapshot, status: RunStatus, width: int, max_lines: int, with_expected: bool = True
+) -> list[Text]:
     """What needs attention: what stops all trading, halts, weak durability, the latest notes."""
     halted = list(halts(snapshot).items())
     lines = [
@@ -250,23 +180,30 @@ def _alerts(snapshot: Snapshot, status: RunStatus, width: int, max_lines: int) -
     if durability.warning:
         _, _, risk = durability.warning.partition(durability.text)
         lines.append(Text.assemble((f"! {durability.text}", f"bold {BAD}"), plain(risk)))
-    lines += [Text(f"- {words}") for words in status.beside_halts(expected=True)]
+    if with_expected:
+        lines += [Text(f"- {words}") for words in status.beside_halts(expected=True)]
     lines += [Text(f"- {plain(note)}") for note in reversed(status.notes)]
     return [cut(line, width) for line in lines[:max_lines]]
 
 
 def market_screen(
-    snapshot: Snapshot, history: History, status: RunStatus, width: int, height: int
+    snapshot: Snapshot,
+    history: History,
+    status: RunStatus,
+    width: int,
+    height: int,
+    view: ViewState | None = None,
 ) -> RenderableType:
-    """The whole view, in at most ``height`` lines of at most ``width`` cells.
+    """The whole market, in at most ``height`` lines of at most ``width`` cells.
 
     In order of importance it shows profit, title, exposure, alerts, orders, symbols, numbers,
     processes, partitions and waiting symbols, latest fills and quote events. What does not fit is
-    left out or cropped. Amber and red stand only on what needs a person.
+    left out or cropped. Amber and red stand only on what needs a person. ``view`` is the order, the
+    filter and the chosen symbol.
     """
-    top = [_title(snapshot, status, width)]
+    top = [title_line(snapshot, status, width)]
     if height >= 5:
-        top[:0] = _money(snapshot, history, width)[: max(1, height // 8)]
+        top[:0] = view_money(snapshot, history.profits.tracks, width)[: max(1, height // 8)]
     if height >= 8:
         top.append(_orders(snapshot, history, status, width))
     if height >= 12:
@@ -275,7 +212,7 @@ def market_screen(
     if height >= 20:
         top += partitions_pane(snapshot, status.placement, width, height // 4)
         top.append(waiting_line(snapshot, width))
-    top += _alerts(snapshot, status, width, max(1, height // 8))
+    top += alert_lines(snapshot, status, width, max(1, height // 8))
     parts, left = top[:height], height - len(top)
     bottom = left - symbols_lines(snapshot)
     if left >= SHARED_FROM:
@@ -283,7 +220,7 @@ def market_screen(
     if bottom < BOTTOM_LEAST:
         bottom = 0
     if left - bottom >= SYMBOLS_LEAST:
-        parts += symbols_pane(snapshot, width, left - bottom, history.layout)
+        parts += symbols_pane(snapshot, width, left - bottom, history.layout, view)
     if bottom:
         parts += bottom_pane(snapshot, status.restarts, width, bottom)
     return Group(*parts)

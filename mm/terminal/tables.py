@@ -22,6 +22,7 @@ from mm.facts import (
     symbol_count,
     unit_text,
 )
+from mm.market import MAX_INT
 from mm.store import QuoteSide, Snapshot, SymbolState
 from mm.terminal.columns import Column, FittedTable, stacked
 from mm.terminal.draw import (
@@ -73,7 +74,8 @@ def outcome_text(snapshot: Snapshot, state: SymbolState) -> Text:
     if state.symbol.retired:
         return Text("closed" if state.closed else "retired")
     if state.frozen:
-        return Text("frozen", f"bold {WARN}")
+        # One that ends by itself needs nobody.
+        return Text("frozen", f"bold {WARN}" if state.frozen_until_ms >= MAX_INT else "")
     mode = snapshot.mode_of(state.symbol.name)
     if mode != "active":
         return Text(mode)

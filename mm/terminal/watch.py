@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from rich.text import Text
 
 from mm.errors import SystemRefused, Unavailable
-from mm.facts import Stoppage, process_rows, stoppages, unreachable
+from mm.facts import Lost, Stoppage, process_rows, stoppages, unreachable
 from mm.store import (
     VIEWER,
     Keys,
@@ -25,9 +25,10 @@ from mm.store import (
 )
 from mm.terminal.screen import RunStatus
 
-#: What a snapshot for the screen includes: newest fill entries and quote events, and symbols.
+#: What a snapshot for the screen includes: newest fill entries and quote events, and symbols. Of
+#: these the screen shows as many as fit, and the others when one scrolls, sorts or filters.
 RECENT = 24
-MAX_SYMBOLS = 60
+MAX_SYMBOLS = 256
 #: Seconds from one look at what the server says of itself to the next.
 INFO_S = 1.0
 
@@ -95,9 +96,12 @@ class SnapshotSource:
         self,
         notes: tuple[str, ...] = (),
         restarts: dict[str, int] | None = None,
+        lost: dict[str, Lost] | None = None,
         managed: bool = False,
     ) -> RunStatus:
         """What the screen shows beside the snapshot; ``managed`` when `mm up` runs the server."""
         server = self.server() + (" (managed)" if managed else "")
         found = tuple(self.stoppages(restarts or {}))
-        return RunStatus(server, self.weak, notes, restarts or {}, found, self._placement)
+        return RunStatus(
+            server, self.weak, notes, restarts or {}, lost or {}, found, self._placement
+        )

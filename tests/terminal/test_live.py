@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from mm.errors import Unavailable
+from mm.errors import SystemRefused, Unavailable
 from mm.facts import Stoppage
 from mm.store import Keys, Snapshot, take_snapshot
-from mm.terminal import LiveView, RunStatus, SnapshotSource, run_watch
-from tests.kit import World
+from mm.terminal import Controls, LiveView, RunStatus, SnapshotSource, run_watch
+from mm.terminal.keys import ModeRequest
+from tests.kit import Fake, World, small_config
 
 STATUS = RunStatus("valkey 9.1.2", notes=("12:00:00 maker-1 died",))
 
@@ -30,6 +31,54 @@ class StubSource(SnapshotSource):
     def snapshot(self, recent: int = 0, max_symbols: int = 0) -> Snapshot | None:
         """The next given one; AssertionError after the last."""
         return next(self.left)
+
+
+Pressed = tuple[list[str], ...]
+
+
+class Typist:
+    """A keyboard at which the given keys are pressed, those of one text within one frame."""
+
+    def __init__(self, *pressed: list[str]) -> None:
+        self.left = list(pressed)
+
+    def __enter__(self) -> Typist:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def ready(self) -> bool:
+        """Keys can always come."""
+        return True
+
+    def read(self, timeout_s: float) -> list[str]:
+        """The next keys."""
+        return self.left.pop(0) if self.left else []
+
+
+class Watched:
+    """A view with keys over given snapshots, and what it shows and does."""
+
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        found: Sequence[Snapshot | None],
+        *pressed: list[str],
+        controls: Controls | None = None,
+    ) -> None:
+        self.typist, self.said = Typist(*pressed), list[str]()
+        monkeypatch.setattr("mm.terminal.live.Keyboard", lambda: self.typist)
+        self.source = StubSource(list(found))
+        self.out = io.StringIO()
+        console = Console(file=self.out, force_terminal=True, width=120, height=40)
+        self.view = LiveView(self.source, console, True, lambda: STATUS, self.said.append, controls)
+
+    def run(self, frames: int) -> list[str]:
+        """The pictures of so many frames at most, the first of them with the empty screen."""
+        left = [True] * frames
+        self.view.run(threading.Event(), lambda: not left or not left.pop())
+        return self.out.getvalue().split("\x1b[H")
 
 
 @pytest.fixture(autouse=True)
@@ -135,3 +184,100 @@ def test_beginning_and_end_of_trouble_are_said(
     begin, end = said
     assert begin == "TROUBLE: memory is full"
     assert end.startswith("over after ") and end.endswith(" s: memory is full")
+
+
+def test_q_ends_the_view(fake_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After `q` no frame follows."""
+    watched = Watched(monkeypatch, [take_snapshot(fake_world.scripts)] * 9, [], ["x", "q", "s"])
+    watched.run(9)
+    assert len(list(watched.source.left)) == 8
+
+
+def test_keys_draw_the_same_snapshot(fake_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys change the picture and take no snapshot; what follows in one go sees their effect."""
+    found = take_snapshot(fake_world.scripts)
+    watched = Watched(monkeypatch, [found] * 2, [], ["/", "b", "b", "enter", "down"])
+    *_, by_key, last = watched.run(2)
+    for picture in (by_key, last):
+        assert "1 of 2 symbols match bb" in picture
+    assert watched.view._view.symbol == "BBB"
+    assert not list(watched.source.left)
+
+
+def test_modes_are_changed_once_and_said(
+    fake_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an operator asks for is done once, its result stands on the screen and in the notes."""
+    asked: list[ModeRequest] = []
+
+    def act(request: ModeRequest) -> list[str]:
+        asked.append(request)
+        return ["all symbols: active -> halted", "2 quotes withdrawn"]
+
+    found = take_snapshot(fake_world.scripts)
+    pressed: Pressed = ([], ["p", *"news", "enter"], ["?"])
+    watched = Watched(monkeypatch, [found] * 4, *pressed, controls=Controls("ann", act))
+    pictures = watched.run(4)
+    assert asked == [ModeRequest("p", "", "news")]
+    assert any("all symbols: active -> halted; 2 quotes withdrawn" in one for one in pictures)
+    assert "2 quotes withdrawn" not in pictures[-1]
+    assert watched.said == ["ann: all symbols: active -> halted; 2 quotes withdrawn"]
+
+
+@pytest.mark.parametrize("error", [Unavailable("no server"), SystemRefused("not this one")])
+def test_what_cannot_be_changed_is_said(
+    fake_world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """An error of a change is a sentence, and the view goes on."""
+
+    def act(request: ModeRequest) -> list[str]:
+        raise error
+
+    found = take_snapshot(fake_world.scripts)
+    pressed: Pressed = ([], ["enter"], ["r", "enter"])
+    watched = Watched(monkeypatch, [found] * 4, *pressed, controls=Controls("ann", act))
+    pictures = watched.run(4)
+    assert watched.said == [f"ann: resume AAA: not done: {error}"]
+    assert f"not done: {error}" in pictures[-1]
+
+
+def test_a_page_reads_only_while_it_is_open(
+    fake_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The past of a symbol is read once a frame while its page is open, and by no key."""
+    read: list[str] = []
+
+    class Source:
+        def __init__(self, scripts: object, symbol: str) -> None:
+            self.symbol, self.past = symbol, None
+
+        def update(self, snapshot: Snapshot) -> None:
+            read.append(self.symbol)
+
+    monkeypatch.setattr("mm.terminal.live.SymbolSource", Source)
+    found = take_snapshot(fake_world.scripts)
+    pressed: Pressed = ([], ["enter"], [], ["down"], ["escape"], [])
+    watched = Watched(monkeypatch, [found] * 6, *pressed)
+    watched.run(6)
+    assert read == ["AAA", "AAA", "BBB"]
+
+
+def test_many_symbols_are_read_half_as_often(fake: Fake) -> None:
+    """A snapshot of 200 symbols is taken at every second frame."""
+    found = take_snapshot(World(fake, small_config(200)).scripts)
+    few = take_snapshot(World(Fake(fake.clock), small_config(8)).scripts)
+    for snapshot, taken in ((found, 3), (few, 6)):
+        source, left = StubSource([snapshot] * 6), [True] * 6
+        console = Console(file=io.StringIO(), force_terminal=True, width=80, height=24)
+        view = LiveView(source, console, True, lambda: STATUS)
+        view.run(threading.Event(), lambda: not left or not left.pop())  # noqa: B023  # it is called within the turn
+        assert 6 - len(list(source.left)) == taken
+
+
+def test_without_keys_the_screen_has_no_line_for_them(
+    fake_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where standard input is no terminal the screen is the market alone."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    text = shown(StubSource([take_snapshot(fake_world.scripts)]), 1, True)
+    assert "AAA" in text and "quit" not in text

@@ -21,7 +21,7 @@ from mm.terminal import (
     quotes_table,
     status_line,
 )
-from mm.terminal.screen import REMEMBERED
+from mm.terminal.history import REMEMBERED
 from tests.kit import Fake, World, small_config, symbol_names
 from tests.terminal.drawing import (
     RELAXED,
@@ -134,9 +134,13 @@ def test_a_symbol_in_one_line(fake_world: World, width: int) -> None:
         assert word in words, words
     assert (words[2], words[5]) == (("6", "8") if width == 80 else ("6/10", "8/10"))
     if width == 80:
-        assert title[-2:] == ["pv", "qv"]
-        assert words[-2:] == ["2", "1"]
-        assert "pv, qv: position version, quote version" in text
+        assert title[-3:] == ["realised", "unreal.", "profit"]
+        assert words[-1] == "+0.09"
+        assert "not shown: pv, qv" in text
+        wider = shown(fake_world, 100)
+        assert row(wider, "symbol")[-2:] == ["pv", "qv"]
+        assert row(wider, "AAA")[-2:] == ["2", "1"]
+        assert "pv, qv: position version, quote version" in wider
     else:
         assert "position version" in text and "quote version" in text
         assert {"0.98", "0.995", "quote", "maker-1"} <= set(words)
@@ -146,7 +150,7 @@ def test_uncommitted_fills_show_beside_the_position_version(fake_world: World) -
     """Fills that are emitted but not committed are shown as +n after the committed version."""
     fake_world.propose("AAA")
     fake_world.trade(fake_world.order("sell", 1), fake_world.order("sell", 1))
-    assert "0+2" in row(shown(fake_world), "AAA")
+    assert "0+2" in row(shown(fake_world, 100), "AAA")
 
 
 def test_reduced_and_omitted(fake: Fake) -> None:
@@ -360,7 +364,7 @@ def test_configuration_of_the_default_system_fits_80_columns(fake: Fake) -> None
         world.propose(symbol.name, bid=bid, ask=bid + symbol.spread_ticks)
     text = shown(world)
     title = next(line for line in text.splitlines() if line.startswith("symbol"))
-    for column in ["placed", "lots", "bid", "ask", "ttl", "net", "realised", "unreal.", "pv", "qv"]:
+    for column in ["placed", "lots", "bid", "ask", "ttl", "net", "realised", "unreal.", "profit"]:
         assert column in title.split(), title
 
 

@@ -131,6 +131,22 @@ def test_amber_is_for_what_needs_a_person(fake: Fake) -> None:
     assert any("RELAXED" in text for text in amber(take(world), RELAXED))
 
 
+def test_a_freeze_that_ends_by_itself_needs_nobody(fake: Fake) -> None:
+    """A freeze is amber only when it lasts until an operator resumes the symbol."""
+    for freeze_ms, words in ((60_000, []), (0, ["frozen"])):
+        market = small_config(
+            1, protection_freeze_ms=freeze_ms, of_symbol={"protection_lots": 1}, limit=100
+        )
+        world = World(Fake(fake.clock), market)
+        beat(world)
+        world.propose("AAA")
+        world.trade(world.order("sell", 5))
+        world.scripts.commit(10)
+        found = take(world)
+        assert found.symbols["AAA"].frozen
+        assert [text for text in amber(found) if "lag" not in text] == words
+
+
 def test_a_quote_that_ended_is_not_called_granted(fake_world: World) -> None:
     """With no maker the quotes expire: none is counted, and none is called granted or reduced."""
     for name in fake_world.names:
