@@ -20,7 +20,7 @@ from mm.market import Config
 from mm.orders import FlowOptions, Intent, PartitionClient, synthetic_orders
 from mm.process import Process
 from mm.state import StateService
-from mm.store import Scripts, Snapshot, take_snapshot
+from mm.store import Scripts, take_snapshot
 
 CLIENT = "flow"
 #: A day: no quote ends by the clock while a flow is played.
@@ -29,9 +29,13 @@ LONG_MS = 86_400_000
 
 @dataclass(frozen=True)
 class Played:
-    """What one flow left: the profit at the marks, and how many orders filled at least in part."""
+    """What one flow left: the profit at the marks, and how many orders filled at least in part.
+
+    ``spread`` is the part of the profit that the spread earned (R29).
+    """
 
     profit: Decimal
+    spread: Decimal
     filled: int
 
 
@@ -58,12 +62,13 @@ def play(scripts: Scripts, config: Config, flow: FlowOptions, orders: int) -> Pl
     if not verdict.ok:
         wrong = ", ".join(check.name for check in verdict.checks if not check.ok)
         raise SystemRefused(f"the audit after seed {flow.seed} finds violations of {wrong}")
-    return Played(_profit(take_snapshot(scripts)), filled)
-
-
-def _profit(found: Snapshot) -> Decimal:
-    profits = (profit_of(state, mark_of(state)).total for state in found.symbols.values())
-    return sum(map(Decimal, profits), Decimal(0))
+    found = take_snapshot(scripts).symbols.values()
+    profits = [profit_of(state, mark_of(state)) for state in found]
+    profit, spread = (
+        sum(map(Decimal, amounts), Decimal(0))
+        for amounts in ([one.total for one in profits], [one.spread for one in profits])
+    )
+    return Played(profit, spread, filled)
 
 
 def _processes(scripts: Scripts) -> Sequence[Process]:

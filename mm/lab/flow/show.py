@@ -22,6 +22,8 @@ def flow_facts(rows: Sequence[Earned]) -> list[dict[str, object]]:
             "informed_percent": row.informed,
             "seeds": len(row.profits),
             "mean": f"{row.mean:.4f}",
+            "spread_earned": f"{row.spread:.4f}",
+            "inventory_profit": f"{row.mean - row.spread:.4f}",
             "deviation": f"{row.deviation:.4f}",
             "least": f"{min(row.profits):.4f}",
             "most": f"{max(row.profits):.4f}",
@@ -43,6 +45,8 @@ def flow_table(rows: Sequence[Earned], study: FlowStudy) -> FittedTable:
         [
             column("informed", (f"{row.informed} %" for row in rows)),
             column("mean", (_money(row.mean) for row in rows)),
+            column("= spread", (_money(row.spread) for row in rows), 1),
+            column("+ inventory", (_money(row.mean - row.spread) for row in rows), 1),
             column("deviation", (f"{row.deviation:.2f}" for row in rows), 1),
             column("least", (_money(min(row.profits)) for row in rows), 2),
             column("most", (_money(max(row.profits)) for row in rows), 2),

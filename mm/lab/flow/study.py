@@ -33,11 +33,13 @@ class FlowStudy:
 class Earned:
     """What the rule earned at one share: the profit of each seed per :data:`PER` orders.
 
+    ``spread`` is the mean of what the spread earned; the rest of the mean is inventory (R29).
     ``filled_percent`` is the share of the orders that filled at least in part.
     """
 
     informed: int
     profits: Sequence[Decimal]
+    spread: Decimal
     filled_percent: int
 
     @property
@@ -84,5 +86,6 @@ def earned(study: FlowStudy, config: Config, informed: int, empty: Callable[[], 
     return Earned(
         informed,
         [one.profit * PER / study.orders for one in played],
+        statistics.mean(one.spread * PER / study.orders for one in played),
         round(100 * filled / (study.orders * study.seeds)),
     )

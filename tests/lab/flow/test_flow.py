@@ -52,7 +52,10 @@ class TestShares:
 
 def test_shown() -> None:
     """The table and the JSON say the same of the same profits."""
-    rows = [Earned(20, [Decimal("1.5"), Decimal("-0.5")], 63), Earned(100, [Decimal(-9)], 7)]
+    rows = [
+        Earned(20, [Decimal("1.5"), Decimal("-0.5")], Decimal(4), 63),
+        Earned(100, [Decimal(-9)], Decimal(1), 7),
+    ]
     console = make_console()
     with console.capture() as shown:
         console.print(flow_table(rows, FlowStudy((20, 100), 2, 500, 1)))
