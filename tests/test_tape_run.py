@@ -82,5 +82,9 @@ class TestTapeRun:
         text = " ".join(shown.get().split())
         assert "replay: 2 of 4 trades filled, 1 of them in part" in text
         assert "AAA 3 2 76.9 % -10 10.0 % " in text
+        assert "The replay was stopped after 2 of 4 trades." in text
         assert "A replay is no backtest: the market of the tape did not react" in text
         assert words in text
+        send(world, 4, "AAA", "buy", 1, 50)
+        notes = run.report(take_snapshot(world.scripts)).notes
+        assert not any("stopped" in note.plain for note in notes)
