@@ -55,6 +55,7 @@ class TestTapeRun:
         """The ledger says what filled; other orders count for the position alone."""
         run = self.run(world, tape)
         world.trade(world.order("sell", qty=9, symbol="BBB", limit=99))
+        assert run.results()["BBB"].worst_lots == 0, "the run has not begun"
         send(world, 1, "AAA", "buy", 4, 101)
         send(world, 2, "AAA", "buy", 8, 101)
         world.trade(world.order("sell", qty=2, symbol="AAA", limit=99))
