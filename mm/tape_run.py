@@ -23,6 +23,9 @@ from mm.orders import (
 from mm.store import Scripts, Snapshot, StreamReader, partitions_of, require_config, text
 from mm.terminal import Column, FittedTable, signed
 
+#: Entries of reports among which the last trade's is, also when those of earlier ones came again.
+LAST_ENTRIES = 1_000
+
 
 @dataclass(frozen=True)
 class _Sender:
@@ -73,10 +76,7 @@ class TapeRun:
     def progress(self) -> str:
         """How far it is, in words; as before while no server answers, empty without publishers."""
         try:
-            numbers = [
-                answered_lately(one.scripts.client, one.scripts.keys, one.client_id, self.run_id)
-                for one in self._senders
-            ]
+            numbers = self._numbers()
         except (RedisError, MMError, OSError):
             return self._words
         if numbers:
@@ -87,6 +87,15 @@ class TapeRun:
             ]
             self._words = self._progress.words(sum(numbers), max(times, default=0))
         return self._words
+
+    def _numbers(self, entries: int = 1) -> list[int]:
+        """How many trades of each sender are answered, by its newest entries of reports."""
+        return [
+            answered_lately(
+                one.scripts.client, one.scripts.keys, one.client_id, self.run_id, entries
+            )
+            for one in self._senders
+        ]
 
     @property
     def run_id(self) -> str:
@@ -156,8 +165,12 @@ class TapeRun:
                 ),
                 *_money_columns(found, results),
             ],
-            [Text(self._no_backtest(), "italic")],
+            [Text(words, "italic") for words in (*self._stopped(), self._no_backtest())],
         )
+
+    def _stopped(self) -> list[str]:
+        done, total = sum(self._numbers(LAST_ENTRIES)), len(self._tape.trades)
+        return [f"The replay was stopped after {done:,} of {total:,} trades."] * (done < total)
 
     def _no_backtest(self) -> str:
         words = "A replay is no backtest: the market of the tape did not react to these quotes"

@@ -55,6 +55,7 @@ class TestTapeRun:
         """The ledger says what filled; other orders count for the position alone."""
         run = self.run(world, tape)
         world.trade(world.order("sell", qty=9, symbol="BBB", limit=99))
+        assert run.results()["BBB"].worst_lots == 0, "the run has not begun"
         send(world, 1, "AAA", "buy", 4, 101)
         send(world, 2, "AAA", "buy", 8, 101)
         world.trade(world.order("sell", qty=2, symbol="AAA", limit=99))
@@ -82,5 +83,9 @@ class TestTapeRun:
         text = " ".join(shown.get().split())
         assert "replay: 2 of 4 trades filled, 1 of them in part" in text
         assert "AAA 3 2 76.9 % -10 10.0 % " in text
+        assert "The replay was stopped after 2 of 4 trades." in text
         assert "A replay is no backtest: the market of the tape did not react" in text
         assert words in text
+        send(world, 4, "AAA", "buy", 1, 50)
+        notes = run.report(take_snapshot(world.scripts)).notes
+        assert not any("stopped" in note.plain for note in notes)

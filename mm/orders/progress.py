@@ -13,9 +13,12 @@ from mm.orders.tape import LAST_OWN_MS
 from mm.store import Keys, execute, text
 
 
-def answered_lately(client: redis.Redis, keys: Keys, client_id: str, run_id: str) -> int:
-    """The highest order number of the run in the client's newest entry of reports; 0 without."""
-    newest = execute(client, "XREVRANGE", keys.member("reports:*", client_id), "+", "-", "COUNT", 1)
+def answered_lately(
+    client: redis.Redis, keys: Keys, client_id: str, run_id: str, entries: int = 1
+) -> int:
+    """The highest order number of the run in the client's newest report entries; 0 without."""
+    stream = keys.member("reports:*", client_id)
+    newest = execute(client, "XREVRANGE", stream, "+", "-", "COUNT", entries)
     found = [order_number(run_id, text(order_id)) for _, ids in newest for order_id in ids]
     return max(found, default=0)
 

@@ -38,10 +38,10 @@ class TestWords:
 
 
 def test_answered_lately(world: World) -> None:
-    """It is the highest number of the run in the newest entry of reports, else 0."""
+    """It is the highest number of the run in the newest entries of reports, else 0."""
 
-    def lately(run_id: str) -> int:
-        return answered_lately(world.client, world.keys, "p", run_id)
+    def lately(run_id: str, entries: int = 1) -> int:
+        return answered_lately(world.client, world.keys, "p", run_id, entries)
 
     assert lately("r1") == 0
     world.send_raw("r1-7", "p AAA buy 1 1", "r1-8", "p AAA buy 1 1", "x", "p AAA buy 1 1")
@@ -50,3 +50,4 @@ def test_answered_lately(world: World) -> None:
     world.send_raw("r2-1", "p AAA buy 1 1")
     world.scripts.match(10)
     assert (lately("r1"), lately("r2")) == (0, 1)
+    assert lately("r1", 2) == 8

@@ -27,6 +27,7 @@ def at(informed: int, study: FlowStudy = STUDY) -> Earned:
     return earned(study, default_config(), informed, empty)
 
 
+@pytest.mark.slow
 class TestShares:
     def test_earns_by_default(self) -> None:
         """At the default share the rule earns on average over the seeds."""
