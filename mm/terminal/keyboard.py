@@ -77,6 +77,7 @@ class Keyboard:
 
     def __init__(self) -> None:
         self._fd = -1
+        self._gone = False
         self._before: list[object] | None = None
         self._rest = ""
         self._decoder = codecs.getincrementaldecoder("utf-8")("ignore")
@@ -105,7 +106,7 @@ class Keyboard:
 
         A shell that has had the terminal in between, after Ctrl-Z, has set it back.
         """
-        if self._fd < 0 or not self._in_front():
+        if self._gone or self._fd < 0 or not self._in_front():
             return False
         try:
             found = termios.tcgetattr(self._fd)
@@ -118,7 +119,7 @@ class Keyboard:
                 found[6][termios.VMIN], found[6][termios.VTIME] = 1, 0
                 termios.tcsetattr(self._fd, termios.TCSANOW, found)
         except (termios.error, OSError):
-            self._fd = -1
+            self._gone = True
             return False
         return True
 
@@ -158,5 +159,5 @@ class Keyboard:
         with contextlib.suppress(OSError):
             if found := os.read(self._fd, MAX_BYTES):
                 return self._decoder.decode(found)
-        self._fd = -1
+        self._gone = True
         return ""

@@ -125,6 +125,22 @@ def test_a_living_process_is_not_announced(fake: Fake) -> None:
     assert watched.look() == ""
 
 
+def test_what_waited_before_a_heartbeat_is_forgotten(fake: Fake) -> None:
+    """Orders that waited for a moment while the process lived did not wait for its return."""
+    watched = Watched(fake)
+    watched.beat(11)
+    watched.look()
+    watched.send(1, 2)
+    assert watched.look() == ""
+    watched.take_orders()
+    fake.advance(500)
+    watched.beat(11)
+    assert watched.look() == ""
+    fake.advance(500)
+    watched.beat(12)
+    assert watched.look() == "exchange-1 was gone → back 0.50 s after it was last heard"
+
+
 def test_a_process_of_an_earlier_run_is_not_back(fake: Fake) -> None:
     """What had ended before the view began says nothing about this run."""
     watched = Watched(fake)
@@ -171,7 +187,7 @@ def test_a_partition_counts_its_own_orders(fake: Fake) -> None:
     def look() -> list[str]:
         return log.update(take_snapshot(made.root.scripts, 20))
 
-    for pid in (11, 12):
+    for pid in (11, 11, 12):
         made.worlds[0].beat("exchange-0.1", pid=pid, run=f"run-{pid}", first=True)
         lines = look()
         fake.advance(500)

@@ -165,6 +165,20 @@ def test_what_stops_a_symbol_stands_on_its_page(fake: Fake) -> None:
     assert "prices and story are old: no server" in text
 
 
+def test_nothing_on_a_usual_page_stands_out(fake: Fake) -> None:
+    """A page without trouble has neither amber nor red, but for losses; a halt is in bold red."""
+
+    def styles(world: World, name: str) -> set[str]:
+        found = take(world)
+        past = SymbolSource(world.scripts, name).update(found)
+        lines = symbol_page(found, name, past, 120, 40)
+        return {str(span.style) for line in lines for span in line.spans}
+
+    usual = styles(traded(fake), "AAPL")
+    assert not {style for style in usual if "yellow" in style or "bold red" in style}
+    assert "bold reverse red" in styles(troubled(Fake(fake.clock)), "NVDA")
+
+
 def test_the_past_of_another_symbol_is_not_shown(fake: Fake) -> None:
     """Just after a move to the next symbol its page has no prices of the one before."""
     world = traded(fake)
