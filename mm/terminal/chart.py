@@ -64,7 +64,7 @@ def price_chart(
         label = labels[0] if number == 0 else labels[1] if number == rows - 1 else ""
         if high == low:
             label = labels[0] if number == rows // 2 else ""
-        line = Text(f"{label:>{left - 1}} ", QUIET)
+        line = Text.assemble((f"{label:>{left - 1}} ", QUIET))
         for letter, style in cells:
             line.append(letter, style)
         lines.append(cut(line, width))

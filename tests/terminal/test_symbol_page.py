@@ -256,6 +256,9 @@ def test_fills_stand_on_the_chart() -> None:
     )
     assert [line[0] for line in drawn_lines] == [BOUGHT, *QUOTED * 4]
     assert drawn_lines[4][1] == SOLD and drawn_lines[2][9] == BOTH
+    past = SymbolPast("AAA", (), (fill(0, "buy", 104),))
+    marked = [line for line in price_chart(past, make_symbol(), 1_000, 40, 6) if BOUGHT in line]
+    assert [line.style for line in marked] == [""], "a fill is not as quiet as a label"
 
 
 def test_a_chart_shows_the_last_minutes() -> None:
