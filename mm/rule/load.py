@@ -12,6 +12,7 @@ leaves a side out, and None asks for no quote.
 
 from __future__ import annotations
 
+import contextlib
 import pkgutil
 import sys
 from collections.abc import Callable
@@ -69,8 +70,10 @@ def load_rule(name: str) -> QuoteRule:
         raise ValueRefused(
             f"--rule {shown(name)}: it must be one of {shipped}, or package.module:function"
         )
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
+    with contextlib.suppress(FileNotFoundError):  # the working directory may have been removed
+        if (here := str(Path.cwd())) not in sys.path:
+            # At the end: no file here is to be taken for a library.
+            sys.path.append(here)
     try:
         found = pkgutil.resolve_name(name)
     except AttributeError:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from mm.errors import RuleFault
 from mm.market import KEEP_TRADES, Config, Position, Prices, Symbol, config_toml
@@ -16,6 +17,7 @@ from mm.rule.load import QuoteRule
 
 #: Seconds that a second interpreter may take.
 OTHER_TIMEOUT_S = 120.0
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -131,13 +133,15 @@ def _changed(
 
 def _elsewhere(rule: QuoteRule, config: Config, cases: int, seed: int, expected: str) -> str:
     """Whether a second interpreter gives the same answers, else what is wrong."""
+    # This package, wherever it was found, before what the user names.
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "mm.rule", rule.name, str(cases), str(seed)],
+            [sys.executable, "-P", "-m", "mm.rule", rule.name, str(cases), str(seed)],
             input=config_toml(config).encode(),
             capture_output=True,
             timeout=OTHER_TIMEOUT_S,
-            env={**os.environ, "PYTHONHASHSEED": "17"},
+            env={**os.environ, "PYTHONHASHSEED": "17", "PYTHONPATH": path},
             check=False,
         )
     except subprocess.TimeoutExpired:

@@ -72,6 +72,14 @@ class TestLoading:
             load_rule(name)
         assert said in str(caught.value)
 
+    def test_no_file_beside_the_user_is_a_library(self, module: Callable[[str], str]) -> None:
+        """The working directory comes last, so a file there hides no library."""
+        name = module("import colorsys\ndef mine(p, s):\n    return colorsys.answer\n")
+        Path("colorsys.py").write_text("answer = (1, 2, 3, 4)\n")
+        sys.modules.pop("colorsys", None)
+        with pytest.raises(RuleFault, match="AttributeError"):
+            load_rule(f"{name}:mine").prices(Position(), SYMBOL, 1)
+
     @pytest.mark.parametrize("source", ["1 / 0", "raise SystemExit(0)", "def mine(:"])
     def test_a_module_that_fails(self, module: Callable[[str], str], source: str) -> None:
         """A module that cannot be imported is the user's error, and ends nothing."""
