@@ -127,7 +127,9 @@ SEARCHES = ("test_fairness.py", "test_rubbish.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the searches as slow."""
+    """Mark the searches as slow; let one process read the texts of the house, of which all do."""
     for item in items:
+        if item.path.parent.name == "house" and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group("house"))
         if item.path.parent.name == "hunts" or item.path.name in SEARCHES:
             item.add_marker(pytest.mark.slow)

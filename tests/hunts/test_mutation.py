@@ -11,6 +11,7 @@ from tests.hunts.mutation.catalogue import known, mutants, survivors
 from tests.hunts.mutation.edit import Mutant
 from tests.hunts.mutation.run import ROOT, copied, judge
 from tests.kit import SEEDS
+from tests.kit.commands import run_python
 
 #: The lines that the rules rest on: file, part of the line, the line instead ("" for none).
 CRUCIAL = {
@@ -77,3 +78,18 @@ def test_what_no_test_shows_survives() -> None:
         other = crucial(mutants(copy), "the state service's cursor")
         outcome = judge([other], ["fast"], copy, False, suites=["lua/test_presence.py"])
     assert outcome.alive == [other]
+
+
+def test_the_lines_that_a_test_runs_are_known() -> None:
+    """On the fake server each line of a script that runs is noted, by its own file."""
+    code = """
+from tests.hunts.mutation.reach import Reach
+from tests.kit import World, fake_backend, small_config
+reach = Reach()
+with fake_backend() as backend:
+    World(backend, small_config()).propose()
+print(*sorted(reach.lines()))
+"""
+    run = set(run_python(code, ROOT).split())
+    assert {"setup", "place", "gate", "exposure"} <= run
+    assert not {"match", "commit", "expire"} & run

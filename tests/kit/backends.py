@@ -24,11 +24,14 @@ import time_machine
 
 from mm.host import ManagedServer, ThrowawaySystem
 from mm.store import execute, open_client
+from tests.kit.fake_lua import forget, quicken
 
 #: Where the frozen clock of the fake backend starts.
 START_S = 1_700_000_000.0
 
 T = TypeVar("T")
+
+quicken()
 
 
 def wait_for(what: str, condition: Callable[[], T], timeout_s: float = 10.0) -> T:
@@ -196,4 +199,6 @@ def server_ms(client: redis.Redis) -> int:
 def fake_backend() -> Iterator[Fake]:
     """A fake backend with its clock frozen, for tests that need several in turn."""
     with time_machine.travel(START_S, tick=False) as clock:
-        yield Fake(clock)
+        made = Fake(clock)
+        yield made
+        forget(made.server)

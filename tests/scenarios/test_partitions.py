@@ -31,7 +31,16 @@ from mm.store import (
     take_snapshot,
 )
 from mm.store.replicated import is_replicated
-from tests.kit import SYSTEM_ID, Backend, Fake, World, make_symbol, small_config, wait_for
+from tests.kit import (
+    SYSTEM_ID,
+    Backend,
+    Fake,
+    World,
+    make_symbol,
+    short_directory,
+    small_config,
+    wait_for,
+)
 from tests.kit.commands import run_mm
 from tests.kit.partitioned import Partitioned
 from tests.kit.running import RunningSystem
@@ -365,9 +374,13 @@ class TestMaking:
             create_system(whole.root.scripts, durability="relaxed")
         assert not list(fake.client().scan_iter("{mm-1}*"))
 
+    @pytest.mark.server
+    @pytest.mark.slow
     def test_more_partitions_than_symbols(self) -> None:
         """Each has one symbol at least."""
-        done = run_mm("up", "--headless", "--partitions", "9", "--duration", "1")
+        with short_directory() as place:
+            words = ("--headless", "--partitions", "9", "--duration", "1")
+            done = run_mm("up", *words, data_dir=place)
         assert (done.returncode, "there are 8 symbols" in done.stderr) == (2, True), done.stderr
 
 

@@ -220,7 +220,8 @@ def test_many_halts_are_counted(fake: Fake) -> None:
 def test_symbols_that_do_not_fit_are_counted(fake: Fake) -> None:
     """The first symbols are shown and the others counted, those cut from the snapshot too."""
     text = shown(many(fake), height=24)
-    listed = [line for line in text.splitlines() if line.split()[0] in symbol_names(300)]
+    names = symbol_names(300)
+    listed = [line for line in text.splitlines() if line.split()[0] in names]
     assert listed[0].startswith("AAA")
     assert f"and {300 - len(listed)} more symbols" in text
     world = World(Fake(fake.clock), small_config(20, limit=10_000))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from mm.terminal import (
     status_line,
     story_table,
 )
-from tests.kit import Fake, World, small_config
+from tests.kit import Fake, World, fake_backend, small_config
 from tests.terminal.drawing import STATUS, beat, drawn, huge, take, troubled
 
 WIDTHS = (40, 60, 80, 120, 250)
@@ -50,6 +51,13 @@ Make = Callable[[Fake], World]
 each_system = pytest.mark.parametrize("make", [troubled, huge, many_quoted])
 
 
+@cache
+def taken(make: Make) -> Snapshot:
+    """The snapshot of such a system, made once: nothing that draws changes it."""
+    with fake_backend() as backend:
+        return take(make(backend))
+
+
 def numbers(lines: Iterable[str]) -> set[str]:
     """The words with a digit in them; ``left/placed`` counts as two."""
     words = {part for line in lines for word in line.split() for part in word.split("/")}
@@ -70,9 +78,9 @@ def assert_whole(thing: RenderableType) -> None:
 
 @each_system
 @pytest.mark.parametrize("table", TABLES)
-def test_no_table_breaks_a_number(fake: Fake, make: Make, table: Callable[..., Any]) -> None:
+def test_no_table_breaks_a_number(make: Make, table: Callable[..., Any]) -> None:
     """Each number in a table is whole, and each line fits, at every width and of every system."""
-    assert_whole(table(take(make(fake))))
+    assert_whole(table(taken(make)))
 
 
 @each_system
@@ -96,12 +104,12 @@ def screen(found: Snapshot, width: int, height: int = 40, history: History | Non
 
 
 @each_system
-def test_no_screen_breaks_a_number(fake: Fake, make: Make) -> None:
+def test_no_screen_breaks_a_number(make: Make) -> None:
     """The symbols' lines, exposure, counts, fills and events of the live view have whole numbers.
 
     What the view shows less of on narrow screens is compared with the widest tables.
     """
-    found = take(make(fake))
+    found = taken(make)
     known = numbers(line for table in TABLES for line in drawn(table(found), WIDEST))
     known |= numbers(screen(found, WIDEST, 400).splitlines())
     for width in WIDTHS:
@@ -111,9 +119,9 @@ def test_no_screen_breaks_a_number(fake: Fake, make: Make) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_what_is_left_out_is_named(fake: Fake, table: Callable[..., RenderableType]) -> None:
+def test_what_is_left_out_is_named(table: Callable[..., RenderableType]) -> None:
     """Each title of the widest table is there at 40 columns, or named as not shown."""
-    found = take(troubled(fake))
+    found = taken(troubled)
     titles = {"profit", "average cost", "position version", "placed", "ttl", "heard", "short"}
     wide = " ".join(" ".join(drawn(table(found), 250)).split())
     narrow = " ".join(" ".join(drawn(table(found), 40)).split())
@@ -121,9 +129,9 @@ def test_what_is_left_out_is_named(fake: Fake, table: Callable[..., RenderableTy
         assert (title in wide) <= (title in narrow), title
 
 
-def test_profit_is_left_out_last(fake: Fake) -> None:
+def test_profit_is_left_out_last() -> None:
     """A symbol's profit is there wherever it has room beside the name."""
-    found = take(troubled(fake))
+    found = taken(troubled)
     assert "profit" in drawn(PositionsTable(found), 40)[3]
     for width in range(15, 200):
         titles = titles_of(screen(found, width)).split()
