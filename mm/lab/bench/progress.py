@@ -25,6 +25,7 @@ GUESS_S = {
     "symbols": (7.0, 8.0),
     "history": (80.0, 15.0),
     "load": (9.0, 30.0),
+    "view": (6.0, 30.0),
     "alternatives": (6.0, 14.0),
     "partitions": (0.0, 40.0),
     "replicas": (0.0, 40.0),

@@ -25,6 +25,7 @@ from mm.lab.bench.sections.throughput import (
     measure_matching,
     measure_relaxed,
 )
+from mm.lab.bench.sections.view import measure_view
 
 #: The sections in their order: name -> what measures it.
 SECTIONS: dict[str, Callable[[BenchRun], list[Figure]]] = {
@@ -36,6 +37,7 @@ SECTIONS: dict[str, Callable[[BenchRun], list[Figure]]] = {
     "symbols": measure_symbols,
     "history": measure_history,
     "load": measure_cpu,
+    "view": measure_view,
     "alternatives": measure_rivals,
     "partitions": measure_partitions,
     "replicas": measure_replicas,

@@ -7,23 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
-import pty
 import statistics
-import subprocess
-import threading
 import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from mm.host import module_command, module_environment
 from mm.lab.bench.drive import CLIENTS, full_load
 from mm.lab.bench.figure import Figure, percentile
 from mm.lab.bench.load import Entry, Orders, PipelinedConnection
 from mm.lab.bench.measured import PATIENCE_S
 from mm.lab.bench.options import SIZE_LOTS, SYMBOLS, BenchRun
 from mm.lab.bench.probe import CLIENT, Probe
+from mm.lab.bench.watcher import Watcher
 from mm.lab.bench.world import World, bench_config
 from mm.store import execute, text
 
@@ -32,44 +28,6 @@ PROBE_S, SAMPLE_S, TICK_S = 0.05, 1.0, 0.002
 SUPPLY = 2_000
 #: A run too short for a sample a second is sampled more often: a third needs two samples at least.
 LEAST_SAMPLES = 12
-
-
-class Watcher:
-    """``mm watch`` on a terminal of its own; ``drawn`` counts the bytes that it has drawn."""
-
-    def __init__(self, world: World) -> None:
-        self._master, slave = pty.openpty()
-        where = ["--data-dir", str(world.data_dir.path)]
-        self.drawn = 0
-        self._process = subprocess.Popen(
-            [*module_command("mm"), "watch", *where],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env=module_environment() | {"TERM": "xterm", "COLUMNS": "120", "LINES": "40"},
-            start_new_session=True,
-        )
-        os.close(slave)
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        try:
-            while found := os.read(self._master, 65_536):
-                self.drawn += len(found)
-        except OSError:
-            return  # The other side of the terminal is closed: this is the end.
-
-    def close(self) -> None:
-        """End the command."""
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._reader.join(10)
-        os.close(self._master)
 
 
 class Hold:
