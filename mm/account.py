@@ -11,7 +11,7 @@ from mm.audit import audit
 from mm.errors import SystemRefused, Unavailable
 from mm.facts import halts, mode_sentences, tracks_of
 from mm.host import DataDir, Supervisor
-from mm.store import UPDATES_READ, Scripts, latest_commits, partitions_of
+from mm.store import UPDATES_READ, Scripts, latest_commits, release_expired
 from mm.terminal import PositionsTable, SnapshotSource, audit_table, print_line, progress
 
 
@@ -74,9 +74,7 @@ def check_loaded(scripts: Scripts, data_dir: DataDir) -> None:
 
     A log that the disk has damaged can load without an error and hold a wrong state.
     """
-    for one in partitions_of(scripts):
-        while one.expire().more:
-            pass
+    release_expired(scripts)
     result = audit(scripts)
     if not result.ok:
         broken = [check for check in result.checks if check.violations]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes.util
+import os
 import re
 import shutil
 import signal
@@ -73,10 +74,13 @@ def identify(binary: Path) -> tuple[str, str]:
     return found[1].lower(), found[2]
 
 
-def die_with_parent() -> None:
-    """Ask Linux to kill this process when its parent dies.
+def die_with_parent(parent: int) -> None:
+    """Ask Linux to kill this process when its parent dies, which is the process ``parent``.
 
     On other systems the children of ``mm up`` shut the server down.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            # It died before it could be asked for, and will not die again.
+            os.kill(os.getpid(), signal.SIGKILL)

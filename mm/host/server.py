@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import redis
@@ -238,7 +239,7 @@ class ManagedServer:
             # Its log has the time of day without a zone: then in UTC, as all others.
             env=allocator() | os.environ | {"TZ": "UTC"},
             start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509  # `mm up` has one thread only
+            preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509  # `mm up` has one thread only
         )
 
     def _await_ready(self, url: str) -> Iterator[float]:

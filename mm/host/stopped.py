@@ -28,7 +28,7 @@ from mm.host.locate import System
 from mm.host.server import ManagedServer
 from mm.instant import timestamp
 from mm.interrupts import interrupted_by_signals
-from mm.store import Scripts
+from mm.store import Scripts, release_expired
 
 #: With what the names of private copies begin.
 PREFIX = "mm-read-"
@@ -66,8 +66,11 @@ def reading(system: System) -> Iterator[Scripts]:
             f" last written {timestamp(written)}."
         )
         with _served(system.data_dir, place, system.say):
-            scripts = replace(system, data_dir=place, redis_url=None).scripts()
+            private = replace(system, data_dir=place, redis_url=None)
+            scripts = private.scripts()
             check_directory(system.data_dir, scripts)
+            # Nobody has done it since, and nothing may stay reserved for a quote of before.
+            release_expired(private.scripts(user="exchange"))
             yield scripts
 
 

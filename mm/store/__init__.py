@@ -37,7 +37,7 @@ from mm.store.keys import DEFAULT_PREFIX, Keys
 from mm.store.lua import script_names
 from mm.store.memory import RememberedOrder, remembered_orders
 from mm.store.nodes import Node, Placement, read_nodes, read_placement
-from mm.store.partitions import partition_of, partitions_of
+from mm.store.partitions import partition_of, partitions_of, release_expired
 from mm.store.presence import Presence
 from mm.store.raw import Raw, RawSymbol, Stream, read_raw
 from mm.store.records import (
@@ -171,6 +171,7 @@ __all__ = [
     "read_placement",
     "read_raw",
     "read_secret",
+    "release_expired",
     "remembered_orders",
     "require_config",
     "safe_url",

@@ -33,6 +33,13 @@ def partitions_of(scripts: Scripts) -> list[Scripts]:
     return [scripts.over(scripts.keys.partition(number)) for number in range(count)]
 
 
+def release_expired(scripts: Scripts) -> None:
+    """Release what is past its deadline, in each partition: for a system without an exchange."""
+    for one in partitions_of(scripts):
+        while one.expire().more:
+            pass
+
+
 def partition_of(scripts: Scripts, symbol: str) -> Scripts:
     """The scripts of the partition that has the symbol; the given ones when no partition does."""
     route = execute(scripts.client, "HGET", scripts.keys.named("routes"), symbol)

@@ -52,6 +52,9 @@ WRITING = [
     ["exchange", "--once"],
 ]
 
+#: No quote ends while a directory is compared.
+LONG_MS = 600_000
+
 
 def contents(place: Path) -> dict[str, tuple[int, int, bytes]]:
     """Mode, time of change and bytes of each file and directory."""
@@ -143,7 +146,7 @@ def test_every_reading_command_reads_it(server: str, copies: Path) -> None:
 @SERVERS
 def test_the_copy_has_every_key(server: str, copies: Path) -> None:
     """What is read are the keys themselves, all that were acknowledged and no other."""
-    with trading(server) as (made, world, _):
+    with trading(server, quote_ttl_ms=LONG_MS) as (made, world, _):
         acknowledged = live_keys(world)
         with left_by(made) as place, unchanged(place, copies), reading(system_of(place)):
             world.client = admin_of(copies)
@@ -153,7 +156,7 @@ def test_the_copy_has_every_key(server: str, copies: Path) -> None:
 @SERVERS
 def test_a_torn_end(server: str, copies: Path) -> None:
     """A log that ends inside a write is read without that end; it keeps it, and this is said."""
-    with trading(server) as (made, world, _):
+    with trading(server, quote_ttl_ms=LONG_MS) as (made, world, _):
         acknowledged = live_keys(world)
         made.kill()
         tear(made)
@@ -230,6 +233,21 @@ def test_a_reader_that_is_interrupted(copies: Path) -> None:
         _, said = reader.communicate(timeout=30)
         assert reader.returncode in (0, 143), said
         assert "Traceback" not in said
+
+
+def test_what_has_expired_since_is_released(copies: Path) -> None:
+    """Long after the kill the audit is clean: the quotes have ended, and nothing is reserved."""
+    with trading("valkey", quote_ttl_ms=1_000, refresh_ms=100) as (made, world, _):
+        world.maker().step()
+        assert world.ranked("expiry")
+        until_ms = max(world.ranked("expiry").values()) + 1_100
+        wait_for("the expiry of the quotes", lambda: world.now_ms() > until_ms, 20)
+        with left_by(made) as place, unchanged(place, copies):
+            done = invoke("audit", "--data-dir", place)
+            assert done.exit_code == 0, done.output
+            with reading(system_of(place)) as scripts:
+                found = take_snapshot(scripts)
+                assert (found.exposure.bid_units, found.exposure.ask_units) == (0, 0)
 
 
 def test_two_readers_and_a_start_at_once(copies: Path) -> None:

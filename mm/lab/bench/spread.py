@@ -136,7 +136,10 @@ class SpreadWorld(ThrowawaySystem[ManagedCluster]):
                 assert sender.stdin is not None
                 sender.stdin.write("go\n")
                 sender.stdin.flush()
-            found = [json.loads(sender.communicate(timeout=PATIENCE_S)[0]) for sender in senders]
+            said = [sender.communicate(timeout=PATIENCE_S)[0] for sender in senders]
+            if any(sender.returncode for sender in senders):
+                raise Unavailable(f"{self.name}: a sender ended before it had sent everything")
+            found = [json.loads(one) for one in said]
             after = sum(map(cpu_s, pids))
         finally:
             for sender in senders:
