@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -294,7 +294,12 @@ def test_mm_up_waits_for_a_copy_and_a_copy_for_nobody() -> None:
 
 def has_open(pid: int, path: Path) -> bool:
     """Whether the process has the file open."""
-    return any(one.samefile(path) for one in Path(f"/proc/{pid}/fd").iterdir() if one.exists())
+    for one in Path(f"/proc/{pid}/fd").iterdir():
+        # It may be closed at any moment.
+        with suppress(OSError):
+            if one.samefile(path):
+                return True
+    return False
 
 
 def test_what_cannot_be_read(copies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
