@@ -88,7 +88,7 @@ def _judge_left_out(rows: Rows, name: str) -> None:
     if not rows.left_out:
         return
     more = "the dead letters have them" if name == "orders" else "see `mm audit`"
-    _say(f"{rows.left_out:,} records of {name} are not what this system writes, left out: {more}")
+    _say(f"left out of {name}, not what this system writes: {rows.left_out:,}; {more}")
     if name != "orders":
         sys.exit(1)
 

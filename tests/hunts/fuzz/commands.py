@@ -61,7 +61,7 @@ HANG_S = 60
 #: Commands of which right values may not go together.
 LOOSE = {
     *("mm publisher", "mm order", "mm explain", "mm tape check", "mm tape convert"),
-    *("mm fills", "mm orders", "mm quotes", "mm pnl"),
+    *("mm fills", "mm orders", "mm quotes", "mm pnl", "mm rule check"),
 }
 _URLS: tuple[Judged, ...] = (
     *[(url, False) for url in ("", "x", "http://localhost", "redis:", "redis//a", "unix", "://")],
@@ -300,7 +300,7 @@ class Stage:
             "tape": lambda: "good.csv",
             "journal": lambda: f"journal-{rng.randrange(9)}",
             "path": lambda: (
-                f"new-{rng.randrange(10**9)}.toml"
+                f"new_{rng.randrange(10**9)}.{'py' if 'rule' in path else 'toml'}"
                 if "init" in path
                 else "good.csv"
                 if "tape" in path
