@@ -22,7 +22,7 @@ from mm.records import fill_rows, write_csv
 from mm.store import execute
 from tests.kit import Fake, Real, World, small_config
 from tests.kit.commands import MM, invoke
-from tests.records.reading import rows_of, trade
+from tests.kit.past import rows_of, trade
 
 Run = Callable[..., Result]
 

@@ -32,7 +32,7 @@ from mm.records import (
 )
 from mm.records.parquet import BATCH, decimal_scale
 from tests.kit import Fake, World, make_symbol, small_config
-from tests.records.reading import Reader, facts_of, rows_of, trade
+from tests.kit.past import Reader, facts_of, rows_of, trade
 
 READERS = [fill_rows, order_rows, quote_rows]
 STEPS = (Decimal("0.01"), Decimal("0.00005"))

@@ -13,7 +13,7 @@ from mm.records import Entry, fill_rows, merged, order_rows, quote_rows, sources
 from mm.store import execute, take_snapshot
 from tests.kit import SEEDS, Fake, World, make_symbol, small_config
 from tests.kit.partitioned import Partitioned
-from tests.records.reading import facts_of, rows_of, trade
+from tests.kit.past import facts_of, rows_of, trade
 
 
 class TestFills:
