@@ -39,7 +39,6 @@ def print_rows(
     say_state(scripts, make_console(stderr=True))
     if asked.output is None:
         _WRITERS[asked.form](rows, sys.stdout)
-        sys.stdout.flush()
         return
     counted = _Counted(rows)
     with progress("reading what the streams hold"), _new_file(asked) as file:
