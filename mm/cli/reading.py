@@ -9,13 +9,15 @@ import click
 from mm.audit import audit
 from mm.cli.completing import complete_symbol
 from mm.cli.options import json_option, system_options
+from mm.cli.past_options import Asked, past_options
+from mm.cli.records import show_quote_events
 from mm.cli.showing import show, to_read
 from mm.errors import UsageError
-from mm.explain import explain, fill_of_order, of_fill, since, since_ms, split_fill
+from mm.explain import explain, fill_of_order, of_fill, since, split_fill
 from mm.facts import exposure_facts, positions_facts, quotes_facts, status_facts, tracks_of
 from mm.host import System
 from mm.interrupts import stop_on_signals
-from mm.market import check_symbol
+from mm.market import check_symbol, parse_instant
 from mm.store import UPDATES_READ, latest_commits, read_placement, take_snapshot
 from mm.terminal import (
     History,
@@ -76,10 +78,25 @@ def positions_command(as_json: bool, system: System) -> None:
 
 
 @click.command("quotes")
-@json_option
+@click.option(
+    "--events", is_flag=True, help="Show every placement and end of a quote, as far as kept."
+)
+@past_options
 @system_options
-def quotes_command(as_json: bool, system: System) -> None:
-    """Show the active quotes."""
+def quotes_command(events: bool, asked: Asked, system: System) -> None:
+    """Show the active quotes.
+
+    With --events it shows the past in their place, and only then the options of the past mean
+    something: --since, --until, --symbol, --format, --output and --force.
+    """
+    if events:
+        show_quote_events(asked, system)
+        return
+    if not asked.is_plain:
+        raise UsageError(
+            "--since, --until, --symbol, --format and --output are for the past: add --events"
+        )
+    as_json = asked.form == "json"
     scripts = to_read(system)
     found = take_snapshot(scripts)
     show(as_json, quotes_facts(found), quotes_table(found), scripts)
@@ -145,6 +162,7 @@ def explain_command(
         raise UsageError("--since, --fill and --order: give one of them")
     if symbol is None and fill_id is None and order is None:
         raise UsageError("name the symbol, or a fill or order with --fill or --order")
+    first = None if begin is None else parse_instant("--since", begin)
     scripts = to_read(system)
     if order is not None:
         fill_id = fill_of_order(scripts, order)
@@ -156,9 +174,9 @@ def explain_command(
     else:
         assert symbol is not None
         check_symbol(symbol)
-        story = explain(scripts, symbol, last=last if begin is None else MAX_LAST)
-        if begin is not None:
-            story = since(story, since_ms(begin, story.now_ms))
+        story = explain(scripts, symbol, last=last if first is None else MAX_LAST)
+        if first is not None:
+            story = since(story, first.at(story.now_ms))
     show(as_json, story.facts(), story_table(story, is_short), scripts)
 
 

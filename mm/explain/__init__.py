@@ -1,6 +1,6 @@
 """The story of a symbol: what happened to it, and why, from the streams."""
 
-from mm.explain.narrow import fill_of_order, of_fill, since, since_ms, split_fill
+from mm.explain.narrow import fill_of_order, of_fill, since, split_fill
 from mm.explain.short import short_lines, short_text
 from mm.explain.story import Story, explain
 
@@ -12,6 +12,5 @@ __all__ = [
     "short_lines",
     "short_text",
     "since",
-    "since_ms",
     "split_fill",
 ]

@@ -5,34 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from mm.errors import SystemRefused, ValueRefused, shown
 from mm.explain.step import Step
 from mm.explain.story import Story
 from mm.market import check_id, check_symbol
 from mm.store import Scripts, partitions_of, remembered_orders
-
-_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-
-
-def since_ms(word: str, now_ms: int) -> int:
-    """The instant that a word stands for: ``90s``, ``5m``, ``2h`` or ``1d`` ago, or an ISO time.
-
-    A time without a zone is UTC. ValueRefused for any other word.
-    """
-    if found := re.fullmatch(r"([0-9]{1,6})([smhd])", word):
-        return now_ms - int(found[1]) * _UNITS_MS[found[2]]
-    try:
-        instant = datetime.fromisoformat(word.replace("Z", "+00:00"))
-    except ValueError as error:
-        raise ValueRefused(
-            f"--since {shown(word)}: it must be like 90s, 5m, 2h or 1d, or like"
-            " 2026-01-31T12:00:00Z"
-        ) from error
-    if instant.tzinfo is None:
-        instant = instant.replace(tzinfo=UTC)
-    return int(instant.timestamp() * 1_000)
 
 
 def split_fill(fill_id: str) -> tuple[str, int]:

@@ -9,6 +9,7 @@ from mm.facts.durability import FoundDurability, found_durability
 from mm.facts.exposure import Budget, Reserved, budgets, exposure_facts, reservations, unit_text
 from mm.facts.modes import change_text, control_lines
 from mm.facts.partitions import NodeRow, PartitionRow, node_rows, partition_rows
+from mm.facts.periods import BY, Earned, Periods, profit_by
 from mm.facts.positions import average_cost, positions_facts
 from mm.facts.processes import ProcessRow, process_rows
 from mm.facts.profit import Mark, Profit, Total, mark_of, mark_price, profit_of, totals
@@ -35,13 +36,16 @@ from mm.facts.trouble import (
 from mm.facts.trouble_log import TroubleLog
 
 __all__ = [
+    "BY",
     "HALT",
     "Budget",
+    "Earned",
     "FoundDurability",
     "Lost",
     "Mark",
     "NodeRow",
     "PartitionRow",
+    "Periods",
     "ProcessRow",
     "Profit",
     "ProfitTrack",
@@ -69,6 +73,7 @@ __all__ = [
     "placement_of",
     "positions_facts",
     "process_rows",
+    "profit_by",
     "profit_of",
     "quotes_facts",
     "reservations",

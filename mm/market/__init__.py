@@ -21,6 +21,7 @@ from mm.market.config_file import (
 from mm.market.durability import DURABILITIES, Durability
 from mm.market.escrow import ROUND_S, Lease, Moves, Treasury, balance, round_s, shares
 from mm.market.headroom import Headroom, headroom_of, headroom_text
+from mm.market.instants import Instant, parse_instant
 from mm.market.model import (
     Fill,
     Order,
@@ -74,6 +75,7 @@ __all__ = [
     "Durability",
     "Fill",
     "Headroom",
+    "Instant",
     "Lease",
     "Mode",
     "Moves",
@@ -113,6 +115,7 @@ __all__ = [
     "own_mode",
     "parse_config",
     "parse_decimal",
+    "parse_instant",
     "parts",
     "round_s",
     "shares",

@@ -30,9 +30,14 @@ class StreamReader:
         for command in ("XRANGE", "XREVRANGE"):
             self.client.set_response_callback(command, lambda reply, **_: reply)
 
-    def entries(self, key: str, last_id: str) -> Iterator[tuple[bytes, list[bytes]]]:
-        """The entries of a stream up to ``last_id``, oldest first: id, flat names and values."""
-        count, start = 100, "-"
+    def entries(
+        self, key: str, last_id: str, first_id: str = "-"
+    ) -> Iterator[tuple[bytes, list[bytes]]]:
+        """The entries of a stream from ``first_id`` to ``last_id``, oldest first.
+
+        Each is its id, and its names and values as one flat list.
+        """
+        count, start = 100, first_id
         while last_id != "0-0":
             chunk = execute(self.client, "XRANGE", key, start, last_id, "COUNT", count)
             records = 0

@@ -9,6 +9,7 @@ from mm.terminal.history import History
 from mm.terminal.live import LiveView, run_watch
 from mm.terminal.partitions_table import nodes_table, partitions_table
 from mm.terminal.positions_table import PositionsTable
+from mm.terminal.records_table import records_table
 from mm.terminal.report_lines import report_lines
 from mm.terminal.report_watch import watch_reports
 from mm.terminal.screen import RunStatus, market_screen, status_line
@@ -38,6 +39,7 @@ __all__ = [
     "processes_table",
     "progress",
     "quotes_table",
+    "records_table",
     "report_lines",
     "run_watch",
     "signed",

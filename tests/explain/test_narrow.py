@@ -10,12 +10,10 @@ from click.testing import CliRunner, Result
 
 from mm.cli import main
 from mm.errors import SystemRefused, ValueRefused
-from mm.explain import explain, fill_of_order, of_fill, short_lines, since, since_ms, split_fill
+from mm.explain import explain, fill_of_order, of_fill, short_lines, since, split_fill
 from mm.host import System
 from tests.explain.stories import TTL, kinds, placed, traded
 from tests.kit import World
-
-NOW = 1_769_860_800_000
 
 
 @pytest.fixture
@@ -29,30 +27,6 @@ def storied(market: World) -> World:
     market.advance(TTL + 1)
     market.scripts.expire()
     return market
-
-
-@pytest.mark.parametrize(
-    ("word", "ms"),
-    [
-        ("90s", NOW - 90_000),
-        ("5m", NOW - 300_000),
-        ("2h", NOW - 7_200_000),
-        ("1d", NOW - 86_400_000),
-        ("2026-01-31T11:00:00Z", NOW - 3_600_000),
-        ("2026-01-31 11:00", NOW - 3_600_000),
-        ("2026-01-31T12:00:00+01:00", NOW - 3_600_000),
-    ],
-)
-def test_an_instant_in_words(word: str, ms: int) -> None:
-    """So long ago, or a time; without a zone it is UTC."""
-    assert since_ms(word, NOW) == ms
-
-
-@pytest.mark.parametrize("word", ["", "5", "5 m", "m5", "yesterday", "99999999s"])
-def test_no_instant(word: str) -> None:
-    """Any other word is refused with the rule."""
-    with pytest.raises(ValueRefused, match="it must be like 90s, 5m, 2h or 1d"):
-        since_ms(word, NOW)
 
 
 def test_since(storied: World) -> None:

@@ -14,7 +14,7 @@ BANDS = [
     {"backoff", "errors", "instant", "interrupts", "streams"},
     {"market"},
     {"store"},
-    {"process", "orders", "facts", "explain", "rule"},
+    {"process", "orders", "facts", "explain", "records", "rule"},
     {"consumer"},
     {"exchange", "state", "maker", "balancer", "publisher", "audit", "host"},
     {"terminal"},
@@ -49,7 +49,7 @@ OUTSIDE = {
     "psycopg": {"lab.bench"},
     "hiredis": {"lab.bench"},
     # An extra, for the files of others.
-    "pyarrow": {"orders"},
+    "pyarrow": {"orders", "records"},
 }
 PLAN = Plan(
     bands=BANDS,

@@ -19,6 +19,9 @@ READING: dict[str, list[str]] = {
     "quotes": [],
     "exposure": [],
     "audit": [],
+    "fills": [],
+    "orders": [],
+    "pnl": [],
     "explain": ["AAPL"],
     "order": ["AAPL", "buy", "1", "1.00", "--timeout", "2"],
 }

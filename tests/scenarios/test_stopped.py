@@ -39,6 +39,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 #: Commands that read.
 COMMANDS = [
     *[["status"], ["positions"], ["quotes"], ["exposure"], ["audit"], ["config", "show"]],
+    *[["fills"], ["orders"], ["pnl", "--by", "hour"], ["quotes", "--events", "--json"]],
     *[["explain", "AAA"], ["explain", "AAA", "--short", "--since", "1h"]],
 ]
 #: Commands that change something, or send orders: they need a running system.

@@ -60,7 +60,10 @@ CONTROLLING = (
 HANG_S = 60
 
 #: Commands of which right values may not go together.
-LOOSE = {"mm publisher", "mm order", "mm explain", "mm tape check", "mm tape convert"}
+LOOSE = {
+    *("mm publisher", "mm order", "mm explain", "mm tape check", "mm tape convert"),
+    *("mm fills", "mm orders", "mm quotes", "mm pnl", "mm rule check"),
+}
 _URLS: tuple[Judged, ...] = (
     *[(url, False) for url in ("", "x", "http://localhost", "redis:", "redis//a", "unix", "://")],
     *[(url, False) for url in ("redis://localhost:99999", "redis://localhost:x", "redis://[::1")],
@@ -300,9 +303,7 @@ class Stage:
             "tape": lambda: "good.csv",
             "journal": lambda: f"journal-{rng.randrange(9)}",
             "path": lambda: (
-                f"new_{rng.randrange(10**9)}.py"
-                if path == "mm rule init"
-                else f"new-{rng.randrange(10**9)}.toml"
+                f"new_{rng.randrange(10**9)}.{'py' if 'rule' in path else 'toml'}"
                 if "init" in path
                 else "good.csv"
                 if "tape" in path
@@ -314,6 +315,10 @@ class Stage:
             "side": lambda: rng.choice(("buy", "SELL", "b", "s")),
             "symbol": lambda: rng.choice(("AAA", "BBB")),
             "symbols": lambda: rng.choice(("AAA", "BBB")),
+            "since": lambda: rng.choice(("90s", "1d", "2026-01-31T12:00:00Z")),
+            "until": lambda: rng.choice(("0s", "5m", "2036-01-31 12:00+01:00")),
+            "by": lambda: rng.choice(("day", "symbol,hour", "currency")),
+            "output": lambda: f"new-{rng.randrange(10**9)}.{rng.choice(('csv', 'jsonl', 'x'))}",
             "quantity": lambda: str(rng.randint(1, 3)),
             "limit_price": lambda: f"{rng.uniform(0.9, 1.1):.2f}",
         }
