@@ -21,6 +21,7 @@ from mm.streams import make_streams_safe
 COMMANDS = {
     "acl": ("acl", "Print the server's users for the roles, as lines of an ACL file."),
     "audit": ("reading", "Check every invariant at one instant; exit status 1 on any violation."),
+    "backup": ("backup", "Back a system up, running or stopped, and audit the backup."),
     "balancer": (
         "processes",
         "Run a balancer: it moves the limit to the partitions that lack it.",
@@ -44,6 +45,7 @@ COMMANDS = {
     "quotes": ("reading", "Show the active quotes."),
     "reduce": ("control", "Let symbols only shrink their positions."),
     "repair": ("control", "Rebuild the position of a halted symbol from its ledger."),
+    "restore": ("backup", "Make a new data directory from a backup, and audit it."),
     "resume": ("control", "Let symbols trade again."),
     "rule": ("rule", "Quote rules of your own: begin one, and prove it."),
     "state": ("processes", "Run a trading state service: apply fills to positions."),
@@ -65,6 +67,7 @@ GROUPS = {
     "Run a market": ("up", "watch", "order", "tape", "rule"),
     "Read it": ("status", "positions", "quotes", "exposure", "explain", "audit"),
     "Control it": ("halt", "reduce", "flatten", "resume", "repair", "config", "acl"),
+    "Keep it": ("backup", "restore"),
     "Its processes, one alone": ("exchange", "state", "maker", "balancer", "publisher"),
     "Measure and break it": ("bench", "chaos", "flow"),
 }

@@ -60,6 +60,8 @@ HANG_S = 60
 
 #: Commands of which right values may not go together.
 LOOSE = {"mm publisher", "mm order", "mm explain", "mm tape check", "mm tape convert"}
+#: A backup needs a managed server, and a restore a backup: the stage has neither.
+LOOSE |= {"mm backup", "mm restore"}
 _URLS: tuple[Judged, ...] = (
     *[(url, False) for url in ("", "x", "http://localhost", "redis:", "redis//a", "unix", "://")],
     *[(url, False) for url in ("redis://localhost:99999", "redis://localhost:x", "redis://[::1")],
