@@ -29,6 +29,10 @@ COMMANDS = {
     "bench": ("bench", "Measure throughput, latency and cost."),
     "chaos": ("chaos", "Crash a throwaway system under load in every way."),
     "config": ("config", "Configuration files, and the configuration of a running system."),
+    "doctor": (
+        "doctor",
+        "Check machine, server, directory, disk, clock and versions, and say what to do.",
+    ),
     "exchange": ("processes", "Run an exchange: match orders against quotes, end expired quotes."),
     "explain": ("reading", "Show what happened to a symbol, and why."),
     "exposure": (
@@ -67,7 +71,7 @@ GROUPS = {
     "Run a market": ("up", "watch", "order", "tape", "rule"),
     "Read it": ("status", "positions", "quotes", "exposure", "explain", "audit"),
     "Control it": ("halt", "reduce", "flatten", "resume", "repair", "config", "acl"),
-    "Keep it": ("backup", "restore"),
+    "Keep it": ("backup", "restore", "doctor"),
     "Its processes, one alone": ("exchange", "state", "maker", "balancer", "publisher"),
     "Measure and break it": ("bench", "chaos", "flow"),
 }

@@ -280,8 +280,7 @@ class Config:
         """
         if stored.get("schema") != SCHEMA:
             raise ConfigError(
-                f"schema {stored.get('schema')!r}: this program reads {SCHEMA}. Run the version of"
-                " mm that made it, or a later one."
+                f"schema {stored.get('schema')!r}: run the version of mm that made it"
             )
         added = {name: getattr(cls, name) for name in ADDED_FIELDS}
         values: dict[str, Any] = {name: int((added | dict(stored))[name]) for name in INT_FIELDS}

@@ -21,6 +21,7 @@ BANDS = [
     {
         "account",
         "backup",
+        "doctor",
         "drain",
         "repair",
         "tape_run",

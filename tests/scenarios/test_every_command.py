@@ -49,8 +49,8 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 JOINING = ("exchange", "state", "maker", "publisher", "balancer")
 #: The commands that are neither: they need no system, or make one.
 OTHERS = ("up", "watch", "config", "bench", "chaos", "flow", "acl", "tape", "rule")
-#: The commands that keep a system: they name a place of their own.
-KEEPING = ("backup", "restore")
+#: The commands that keep a system: they need none that runs.
+KEEPING = ("backup", "restore", "doctor")
 #: The commands that change how a running system trades: command -> further arguments.
 CONTROLLING = {
     "halt": ["AAPL", "--why", "a test"],

@@ -1,7 +1,7 @@
-"""A data directory of an earlier version continues, or is refused with a sentence and a way (R31).
+"""A data directory of an earlier version continues, or is refused with a way (R31).
 
-The stored one was made by commit d3d4be1 on Redis 7.0: two symbols and some fills, whose records and
-positions have no spread. Its log has been rewritten, which makes it small.
+The stored one was made by commit d3d4be1 on Redis 7.0: two symbols and some fills, whose records
+and positions have no spread. Its log has been rewritten, which makes it small.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def positions(scripts: Scripts) -> dict[str, dict[str, str]]:
 
 @SERVERS
 def test_an_old_directory_continues(server: str, old: RunningSystem) -> None:
-    """It is read as it is, audited clean, trades on, and gets the new fields with its next fills."""
+    """It is read as it is, is audited clean, trades on, and new fills bring the new fields."""
     binary = str(binary_or_skip(server))
     with reading(System(DataDir(old.data_dir), None, Keys(), None)) as scripts:
         assert audit(scripts).ok
