@@ -92,4 +92,4 @@ def test_a_later_directory_is_refused(old: RunningSystem) -> None:
     server.stop()
     answer = run("up", "--headless", "--duration", "1", "--data-dir", str(old.data_dir))
     assert_words(answer, 1, 2)
-    assert "schema '99'" in answer.text and "the version of mm that made it" in answer.text
+    assert "schema '99'" in answer.text and "the version of mm that has it" in answer.text
