@@ -32,6 +32,7 @@ from mm.cli import main
 from mm.cli.options import Positive
 from mm.interrupts import Stop
 from mm.market import config_toml
+from mm.rule import SHIPPED
 from mm.store import take_snapshot
 from tests.hunts.fuzz.inputs import NUMBERS, TEXTS, damage
 from tests.kit import World, small_config
@@ -120,6 +121,8 @@ def _judge_text(path: str, name: str, text: str) -> bool | None:
             return re.fullmatch(r"[A-Za-z0-9._-]{1,64}", f"{kind}-{text}") is not None
         case "client_id" | "order_id":
             return identifier
+        case "rule" | "name":
+            return text in SHIPPED
         case "symbol" if kind in ("check", "convert"):
             return None
         case "symbol":
@@ -299,12 +302,16 @@ class Stage:
             "tape": lambda: "good.csv",
             "journal": lambda: f"journal-{rng.randrange(9)}",
             "path": lambda: (
-                f"new-{rng.randrange(10**9)}.toml"
+                f"new_{rng.randrange(10**9)}.py"
+                if path == "mm rule init"
+                else f"new-{rng.randrange(10**9)}.toml"
                 if "init" in path
                 else "good.csv"
                 if "tape" in path
                 else "good.toml"
             ),
+            "rule": lambda: rng.choice(list(SHIPPED)),
+            "name": lambda: rng.choice(list(SHIPPED)),
             "out": lambda: f"new-{rng.randrange(10**9)}.csv",
             "side": lambda: rng.choice(("buy", "SELL", "b", "s")),
             "symbol": lambda: rng.choice(("AAA", "BBB")),
