@@ -21,6 +21,7 @@ from mm.streams import make_streams_safe
 COMMANDS = {
     "acl": ("acl", "Print the server's users for the roles, as lines of an ACL file."),
     "audit": ("reading", "Check every invariant at one instant; exit status 1 on any violation."),
+    "backup": ("backup", "Back a system up, running or stopped, and audit the backup."),
     "balancer": (
         "processes",
         "Run a balancer: it moves the limit to the partitions that lack it.",
@@ -28,6 +29,10 @@ COMMANDS = {
     "bench": ("bench", "Measure throughput, latency and cost."),
     "chaos": ("chaos", "Crash a throwaway system under load in every way."),
     "config": ("config", "Configuration files, and the configuration of a running system."),
+    "doctor": (
+        "doctor",
+        "Check machine, server, directory, disk, clock and versions, and say what to do.",
+    ),
     "exchange": ("processes", "Run an exchange: match orders against quotes, end expired quotes."),
     "explain": ("reading", "Show what happened to a symbol, and why."),
     "exposure": (
@@ -50,6 +55,7 @@ COMMANDS = {
     "quotes": ("reading", "Show the active quotes."),
     "reduce": ("control", "Let symbols only shrink their positions."),
     "repair": ("control", "Rebuild the position of a halted symbol from its ledger."),
+    "restore": ("backup", "Make a new data directory from a backup, and audit it."),
     "resume": ("control", "Let symbols trade again."),
     "rule": ("rule", "Quote rules of your own: begin one, and prove it."),
     "state": ("processes", "Run a trading state service: apply fills to positions."),
@@ -72,6 +78,7 @@ GROUPS = {
     "Read it": ("status", "positions", "quotes", "exposure", "explain", "audit"),
     "Read its past": ("fills", "orders", "pnl"),
     "Control it": ("halt", "reduce", "flatten", "resume", "repair", "config", "acl"),
+    "Keep it": ("backup", "restore", "doctor"),
     "Its processes, one alone": ("exchange", "state", "maker", "balancer", "publisher"),
     "Measure and break it": ("bench", "chaos", "flow"),
 }

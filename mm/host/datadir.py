@@ -72,13 +72,7 @@ class DataDir:
 
     def prepare(self) -> None:
         """Create the directory with mode 0700; UsageError when it cannot be used."""
-        length = len(os.fsencode(self.socket))
-        if length > MAX_SOCKET_PATH:
-            raise UsageError(
-                f"{self}: its socket path {shown_path(self.socket)} has {length} bytes,"
-                f" the system allows {MAX_SOCKET_PATH}. Use a directory with a shorter path"
-                " (--data-dir /tmp/mm, say)."
-            )
+        self.check_length()
         try:
             self._check_ours()
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -89,6 +83,16 @@ class DataDir:
                 f"{self}: cannot be used: {error.strerror or error}. Name one"
                 " that you may write to with --data-dir."
             ) from error
+
+    def check_length(self) -> None:
+        """UsageError when the path of its socket is longer than the system allows."""
+        length = len(os.fsencode(self.socket))
+        if length > MAX_SOCKET_PATH:
+            raise UsageError(
+                f"{self}: its socket path {shown_path(self.socket)} has {length} bytes,"
+                f" the system allows {MAX_SOCKET_PATH}. Use a directory with a shorter path"
+                " (--data-dir /tmp/mm, say)."
+            )
 
     def _check_ours(self) -> None:
         """Refuse a directory that holds files of somebody else, before anything in it changes."""

@@ -30,10 +30,14 @@ def known_system_id(data_dir: DataDir, keys: Keys) -> str | None:
 
     SystemRefused when the directory's file cannot be read.
     """
-    return _known(data_dir).get(keys.prefix)
+    return known_systems(data_dir).get(keys.prefix)
 
 
-def _known(data_dir: DataDir) -> dict[str, str]:
+def known_systems(data_dir: DataDir) -> dict[str, str]:
+    """The ids of the systems that the directory belongs to, by key prefix.
+
+    SystemRefused when the directory's file cannot be read.
+    """
     stored = read_state(
         data_dir.system_id_file, _LINES, "a key prefix and a system id of 16 hex digits on a line"
     )
@@ -52,7 +56,7 @@ def open_system(
     ForeignSystem when the directory belongs to a system that the server does not hold, and what
     :func:`mm.store.create_system` raises.
     """
-    known = _known(data_dir)
+    known = known_systems(data_dir)
     expected = known.get(scripts.keys.prefix)
     if expected is None:
         joined = create_system(scripts, config, durability)

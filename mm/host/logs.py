@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import time
+from contextlib import suppress
 from pathlib import Path
 
 MAX_BYTES = 20_000_000
@@ -23,6 +24,20 @@ def log_to_file(path: Path, detail: bool = False) -> None:
         ),
         detail,
     )
+
+
+def rotate(path: Path) -> None:
+    """Begin a new file when this one is full, and keep as many as a process does.
+
+    It is for a server: it opens its log anew for each line. Nothing when that cannot be done.
+    """
+    with suppress(OSError):
+        if path.stat().st_size < MAX_BYTES:
+            return
+        for number in range(KEPT_FILES - 1, 0, -1):
+            with suppress(FileNotFoundError):
+                path.with_name(f"{path.name}.{number}").replace(f"{path}.{number + 1}")
+        path.replace(f"{path}.1")
 
 
 def log_to_stderr(detail: bool = False) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from mm.backoff import Backoff
 from mm.errors import SystemRefused
+from mm.host.logs import rotate
 from mm.host.server import ManagedServer
 from mm.host.supervise import FIRST_DELAY_S, LONGEST_DELAY_S
 
@@ -39,10 +40,12 @@ class ServerNurse:
     def tick(self) -> None:
         """Restart the server if it is dead and due, or go on with its start, for ``TURN_S``.
 
-        A failed start is not an error: the next one is due after a delay.
+        While it runs its log is rotated. A failed start is not an error: the next one is due after
+        a delay.
         """
         if self._steps is None:
             if self.server.running:
+                rotate(self.server.log)
                 return
             if not self._backoff.attempts:
                 self._died_at = self._clock()

@@ -74,7 +74,8 @@ class ManagedServer:
         return self.data_dir.url
 
     @property
-    def _log(self) -> Path:
+    def log(self) -> Path:
+        """The server's own log."""
         return self.data_dir.logs / "server.log"
 
     @property
@@ -281,11 +282,11 @@ class ManagedServer:
     def _errors_logged(self, last_lines: int) -> list[str]:
         lines: list[str] = []
         with contextlib.suppress(OSError):
-            lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return [one for one in lines[-last_lines:] if re.search(r" # |rror|atal|annot", one)]
 
     def _why_it_ended(self) -> str:
-        log = self._log
+        log = self.log
         last = " | ".join(self._errors_logged(last_lines=30)[-3:]) or "it logged nothing"
         if self.listening is not None and self.listening.certificates and "TLS" in last:
             return (

@@ -279,7 +279,7 @@ class Config:
         A hash of the old schema, which counts lots, has neither a currency nor a unit.
         """
         if stored.get("schema") != SCHEMA:
-            raise ConfigError(f"schema {stored.get('schema')!r}: this program reads {SCHEMA}")
+            raise ConfigError(f"schema {stored.get('schema')!r}: run the version of mm that has it")
         added = {name: getattr(cls, name) for name in ADDED_FIELDS}
         values: dict[str, Any] = {name: int((added | dict(stored))[name]) for name in INT_FIELDS}
         currency = stored.get("currency", "-")

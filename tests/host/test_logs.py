@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mm.host import log_to_file
+from mm.host import ManagedServer, ServerNurse, ThrowawaySystem, log_to_file, logs
+from mm.store import open_client
+from tests.kit import SERVERS, binary_or_skip
 
 
 @pytest.fixture
@@ -52,3 +54,26 @@ def test_details_by_option(log: logging.Logger, tmp_path: Path, detail: bool) ->
         *(["DEBUG mm.x-1 one step"] if detail else []),
         "INFO mm.x-1 a summary",
     ]
+
+
+@pytest.mark.server
+@SERVERS
+def test_the_log_of_a_server_is_bounded(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full one becomes an older one, of which few are kept; the server goes on in a new file."""
+    monkeypatch.setattr(logs, "MAX_BYTES", 1)
+    binary = binary_or_skip(server)
+    with ThrowawaySystem(lambda data_dir: ManagedServer(data_dir, binary)) as system:
+        system.start()
+        nurse, place = ServerNurse(system.server, print), system.data_dir.logs
+        client = open_client(system.data_dir.url)
+        written: set[str] = set()
+        for turn in range(logs.KEPT_FILES + 3):
+            # A rewrite is some lines of its log.
+            client.bgrewriteaof()
+            while client.info("persistence")["aof_rewrite_in_progress"]:
+                pass
+            assert (place / "server.log").stat().st_size > 0, turn
+            nurse.tick()
+            written = {path.name for path in place.glob("server.log*")}
+        assert written >= {f"server.log.{number}" for number in range(1, logs.KEPT_FILES + 1)}
+        assert f"server.log.{logs.KEPT_FILES + 1}" not in written

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from mm.errors import SystemRefused
-from mm.host import ManagedServer, ServerNurse
+from mm.host import DataDir, ManagedServer, ServerNurse
 from mm.host.nurse import TURN_S
 from mm.host.supervise import LONGEST_DELAY_S
 
@@ -20,6 +21,7 @@ class StubServer(ManagedServer):
     """A server that only says whether it runs, and refuses the next ``refusals`` starts."""
 
     def __init__(self) -> None:
+        self.data_dir = DataDir(Path("none"))
         self.alive = True
         self.starts = 0
         self.refusals = 0

@@ -31,6 +31,7 @@ MODULE_LINES, FUNCTION_LINES, SCRIPT_LINES = 300, 60, 120
 #: Modules that may use what is otherwise banned: (module, what) -> why it decides nothing.
 CLOCKS_AND_CHANCE = {
     ("host.supervise", "time.strftime"): "the time of day beside a note for people",
+    ("doctor", "time.time"): "how far the machine's clock is from the server's",
     ("host.logs", "time.gmtime"): "the time of day in the log files",
     ("interrupts", "time"): "whether a second signal is the same request as the first",
     ("host.supervise", "time.gmtime"): "the time of day beside a note for people",

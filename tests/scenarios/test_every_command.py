@@ -49,6 +49,8 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 JOINING = ("exchange", "state", "maker", "publisher", "balancer")
 #: The commands that are neither: they need no system, or make one.
 OTHERS = ("up", "watch", "config", "bench", "chaos", "flow", "acl", "tape", "rule")
+#: The commands that keep a system: they need none that runs.
+KEEPING = ("backup", "restore", "doctor")
 #: The commands that change how a running system trades: command -> further arguments.
 CONTROLLING = {
     "halt": ["AAPL", "--why", "a test"],
@@ -71,7 +73,7 @@ def changing(where: list[str]) -> list[Cell]:
 
 def test_every_command_is_walked() -> None:
     """A new command is in one of the lists, so that the walks below reach it."""
-    assert {*READING, *JOINING, *OTHERS, *CONTROLLING} == set(COMMANDS)
+    assert {*READING, *JOINING, *OTHERS, *CONTROLLING, *KEEPING} == set(COMMANDS)
 
 
 @pytest.fixture(scope="module")

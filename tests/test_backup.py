@@ -1,0 +1,509 @@
+"""A backup is all that was acknowledged up to an instant, or it is none; a restore likewise."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from redis.exceptions import RedisError
+
+from mm.backup import back_up, restore
+from mm.errors import SystemRefused, UsageError
+from mm.host import (
+    DataDir,
+    Lock,
+    ManagedCluster,
+    ManagedServer,
+    Shape,
+    System,
+    open_system,
+    read_manifest,
+    reading,
+)
+from mm.host.bundle import _sum_of
+from mm.host.live_log import LiveLog
+from mm.store import Keys, Scripts, create_system, open_client, partitions_of, take_snapshot
+from tests.kit import SERVERS, binary_or_skip, short_directory, small_config, wait_for
+from tests.kit.answers import assert_words, run
+from tests.kit.checks import Dump
+from tests.kit.commands import MM, alive
+from tests.kit.crash import (
+    KillableServer,
+    assert_same_keys,
+    live_keys,
+    tear,
+    trading,
+)
+from tests.kit.running import RunningSystem
+from tests.kit.trader import Trader
+from tests.kit.world import World
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+
+def system_of(place: Path) -> System:
+    """The system of a data directory."""
+    return System(DataDir(place), None, Keys(), None)
+
+
+@contextmanager
+def traded(server: str) -> Iterator[tuple[KillableServer, World, Trader]]:
+    """A server with a system that has traded, in a directory that knows the system."""
+    with trading(server) as (made, world, trader):
+        open_system(made.directory, world.scripts)
+        yield made, world, trader
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """Where backups and restored directories go."""
+    with short_directory() as path:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def kept() -> Iterator[Path]:
+    """A small backup, for those who only read it."""
+    with short_directory() as path, traded("valkey") as (made, _, _):
+        back_up(system_of(made.directory.path), path / "b")
+        yield path / "b"
+
+
+def left_by(made: KillableServer, path: Path) -> Path:
+    """What a killed system leaves: its directory, which nobody has any more."""
+    shutil.copytree(made.directory.path, path, ignore=shutil.ignore_patterns("*.sock"))
+    return path
+
+
+@contextmanager
+def loaded(directory: Path, world: World) -> Iterator[World]:
+    """The same world over the keys that a server loads from a restored directory."""
+    before = world.client
+    with private_server(directory, (directory / "made-by").read_text().split()[0]) as made:
+        world.client = open_client(made.url)
+        yield world
+        world.client = before
+
+
+@contextmanager
+def private_server(directory: Path, name: str) -> Iterator[DataDir]:
+    """A server over a restored directory, in the same place."""
+    server = ManagedServer(DataDir(directory), binary_or_skip(name))
+    server.start()
+    try:
+        yield DataDir(directory)
+    finally:
+        server.stop()
+
+
+@SERVERS
+def test_what_was_acknowledged_is_in_it(server: str, place: Path) -> None:
+    """Of a running system: every key as it was then, and nothing of what came afterwards."""
+    with traded(server) as (made, world, trader):
+        acknowledged = live_keys(world)
+        began = time.time_ns() // 1_000_000
+        manifest = back_up(system_of(made.directory.path), place / "b")
+        assert began <= manifest.instant_ms <= time.time_ns() // 1_000_000
+        trader.trade(10)
+        assert live_keys(world) != acknowledged
+        restore(place / "b", DataDir(place / "n"))
+        with loaded(place / "n", world):
+            assert_same_keys(world, "the restored keys", acknowledged)
+
+
+@SERVERS
+def test_a_torn_end_of_a_stopped_directory(server: str, place: Path) -> None:
+    """Of a killed system: every acknowledged write, without the torn one; it stays as it is."""
+    with traded(server) as (made, world, _):
+        acknowledged = live_keys(world)
+        made.kill()
+        tear(made)
+        left = left_by(made, place / "d")
+        log = (left / made.log.relative_to(made.directory.path)).read_bytes()
+        back_up(system_of(left), place / "b")
+        assert (left / made.log.relative_to(made.directory.path)).read_bytes() == log
+        restore(place / "b", DataDir(place / "n"))
+        with loaded(place / "n", world):
+            assert_same_keys(world, "the restored keys", acknowledged)
+
+
+@SERVERS
+def test_a_prefix_while_the_log_is_written_and_rewritten(server: str, place: Path) -> None:
+    """Somebody writes, and the log is rewritten, all the time: the copy is a prefix, up to date."""
+    with traded(server) as (made, _, _):
+        client, stop, answered = open_client(made.directory.url), threading.Event(), [0]
+
+        def write() -> None:
+            while not stop.is_set():
+                # One step that must be whole, and a long log.
+                with client.pipeline() as pipe:
+                    pipe.set("{x}:a", answered[0] + 1)
+                    pipe.set("{x}:b", answered[0] + 1)
+                    pipe.execute()
+                client.lpush("{x}:long", "x" * 2000)
+                answered[0] += 1
+
+        def rewrite() -> None:
+            with open_client(made.directory.url) as other:
+                while not stop.is_set():
+                    try:
+                        other.bgrewriteaof()
+                    except RedisError:
+                        time.sleep(0.001)
+
+        threads = [threading.Thread(target=one) for one in (write, rewrite)]
+        for one in threads:
+            one.start()
+        try:
+            for turn in range(5):
+                first = answered[0]
+                back_up(system_of(made.directory.path), place / f"b{turn}")
+                last = answered[0] + 1
+                restore(place / f"b{turn}", DataDir(place / f"n{turn}"))
+                with private_server(place / f"n{turn}", server) as found:
+                    restored = open_client(found.url)
+                    value = int(restored.get("{x}:a") or 0)
+                    assert first <= value <= last
+                    assert int(restored.get("{x}:b") or 0) == value
+                    assert restored.llen("{x}:long") in (value - 1, value, value + 1)
+        finally:
+            stop.set()
+            for one in threads:
+                one.join()
+
+
+def test_a_rewrite_between_opening_and_measuring(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written to a new file of the log after the old one was opened is not lost."""
+    with traded("valkey") as (made, world, trader):
+        plain = LiveLog.measure
+        turns: list[Dump] = []
+
+        def measure(log: LiveLog) -> None:
+            if not turns:
+                before = set(made.directory.path.glob("appendonlydir/*"))
+                world.client.bgrewriteaof()
+                wait_for(
+                    "a new file", lambda: set(made.directory.path.glob("appendonlydir/*")) != before
+                )
+                trader.trade(5)
+            turns.append(live_keys(world))
+            plain(log)
+
+        monkeypatch.setattr(LiveLog, "measure", measure)
+        back_up(system_of(made.directory.path), place / "b")
+        assert len(turns) > 1
+        restore(place / "b", DataDir(place / "n"))
+        with loaded(place / "n", world):
+            assert_same_keys(world, "the restored keys", turns[-1])
+
+
+def test_a_market_that_runs_is_backed_up_and_the_copy_trades_on(place: Path) -> None:
+    """The market goes on meanwhile. The copy keeps its id and its history, and `mm up` goes on."""
+    with contextlib.closing(RunningSystem()) as market, contextlib.closing(RunningSystem()) as copy:
+        market.start()
+        answer = run("backup", str(place / "b"), "--data-dir", str(market.data_dir), "--json")
+        assert_words(answer, 0)
+        facts = json.loads(answer.out)
+        market.trades_on()
+        answer = run("restore", str(place / "b"), "--data-dir", str(copy.data_dir))
+        assert_words(answer, 0)
+        with reading(system_of(copy.data_dir)) as scripts:
+            before = take_snapshot(scripts).cursors
+        assert before.exchange_records > 0
+        # Both at once, with the same id: neither knows of the other.
+        copy.start()
+        assert copy.audit().system_id == market.audit().system_id == facts["systems"]["{mm}"]
+        assert take_snapshot(copy.scripts()).cursors.exchange_records > before.exchange_records
+        for one in (copy, market):
+            code, said = one.stop()
+            assert code == 0 and "audit: ok" in said, said
+
+
+def test_secrets_stay_where_they_are(place: Path) -> None:
+    """No secret is in a backup; what is restored has new ones, for every user that there was."""
+    with traded("valkey") as (made, _, _):
+        secrets = made.directory.secrets
+        assert_words(run("acl", "--add", "publisher-9", "--data-dir", str(made.directory.path)), 0)
+        back_up(system_of(made.directory.path), place / "b")
+        found = {path.name: path.read_bytes().strip() for path in secrets.iterdir()}
+        files = [path for path in (place / "b").rglob("*") if path.is_file()]
+        for path in files:
+            assert path.stat().st_mode & 0o077 == 0, path
+            assert not [name for name, one in found.items() if one in path.read_bytes()], path
+        for path in (place / "b", *(place / "b").rglob("*")):
+            assert path.stat().st_mode & 0o077 == 0, path
+        restore(place / "b", DataDir(place / "n"))
+        new = {
+            path.name: path.read_bytes().strip() for path in DataDir(place / "n").secrets.iterdir()
+        }
+        assert new.keys() == found.keys() and "publisher-9" in new
+        assert not {*new.values()} & {*found.values()}
+        assert (place / "n").stat().st_mode & 0o777 == 0o700
+
+
+def damaged(path: Path) -> dict[str, Callable[[], object]]:
+    """What may happen to a file: how it is called, and what does it."""
+    data = path.read_bytes()
+    middle = len(data) // 2
+    return {
+        "altered": lambda: path.write_bytes(
+            data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :] if data else b"x"
+        ),
+        "truncated": lambda: path.write_bytes(data[:-1] if data else b"\0"),
+        "missing": path.unlink,
+        "linked": lambda: linked(path),
+    }
+
+
+def linked(path: Path) -> None:
+    """Put a link in the place of a file."""
+    path.unlink()
+    path.symlink_to("/dev/null")
+
+
+def test_each_damaged_file_is_named(place: Path, kept: Path) -> None:
+    """A file that is altered, shorter, missing or new is refused by name, and nothing is made."""
+    files = sorted(path.relative_to(kept) for path in kept.rglob("*") if path.is_file())
+    assert len(files) >= 6
+    for file in files:
+        for how in damaged(kept / file):
+            backup = place / "b"
+            shutil.copytree(kept, backup)
+            damaged(backup / file)[how]()
+            with pytest.raises((SystemRefused, UsageError), match=file.name):
+                restore(backup, DataDir(place / "n"))
+            assert [one.name for one in place.iterdir()] == ["b"], (file, how)
+            shutil.rmtree(backup)
+    shutil.copytree(kept, place / "b")
+    (place / "b" / "data" / "appendonlydir" / "more").touch()
+    with pytest.raises(SystemRefused, match="more: the backup did not have it"):
+        restore(place / "b", DataDir(place / "n"))
+
+
+def test_a_manifest_of_another_form_and_of_other_places(place: Path, kept: Path) -> None:
+    """A later form of backup is refused with a way, and a path that leads out of it too."""
+    manifest = read_manifest(kept)
+    shutil.copytree(kept, place / "b")
+    path = place / "b" / "backup.json"
+    facts = json.loads(manifest.text()) | {"form": 2, "mm_version": "9.0"}
+    facts.pop("sha256")
+    path.write_text(json.dumps(facts | {"sha256": _sum_of(facts)}))
+    with pytest.raises(SystemRefused, match=r"its form is 2.*Restore it with mm 9.0"):
+        restore(place / "b", DataDir(place / "n"))
+    path.write_text(replace(manifest, files={"../out": (0, "")}).text())
+    with pytest.raises(SystemRefused, match="outside"):
+        restore(place / "b", DataDir(place / "n"))
+
+
+def test_what_is_there_is_not_overwritten(place: Path, kept: Path) -> None:
+    """A backup goes to a new place, a restore to a new or an empty one; a parent must be there."""
+    (place / "full").mkdir()
+    (place / "full" / "mine").write_text("mine")
+    (place / "empty").mkdir()
+    (place / "file").touch()
+    where = ["--data-dir", str(place / "full")]
+    for name in ("full", "empty"):
+        answer = run("backup", str(place / name), *where)
+        assert_words(answer, 2)
+        assert "is there already" in answer.text
+    for name in ("full", "file", "no/where", "x" * 200):
+        assert_words(run("restore", str(kept), "--data-dir", str(place / name)), 2)
+    assert_words(run("restore", str(place / "full"), "--data-dir", str(place / "n")), 2)
+    inside = run("restore", str(kept), "--data-dir", str(kept / "n"))
+    assert_words(inside, 2)
+    assert "in the backup" in inside.text
+    assert sorted(one.name for one in place.iterdir()) == ["empty", "file", "full"]
+    assert (place / "full" / "mine").read_text() == "mine"
+    restore(kept, DataDir(place / "empty"))
+
+
+def test_what_cannot_be_backed_up(place: Path) -> None:
+    """Nothing there, a server by its URL, a damaged log, damaged keys: refused, nothing is made."""
+    answer = run("backup", str(place / "b"), "--data-dir", str(place / "none"))
+    assert_words(answer, 1)
+    answer = run("backup", str(place / "b"), "--redis-url", "redis://127.0.0.1:1")
+    assert_words(answer, 2)
+    assert "its own means" in answer.text
+    with traded("valkey") as (made, world, _):
+        symbol = world.config.symbols[0].name
+        key = world.keys.member("position:*", symbol)
+        world.client.hincrby(key, "net_lots", 7)
+        with pytest.raises(SystemRefused, match=r"position-exact.*No backup was made"):
+            back_up(system_of(made.directory.path), place / "b")
+        world.client.hincrby(key, "net_lots", -7)
+        made.kill()
+        data = made.log.read_bytes()
+        made.log.write_bytes(data[: len(data) // 2] + b"rubbish\r\n" + data[len(data) // 2 :])
+        with pytest.raises(SystemRefused, match="cannot load a copy of its log"):
+            back_up(system_of(left_by(made, place / "d")), place / "b")
+    assert [one.name for one in place.iterdir()] == ["d"]
+
+
+def test_a_stopped_directory_in_use(place: Path) -> None:
+    """While an `mm up` has just begun in a directory it is not copied."""
+    with traded("valkey") as (made, _, _):
+        made.kill()
+        left_by(made, place / "d")
+    with Lock(DataDir(place / "d")):
+        assert_words(run("backup", str(place / "b"), "--data-dir", str(place / "d")), 1)
+    assert [one.name for one in place.iterdir()] == ["d"]
+
+
+@pytest.mark.parametrize("server", ["valkey"])
+def test_kill_9_leaves_nothing_that_looks_finished(server: str, place: Path) -> None:
+    """A backup or restore that is killed at any step is not there; the next one clears the rest."""
+    with traded(server) as (made, _, _):
+        for name, words, stages in (
+            (
+                "b",
+                ["backup", str(place / "b"), "--data-dir", str(made.directory.path)],
+                ("", "data", "data/made-by"),
+            ),
+            (
+                "n",
+                ["restore", str(place / "b"), "--data-dir", str(place / "n")],
+                ("", "made-by", "appendonlydir", "logs", "secrets"),
+            ),
+        ):
+            for stage in stages:
+                maker = subprocess.Popen(
+                    [*MM, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                )
+                path = place / f".{name}.unfinished" / stage
+                until = time.monotonic() + 30
+                while not path.exists() and maker.poll() is None and time.monotonic() < until:
+                    pass
+                maker.kill()
+                assert maker.wait() == -9, f"{stage}: it was over before it was killed"
+                assert not (place / name).exists(), stage
+                wait_for("its server's end", lambda: not servers_of(maker.pid), 10)  # noqa: B023  # it is called within the turn
+            assert_words(run(*words), 0)
+            assert not (place / f".{name}.unfinished").exists()
+
+
+def servers_of(parent: int) -> list[int]:
+    """The processes that a process has started and that live on."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(words[1]) == parent and alive(int(path.parent.name)):
+            found.append(int(path.parent.name))
+    return found
+
+
+def test_sigterm_leaves_nothing(place: Path, kept: Path) -> None:
+    """A signal ends a restore with its server, and removes what it had made."""
+    maker = subprocess.Popen(
+        [*MM, "restore", str(kept), "--data-dir", str(place / "n")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for("its beginning", (place / ".n.unfinished" / "logs").exists, 30)
+    maker.terminate()
+    _, said = maker.communicate(timeout=30)
+    assert maker.returncode == 143 and "Traceback" not in said, said
+    assert not list(place.iterdir())
+
+
+@contextmanager
+def cluster(place: Path, server: str) -> Iterator[tuple[ManagedCluster, Scripts]]:
+    """A cluster of two partitions with a replica each, and a system in it."""
+    data_dir = DataDir(place)
+    data_dir.prepare()
+    made = ManagedCluster(data_dir, Shape(2, 1), binary_or_skip(server))
+    try:
+        made.start()
+        scripts = Scripts(open_client(data_dir.url), Keys())
+        create_system(scripts, small_config(3, partitions=2, replicas=1))
+        open_system(data_dir, scripts)
+        yield made, scripts
+    finally:
+        made.kill()
+
+
+def grant(scripts: Scripts, number: int) -> int:
+    """Let a partition accept one unit more; how many it has accepted then."""
+    treasury = scripts.treasury()
+    returned, granted = treasury.received[number], treasury.granted[number]
+    treasury = scripts.treasury([(number, returned, granted, 1)])
+    lease = partitions_of(scripts)[number].lease(granted=treasury.granted[number])
+    return lease.accepted
+
+
+@SERVERS
+def test_a_cluster_while_units_move(
+    server: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No unit is in the copy twice: when one moves between two measurements they are repeated."""
+    with cluster(place / "c", server) as (_, scripts):
+        plain: Callable[[LiveLog], None] = LiveLog.measure
+        nodes: list[str] = []
+        accepted: list[int] = []
+
+        def measure(log: LiveLog) -> None:
+            plain(log)
+            nodes.append(log.place.name)
+            # The treasury, in partition 0, is measured; then partition 1 accepts what it grants.
+            if log.place.name == "1" and len(accepted) < 2:
+                accepted.append(grant(scripts, 1))
+
+        monkeypatch.setattr(LiveLog, "measure", measure)
+        manifest = back_up(system_of(place / "c"), place / "b")
+        assert nodes == ["1", "2", "3"] * 4 and accepted == [1, 2]
+        assert {name.split("/")[1] for name in manifest.files if ".rdb" in name} == {"1", "2", "3"}
+        restore(place / "b", DataDir(place / "n"))
+        with reading(system_of(place / "n")) as found:
+            assert partitions_of(found)[1].client.hget("{mm-1}:lease", "accepted") == b"2"
+            assert found.client.hget("{mm}:treasury", "granted:1") == b"2"
+        # Had it not been repeated, the audit would have found it.
+        monkeypatch.setattr("mm.host.live_copy._shared", lambda _: [])
+        accepted.clear()
+        with pytest.raises(SystemRefused, match="exposure-bounded"):
+            back_up(system_of(place / "c"), place / "b2")
+
+
+def test_a_cluster_after_a_failover(place: Path) -> None:
+    """The backup has the logs of the newest primaries; the restored cluster starts and trades."""
+    with cluster(place / "c", "valkey") as (made, scripts):
+        made.servers[0].kill()
+        wait_for("the replica", lambda: serves(scripts), 30)
+        manifest = back_up(system_of(place / "c"), place / "b")
+        logs = {name.split("/")[1] for name in manifest.files if ".rdb" in name}
+        assert logs == {"2", "3", "4"}
+        restore(place / "b", DataDir(place / "n"))
+        done = run("up", "--headless", "--duration", "2", "--data-dir", str(place / "n"))
+        assert_words(done, 0)
+        assert "audit: ok" in done.text
+
+
+def serves(scripts: Scripts) -> bool:
+    """Whether partition 0 answers."""
+    try:
+        return bool(partitions_of(scripts)[0].client.exists("{mm-0}:config"))
+    except (RedisError, OSError):
+        return False
+
+
+def test_room(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without room for the copy nothing is made, and it is said how much it needs, and where."""
+    with traded("valkey") as (made, _, _):
+        usage = shutil.disk_usage(place)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
+        with pytest.raises(SystemRefused, match="TMPDIR"):
+            back_up(system_of(made.directory.path), place / "b")
+    assert not list(place.iterdir())
