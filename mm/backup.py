@@ -46,7 +46,7 @@ from mm.host import (
     unfinished,
 )
 from mm.interrupts import interrupted_by_signals
-from mm.store import Keys, Scripts, open_client, partitions_of
+from mm.store import Keys, Scripts, open_client, release_expired
 
 #: What a restored directory needs that no backup has: `mm up` knows its own directories by them.
 LOGS, LOCK = "logs", "lock"
@@ -141,9 +141,7 @@ def _audit(copy: DataDir, named: DataDir, therefore: str) -> None:
         scripts = Scripts(open_client(copy.url, tag=prefix), Keys(prefix))
         check_directory(copy, scripts)
         # What a start does first, too: nobody was there to end what has expired meanwhile.
-        for one in partitions_of(scripts):
-            while one.expire().more:
-                pass
+        release_expired(scripts)
         broken = [check for check in audit(scripts).checks if check.violations]
         scripts.client.close()
         if broken:

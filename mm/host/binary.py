@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from mm.errors import UsageError, shown_path
@@ -74,13 +75,17 @@ def identify(binary: Path) -> tuple[str, str]:
     return found[1].lower(), found[2]
 
 
-def die_with_parent(parent: int) -> None:
-    """Ask Linux to kill this process when its parent dies, which is the process ``parent``.
+def ending_with(parent: int) -> Callable[[], None]:
+    """What a child runs first, so that Linux kills it when its parent dies, the process ``parent``.
 
     On other systems the children of ``mm up`` shut the server down.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            # It died before it could be asked for, and will not die again.
-            os.kill(os.getpid(), signal.SIGKILL)
+
+    def ask() -> None:
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                # It died before it could be asked for, and will not die again.
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return ask

@@ -8,14 +8,13 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import redis
 from redis.exceptions import BusyLoadingError, RedisError
 
 from mm.errors import SystemRefused, shown_path
-from mm.host.binary import allocator, default_binary, die_with_parent, identify
+from mm.host.binary import allocator, default_binary, ending_with, identify
 from mm.host.cluster_shape import NodeListening
 from mm.host.datadir import DataDir
 from mm.host.listening import Listening
@@ -240,7 +239,7 @@ class ManagedServer:
             # Its log has the time of day without a zone: then in UTC, as all others.
             env=allocator() | os.environ | {"TZ": "UTC"},
             start_new_session=True,
-            preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509  # `mm up` has one thread only
+            preexec_fn=ending_with(os.getpid()),  # noqa: PLW1509  # `mm up` has one thread only
         )
 
     def _await_ready(self, url: str) -> Iterator[float]:
