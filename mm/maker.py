@@ -189,11 +189,13 @@ class Maker(Process):
     def beat_fields(self) -> dict[str, str]:
         """What it says with each heartbeat: the first fault of the rule, and how many there are."""
         trouble = "-"
-        if self._faults:
-            symbol, words = next(iter(self._faults.items()))
-            trouble = f"the quote rule {self.rule.name} fails for {symbol}: {words}"[:MAX_TROUBLE]
-            if len(self._faults) > 1:
-                trouble += f" (and for {len(self._faults) - 1} more)"
+        # Another maker may have taken over a symbol since.
+        if failing := self._mine(self._faults):
+            words = self._faults[failing[0]]
+            fault = f"the quote rule {self.rule.name} fails for {failing[0]}: {words}"
+            trouble = fault[:MAX_TROUBLE]
+            if len(failing) > 1:
+                trouble += f" (and for {len(failing) - 1} more)"
         return super().beat_fields() | {"trouble": trouble}
 
     def _log(self, proposal: Proposal, result: Placement | ProposalRefused) -> None:

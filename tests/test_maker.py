@@ -345,6 +345,14 @@ class TestRules:
         steps = explain(world.scripts, "AAA").steps
         omitted = [step for step in steps if step.kind == "omitted"]
         assert len(omitted) == 1 and "asked for no quote or failed" in omitted[0].text
+        maker.peers = next(
+            [other]
+            for number in range(2, 99)
+            if owner("AAA", ["maker-1", other := f"maker-{number}"]) == other
+        )
+        assert maker.beat_fields()["trouble"] == "-", "another maker's concern"
+        maker.peers = []
+        assert maker.beat_fields()["trouble"].startswith("the quote rule")
         maker.rule = QuoteRule("my:mended", lambda position, symbol: (98, 4, 102, 4))
         maker.step()
         assert world.quote_lots("AAA") == (4, 4)

@@ -53,8 +53,22 @@ class QuoteRule:
         try:
             answer = self.function(position, symbol)
         except (Exception, SystemExit) as error:  # a rule is anybody's code
-            raise RuleFault(f"it raised {type(error).__name__}: {error}") from error
-        return _judged(answer, symbol, max(symbol.position_limit_lots, notional_units))
+            raise RuleFault(f"it raised {type(error).__name__}: {_words(error)}") from error
+        try:
+            return _judged(answer, symbol, max(symbol.position_limit_lots, notional_units))
+        except RuleFault as error:
+            raise RuleFault(_words(error)) from error
+        except Exception as error:  # so are the methods of what it returns
+            raise RuleFault(f"it returned what cannot be read: {_words(error)}") from error
+
+
+def _words(error: BaseException) -> str:
+    """What an error of anybody's code says, as one line that every log and server takes."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001  # its text is anybody's code too, and only that is lost
+        return "an error that cannot say what it is"
+    return " ".join(text.encode("utf-8", "backslashreplace").decode().split())
 
 
 def load_rule(name: str) -> QuoteRule:

@@ -154,6 +154,34 @@ class TestAnswers:
         with pytest.raises(RuleFault, match=f"it raised {type(error).__name__}"):
             QuoteRule("it", failing).prices(Position(), SYMBOL, 1)
 
+    def test_what_no_log_would_take(self) -> None:
+        """Lines, lone surrogates, and objects that cannot even be shown: each is one clean line."""
+
+        class Odd(Exception):
+            def __str__(self) -> str:
+                raise KeyError
+
+        class Unreadable(tuple[int, ...]):
+            def __len__(self) -> int:
+                raise KeyError("no")
+
+        def failing(error: Exception) -> QuoteRule:
+            def rule(position: Position, symbol: Symbol) -> object:
+                raise error
+
+            return QuoteRule("it", rule)
+
+        for error, said in (
+            (ValueError("a\n\tb \ud800"), "it raised ValueError: a b \\ud800"),
+            (Odd(), "it raised Odd: an error that cannot say what it is"),
+        ):
+            with pytest.raises(RuleFault) as caught:
+                failing(error).prices(Position(), SYMBOL, 1)
+            assert str(caught.value) == said
+            str(caught.value).encode()
+        with pytest.raises(RuleFault, match="it returned what cannot be read: 'no'"):
+            prices(Unreadable())
+
 
 class TestExample:
     def test_what_init_writes(self) -> None:
