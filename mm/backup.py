@@ -2,6 +2,9 @@
 
 A backup is made from the log, of a running system or of a stopped one. A private server loads the
 copy, as a start after a power cut would, and the audit judges it. Nothing is written to the system.
+
+The archives of a running system are copied after its log. So a copy has all that had left the
+ledger by then, and more: what is newer than the copied ledger is cut off.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from mm import __version__
+from mm.archive import ArchiveCopy, EntryId
 from mm.audit import audit
 from mm.errors import NotRunning, SystemRefused, UsageError
 from mm.host import (
@@ -46,7 +50,16 @@ from mm.host import (
     unfinished,
 )
 from mm.interrupts import interrupted_by_signals
-from mm.store import Keys, Scripts, open_client, release_expired
+from mm.store import (
+    Keys,
+    Scripts,
+    open_client,
+    partitions_of,
+    read_raw,
+    release_expired,
+    stored_fields,
+    stream_id_order,
+)
 
 #: What a restored directory needs that no backup has: `mm up` knows its own directories by them.
 LOGS, LOCK = "logs", "lock"
@@ -71,10 +84,11 @@ def back_up(system: System, target: Path, server: str | None = None) -> Manifest
         with private_directory() as copy:
             instant_ms, binary = _copy(system, copy, server)
             with _loaded(copy, system.data_dir, binary) as logs:
+                archives = _fit_archives(copy, system.data_dir)
                 _audit(copy, system.data_dir, "No backup was made.")
                 for log in logs:
                     log.copy(files.path / log.place.relative_to(copy.path))
-            copy_files(copy.path, files.path, files_beside(copy))
+            copy_files(copy.path, files.path, [*files_beside(copy), *archives])
         manifest = Manifest(
             mm_version=__version__,
             instant_ms=instant_ms,
@@ -135,10 +149,44 @@ def _loaded(copy: DataDir, named: DataDir, binary: Path) -> Iterator[list[LiveLo
         servers.kill()
 
 
+def _fit_archives(copy: DataDir, named: DataDir) -> list[Path]:
+    """Cut the archives of a copy to what its loaded ledgers have; their files in the copy."""
+    found = []
+    for prefix in known_systems(copy):
+        root = Scripts(open_client(copy.url, tag=prefix), Keys(prefix))
+        for scripts in partitions_of(root):
+            state = scripts.archive_state()
+            if state.archive_id:
+                name = Path(state.file).name
+                system_id = stored_fields(scripts)["system_id"]
+                with ArchiveCopy(copy.path / name, system_id, named.path / name) as archive:
+                    archive.cut(*_ends(scripts))
+                    archive.settle()
+                found.append(Path(name))
+        root.client.close()
+    return found
+
+
+def _ends(scripts: Scripts) -> tuple[dict[str, int], dict[str, EntryId]]:
+    """The number of committed fills by symbol, and the last entries of the other streams.
+
+    An order that was not processed yet will be: what became of it in the system is not kept.
+    """
+    raw = read_raw(scripts)
+    committed = {
+        name: int(version) if (version := one.position.get("position_version", "")).isdigit() else 0
+        for name, one in raw.symbols.items()
+    }
+    ends = {name: stream_id_order(one.last_id) for name, one in raw.streams.items()}
+    ends["orders"] = min(ends["orders"], stream_id_order(raw.cursors.get("exchange", "0-0")))
+    return committed, ends
+
+
 def _audit(copy: DataDir, named: DataDir, therefore: str) -> None:
     """Audit every system of a copy that a server has loaded; SystemRefused on a violation."""
     for prefix in known_systems(copy):
         scripts = Scripts(open_client(copy.url, tag=prefix), Keys(prefix))
+        scripts.archives, scripts.archives_shown = copy.path.absolute(), named.path.absolute()
         check_directory(copy, scripts)
         # What a start does first, too: nobody was there to end what has expired meanwhile.
         release_expired(scripts)

@@ -98,5 +98,5 @@ class Balancer(Process):
     def _note(self, before: tuple[int, ...], after: tuple[int, ...]) -> None:
         units = [new - old for old, new in zip(before, after, strict=True)]
         self.count += sum(units)
-        self.done["units granted"] += sum(units)
+        self.done["granted_units"] += sum(units)
         self.log.debug("granted %s", units)

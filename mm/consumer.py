@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from mm.process import Process
-from mm.store import Scripts, WaitingCalls
+from mm.store import Scripts, WaitingCalls, execute, text
 
 #: The longest wait of a call in the server. Then the script runs once without an entry.
 BLOCK_MS = 10_000
@@ -28,6 +28,8 @@ class Consumer(Process):
     stream: ClassVar[str]
     batch: ClassVar[int]
     _more = False
+    #: Up to which entry its log has details of each record.
+    _logged_to = "0-0"
     _calls: WaitingCalls | None = None
 
     def attach(self, scripts: Scripts) -> None:
@@ -35,6 +37,9 @@ class Consumer(Process):
         super().attach(scripts)
         self._calls = None
         self._more = False
+        if self.is_detailed:
+            cursors = self.keys.named("cursors")
+            self._logged_to = text(execute(scripts.client, "HGET", cursors, self.kind) or b"0-0")
 
     def start_calls(self) -> WaitingCalls:
         """New calls of the script, of which none waits yet."""

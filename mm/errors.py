@@ -10,7 +10,9 @@
     │   ├── DurabilityRefused   persistence settings weaker than required
     │   ├── ConfigDiffers       the keys hold a system with another configuration
     │   ├── ForeignSystem       the keys hold another system than the one expected, or none
-    │   └── ForeignKeys         the keys belong to something else
+    │   ├── ForeignKeys         the keys belong to something else
+    │   ├── ArchiveBroken       the file of archived records is missing, altered or too old
+    │   └── NoRoom              there is no room for the copy by which a stopped system is read
     ├── Unavailable         no server answers now; waiting may help
     │   └── NotRunning          nothing runs in the data directory
     ├── ProposalRefused     ``place.lua`` refused a proposal
@@ -33,6 +35,11 @@ def shown(value: object) -> str:
     except ValueError:
         # Python refuses to write out integers of thousands of digits.
         return "a number of thousands of digits"
+    return shortened(text)
+
+
+def shortened(text: str) -> str:
+    """The text, cut when it is very long."""
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}... ({len(text)} characters)"
 
 
@@ -76,6 +83,14 @@ class ForeignSystem(SystemRefused):
 
 class ForeignKeys(SystemRefused):
     """Keys with this prefix exist, but no configuration. So another program owns them."""
+
+
+class ArchiveBroken(SystemRefused):
+    """The archive is missing, altered, older than the ledger, or cannot be read or written."""
+
+
+class NoRoom(SystemRefused):
+    """There is no room for the private copy by which a stopped system is read."""
 
 
 class Unavailable(MMError):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from mm.consumer import BLOCK_MS, CALLS, Consumer
+from mm.order_lines import matched_orders
 from mm.process import seconds_to_expiry
 from mm.store import Matched, WaitingCalls
 
@@ -109,15 +110,21 @@ class Exchange(Consumer):
             self.done["fills"] += done.fills
             self.done["duplicates"] += done.duplicates
             self.done["rejected"] += done.rejected
-            self.log.debug(
-                "matched orders=%d fills=%d duplicates=%d rejected=%d cursor=%s",
-                done.orders,
-                done.fills,
-                done.duplicates,
-                done.rejected,
-                done.cursor,
-            )
+            self._detail(done)
+        self._logged_to = done.cursor
         self._expect_expiry(seconds_to_expiry(done))
+
+    def _detail(self, done: Matched) -> None:
+        """Log the step, and what became of each of its orders."""
+        self.detail(
+            "matched",
+            orders=done.orders,
+            fills=done.fills,
+            duplicates=done.duplicates,
+            rejected=done.rejected,
+            cursor=done.cursor,
+        )
+        self.detail_each("executed", matched_orders(self.scripts, self._logged_to, done))
 
     def release_expired(self) -> float | None:
         """Release and announce what is past its deadline, and note the next deadline."""

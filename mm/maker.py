@@ -8,7 +8,6 @@ propose for one symbol: the placing script refuses the stale proposal.
 
 from __future__ import annotations
 
-import logging
 import time
 import zlib
 from collections.abc import Iterable, Sequence
@@ -143,8 +142,8 @@ class Maker(Process):
         results = self.scripts.place_many(proposals)
         for proposal, result in zip(proposals, results, strict=True):
             self.done[result.code if isinstance(result, ProposalRefused) else result.outcome] += 1
-            if self.log.isEnabledFor(logging.DEBUG):
-                self._log(proposal, result)
+            if self.is_detailed:
+                self._detail(proposal, result)
         self.count += len(results)
         return results
 
@@ -198,26 +197,22 @@ class Maker(Process):
                 trouble += f" (and for {len(failing) - 1} more)"
         return super().beat_fields() | {"trouble": trouble}
 
-    def _log(self, proposal: Proposal, result: Placement | ProposalRefused) -> None:
+    def _detail(self, proposal: Proposal, result: Placement | ProposalRefused) -> None:
+        """Log the proposal and what became of it."""
         requested = proposal.prices
-        attempt = (
-            f"quote symbol={proposal.symbol} trigger={proposal.trigger}"
-            f" position_version={proposal.position_version} replaces={proposal.quote_version}"
-            f" requested={requested.bid_lots}@{requested.bid_ticks}"
-            f"x{requested.ask_lots}@{requested.ask_ticks}"
-        )
+        about: dict[str, object] = {
+            "symbol": proposal.symbol,
+            "trigger": proposal.trigger,
+            "position_version": proposal.position_version,
+            "replaces": proposal.quote_version,
+            "requested": f"{requested.bid_lots}@{requested.bid_ticks}"
+            f"x{requested.ask_lots}@{requested.ask_ticks}",
+        }
         if isinstance(result, ProposalRefused):
-            self.log.debug("%s refused rule=%s %s", attempt, result.code, result.detail)
-        else:
-            self.log.debug(
-                "%s %s quote=%s lots=%dx%d expires_ms=%d",
-                attempt,
-                result.outcome,
-                result.quote_id,
-                result.bid_lots,
-                result.ask_lots,
-                result.expires_ms,
-            )
+            self.detail("refused", **about, rule=result.code, detail=result.detail)
+            return
+        granted = {"lots": f"{result.bid_lots}x{result.ask_lots}", "expires_ms": result.expires_ms}
+        self.detail("quoted", **about, outcome=result.outcome, quote=result.quote_id, **granted)
 
     def _mine(self, symbols: Iterable[str]) -> list[str]:
         makers = (*self.peers, *(() if self.name in self.peers else (self.name,)))

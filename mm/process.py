@@ -12,7 +12,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
 import redis
@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 from mm.backoff import Backoff
 from mm.errors import DurabilityRefused, SystemRefused, Unavailable
+from mm.log_event import LogEvent, log_details
 from mm.market import Config, Durability, check_id
 from mm.store import (
     Expired,
@@ -51,6 +52,11 @@ DURABILITY_CHECK_BEATS = 4
 SUMMARY_BEATS = 20
 
 
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Counts in one line, as in ``fills=3 orders=4``."""
+    return " ".join(f"{name}={count}" for name, count in sorted(counts.items()))
+
+
 def seconds_to_expiry(done: Matched | Expired) -> float | None:
     """The seconds from a script's run to the next deadline, None when no quote is active."""
     return (done.next_expiry_ms - done.now_ms) / 1000 if done.next_expiry_ms else None
@@ -63,10 +69,10 @@ class Process(ABC):
     must have when the process joins it; None accepts what the keys hold. ``system_id`` is the
     system that it belongs to; with None it belongs to the first one that it joins. It never makes a
     system (R21).
-    ``count`` is the number of things done, in the unit of the subclass. ``done`` counts what was
-    done since the last summary in the log, by name. ``peers`` are the live processes of the same
-    kind, by name. ``say`` gets a line for people when the process begins to wait for the server,
-    and when it goes on.
+    ``count`` is the number of things done, in the unit of the subclass. ``done`` counts by name
+    what was done since its start: each heartbeat says it, and the log what is new. ``peers`` are
+    the live processes of the same kind, by name. ``say`` gets a line for people when the process
+    begins to wait for the server, and when it goes on.
     """
 
     kind: ClassVar[str]
@@ -86,6 +92,7 @@ class Process(ABC):
         self.keys = keys
         self.count = 0
         self.done: Counter[str] = Counter()
+        self._summed: Counter[str] = Counter()
         self.peers: list[str] = [self.name]
         self.log = logging.getLogger(f"mm.{self.name}")
         self.say: Callable[[str], None] = lambda text: None
@@ -177,14 +184,32 @@ class Process(ABC):
 
     def beat_fields(self) -> dict[str, str]:
         """What it says of itself with each heartbeat, beside its count."""
-        return {"restarts": os.environ.get(RESTARTS, "0")}
+        return {"restarts": os.environ.get(RESTARTS, "0"), "done": counts_text(self.done) or "-"}
+
+    @property
+    def is_detailed(self) -> bool:
+        """Whether its log has details: each step, order and proposal."""
+        return self.log.isEnabledFor(logging.DEBUG)
+
+    def detail(self, event: str, **facts: object) -> None:
+        """Log an event as a detail, with its facts by name."""
+        self.log.debug(LogEvent(event, facts))
+
+    def detail_each(self, event: str, every: Iterable[Mapping[str, object]]) -> None:
+        """Log the event of each of these facts as a detail; they are not read without details.
+
+        A log does no harm: what cannot be read is not in it, and the process goes on.
+        """
+        try:
+            log_details(self.log, event, every)
+        except RedisError as error:
+            self.detail("unread", of=event, why=trouble_of(error).words)
 
     def log_summary(self) -> None:
         """Log what was done since the last summary, if anything was."""
-        if self.done:
-            counts = " ".join(f"{name}={count}" for name, count in sorted(self.done.items()))
-            self.log.info("done %s", counts)
-            self.done.clear()
+        if new := self.done - self._summed:
+            self.log.info(LogEvent("done", dict(sorted(new.items()))))
+            self._summed = self.done.copy()
 
     def release_expired(self) -> float | None:
         """Release and announce what is past its deadline, and log it.
@@ -195,7 +220,7 @@ class Process(ABC):
             done = self.scripts.expire()
             for quote_id in done.quote_ids:
                 self.done["expired"] += 1
-                self.log.debug("expired quote=%s", quote_id)
+                self.detail("expired", quote=quote_id)
             if not done.more:
                 return seconds_to_expiry(done)
 

@@ -18,6 +18,7 @@ import redis
 
 from mm.errors import Unavailable
 from mm.market import Config, Durability, Order
+from mm.order_lines import reported_order, sent_order
 from mm.orders import (
     MAX_BATCH,
     Answer,
@@ -151,6 +152,7 @@ class Publisher(Process):
         if due or client.unanswered:
             self.count += len(due)
             self.done["sent"] += len(due)
+            self.detail_each("sent", map(sent_order, due))
             self._count(client.trade(due, int(wait_s * 1000), self.options.bulk))
             # The server waits in whole milliseconds. This process waits for the rest.
             left_s = self._next_due_s(client)
@@ -267,6 +269,7 @@ class Publisher(Process):
 
     def _count(self, answers: Sequence[Answer]) -> None:
         self._outcomes.add(answers)
+        self.detail_each("reported", (reported_order(self.name, one.report) for one in answers))
         if self._pacing is not None:
             self._pacing.note(answers)
         self.done.update(answer.report.status for answer in answers)

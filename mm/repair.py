@@ -95,9 +95,7 @@ def _replayed(scripts: Scripts, raw: Raw, symbol: str) -> tuple[Position, str]:
     cursor = stream_id_order(raw.cursors.get("state", "0-0"))
     terms = Fields(reader.keys.member("terms:*", symbol), raw.symbols[symbol].terms)
     weight = terms.optional_integer("fair_weight") or 100
-    for entry, name, line in reader.records(
-        reader.keys.named("fills"), raw.streams["fills"].last_id
-    ):
+    for entry, name, line in reader.ledger(raw.streams["fills"].last_id):
         fill_id = text(name)
         if fill_id.rpartition("-")[0] != symbol:
             continue

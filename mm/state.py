@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from mm.consumer import CALLS, Consumer
-from mm.store import Committed
+from mm.order_lines import AnsweringQuotes, committed_fills
+from mm.store import Committed, Scripts
 
 #: The most fills that one atomic step applies.
 BATCH = 1_000
@@ -21,6 +22,12 @@ class StateService(Consumer):
     script: ClassVar[str] = "commit"
     stream: ClassVar[str] = "fills"
     batch: ClassVar[int] = BATCH
+    _answers: AnsweringQuotes
+
+    def attach(self, scripts: Scripts) -> None:
+        """Use these scripts from now on; fills that wait for their quotes are followed no more."""
+        super().attach(scripts)
+        self._answers = AnsweringQuotes(scripts)
 
     def step(self, wait_ms: int = 0) -> bool:
         """Commit the next fills; wait up to ``wait_ms`` for one."""
@@ -30,6 +37,7 @@ class StateService(Consumer):
         else:
             for (reply,) in self.await_replies(wait_ms, CALLS):
                 self._record(self.scripts.commit(BATCH, reply))
+        self.detail_each("answered", self._answers.found())
         return self._more
 
     def _record(self, done: Committed) -> None:
@@ -37,7 +45,10 @@ class StateService(Consumer):
         self.count += done.fills
         if done.versions:
             self.done["fills"] += done.fills
-            self.log.debug("committed fills=%d %s %s", done.fills, done.cursor, done.versions)
+            self.detail("committed", fills=done.fills, cursor=done.cursor)
+            fills = committed_fills(self.scripts, self._logged_to, done)
+            self.detail_each("applied", self._answers.expect(fills, done.now_ms))
+        self._logged_to = done.cursor
         for symbol, why in done.halts.items():
             self.log.error("HALTED symbol=%s integrity error: %s", symbol, why)
 

@@ -207,7 +207,7 @@ def _share(part: int, whole: int) -> str:
 def _fills(scripts: Scripts) -> Iterator[Fill]:
     """The ledger, oldest first."""
     reader = StreamReader(scripts)
-    for _, name, line in reader.records(scripts.keys.named("fills"), "+"):
+    for _, name, line in reader.ledger():
         try:
             yield Fill.parse(text(name), text(line))
         except ValueError:

@@ -29,6 +29,7 @@ from mm.host import (
     admit_clients,
     check_directory,
     find_binary,
+    gateway_words,
     known_shape,
     open_system,
     wanted_config,
@@ -110,13 +111,18 @@ class Up:
             self._server(stop),
             contextlib.closing(self._supervisor),
         ):
-            source = SnapshotSource(self._system.waiting_url, self._system.keys, OPERATOR)
+            system = self._system
+            source = SnapshotSource(system.waiting_url, system.keys, OPERATOR, system.archives)
             with stop.breaking_off():
                 presence = self._open_system(source.scripts)
             with contextlib.closing(presence) as self._presence:
                 for child in self.options.plan.children(self._system, self._partitions):
                     stop.check()
-                    self._supervisor.add(child.name, *child.arguments, finishes=child.finishes)
+                    self._supervisor.add(
+                        child.name, *child.arguments, finishes=child.finishes, beats=child.beats
+                    )
+                if self.options.plan.serve:
+                    self._say(gateway_words(self.options.plan.serve, self._data_dir))
                 started_at = time.monotonic()
                 self._show(source, stop, started_at)
                 drained = self._end_trading(source, stop)
@@ -230,7 +236,7 @@ class Up:
             self._presence.tick(self._supervisor.wanted)
 
     def _show(self, source: SnapshotSource, stop: Stop, started_at: float) -> None:
-        duration_s = self.options.duration_s
+        ends_at = started_at + (self.options.duration_s or float("inf"))
 
         def run_status() -> RunStatus:
             notes = tuple(self._supervisor.notes)
@@ -240,8 +246,7 @@ class Up:
 
         def over() -> bool:
             self._tick()
-            late = duration_s is not None and time.monotonic() - started_at >= duration_s
-            return late or self._supervisor.finished("publisher")
+            return time.monotonic() >= ends_at or self._supervisor.finished("publisher")
 
         controls = controls_as(self.options.who, source.scripts)
         view = LiveView(source, self.console, self._full_screen, run_status, self._say, controls)
@@ -269,10 +274,11 @@ class Up:
         def skipped() -> bool:
             return stop.urged or (asked is None and stop.is_set())
 
+        self._supervisor.stop("serve", skipped)
         self._supervisor.stop("publisher", skipped)
         if not drain(source, self._tick, skipped) and not skipped():
             self._say(f"not every order and fill was processed within {DRAIN_S:.0f} s")
-        for kind in ("balancer", "maker", "exchange", "state"):
+        for kind in ("balancer", "maker", "exchange", "state", "archivist"):
             self._supervisor.stop(kind, skipped)
             if kind == "maker" and self._presence is not None:
                 self._say(self._presence.withdraw_quotes())

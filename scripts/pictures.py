@@ -1,8 +1,9 @@
-"""Draws the pictures of README.md: what real commands show on a terminal, over a real market.
+"""Draws the pictures of the documents: what real commands show, over a real market.
 
 The market is ``mm up`` from a seed, in a directory of its own. Its state service and then its
 server are killed, so that the pictures show what such a system is for. Each picture is what
-the command has written to a terminal of a given size, drawn as SVG.
+the command has written to a terminal of a given size, drawn as SVG. That of the report is what a
+browser shows of it, where this machine has Chromium.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -36,6 +38,8 @@ DESK = "desk"
 SEED = "7"
 #: Seconds: before the first kill, between the two, and until the picture of the view.
 CALM_S, BETWEEN_S, SHOWN_S = 12.0, 1.5, 6.0
+#: Seconds that the market goes on for the picture of its report.
+REPORTED_S = 30.0
 PATIENCE_S = 60.0
 
 
@@ -144,6 +148,22 @@ def market(directory: Path) -> Iterator[Terminal]:
         terminal.process.wait()
 
 
+def photograph(directory: Path) -> None:
+    """Write the picture of the market's report into docs."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser is None:
+        sys.stdout.write("docs/report.png stays as it is: no Chromium on this machine\n")
+        return
+    page, picture = directory / "report.html", DOCS / "report.png"
+    command = [sys.executable, "-m", "mm", "report", "--data-dir", DESK, "--output", str(page)]
+    subprocess.run(command, cwd=directory, check=True)
+    options = ["--headless", "--no-sandbox", "--hide-scrollbars", "--virtual-time-budget=9000"]
+    options += ["--window-size=1280,1010", f"--user-data-dir={directory / 'browser'}"]
+    words = [browser, *options, f"--screenshot={picture}", page.as_uri()]
+    subprocess.run(words, check=True, capture_output=True)
+    sys.stdout.write("wrote docs/report.png\n")
+
+
 def main() -> None:
     """Draw all pictures."""
     with tempfile.TemporaryDirectory(prefix="mm-") as made:
@@ -160,6 +180,8 @@ def main() -> None:
             os.kill(int((directory / DESK / "server.pid").read_text()), signal.SIGKILL)
             terminal.read(lambda: False, SHOWN_S)
             draw("screen.svg", terminal.frame())
+            terminal.read(lambda: False, REPORTED_S)
+            photograph(directory)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Write ``docs/reference.md`` from the code; ``--check`` fails when the file is out of date.
+"""Write ``docs/reference.md`` and ``docs/openapi.json`` from the code.
+
+``--check`` fails when one of them is out of date.
 
 The same code gives the same text: terminal, time and machine have no influence.
 """
@@ -6,6 +8,7 @@ The same code gives the same text: terminal, time and machine have no influence.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,12 +19,15 @@ import click
 
 from mm.audit import INVARIANTS
 from mm.cli import main as command_line
+from mm.gateway import openapi_document
 from mm.market import MARKET_FIELDS, REASONS, REFUSALS, TEMPLATE, Config
+from mm.metrics import METRICS
 from mm.store import ROLES, Keys, script_names
 from mm.store.keys import CATALOGUE, FIELDS, RECORDS
 from mm.store.lua import key_names, read_names, script_text
 
-TARGET = Path(__file__).resolve().parent.parent / "docs" / "reference.md"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+TARGET, OPENAPI = DOCS / "reference.md", DOCS / "openapi.json"
 
 INTRODUCTION = """\
 # Reference
@@ -29,6 +35,7 @@ INTRODUCTION = """\
 Written from the code by `scripts/reference`; changes made here by hand are lost.
 
 [Commands](#commands) ·
+[HTTP](#http) ·
 [Streams](#streams) ·
 [Keys](#keys) ·
 [Scripts](#scripts) ·
@@ -36,6 +43,7 @@ Written from the code by `scripts/reference`; changes made here by hand are lost
 [Reasons](#reasons) ·
 [Refusals](#refusals) ·
 [Invariants](#invariants) ·
+[Metrics](#metrics) ·
 [Configuration](#configuration) ·
 [Exit statuses](#exit-statuses)
 
@@ -166,6 +174,29 @@ def commands() -> list[str]:
         parts += command_section(path, command)
     parts += ["### Options that find a system", options_table(shared)]
     return parts
+
+
+# --- HTTP
+
+
+def http() -> list[str]:
+    """The operations of the gateway's API, from its description."""
+    rows = [
+        [
+            f"`{method.upper()} {path}`",
+            found["summary"],
+            found.get("description", "everybody.").removeprefix("For the token of: ")[:-1],
+            " ".join(found["responses"]),
+        ]
+        for path, methods in openapi_document()["paths"].items()
+        for method, found in methods.items()
+    ]
+    return [
+        "## HTTP",
+        "What `mm serve` answers. [openapi.json](openapi.json) has all parameters and shapes, and"
+        " [GATEWAY.md](GATEWAY.md) says how to use it.",
+        table(["request", "what it does", "whose token", "statuses"], rows),
+    ]
 
 
 # --- streams, keys, scripts
@@ -346,25 +377,44 @@ def exit_statuses() -> list[str]:
     return ["## Exit statuses", table(["status", "meaning"], EXIT_STATUSES.items())]
 
 
+def metrics() -> list[str]:
+    """All metrics of /metrics."""
+    rows = [
+        [f"`{name}`", one.kind, " ".join(f"`{label}`" for label in one.labels), one.meaning]
+        for name, one in METRICS.items()
+    ]
+    return [
+        "## Metrics",
+        "What `/metrics` serves for Prometheus. Figures are floating point numbers there; exact"
+        " ones are in `--json`. Times of orders are whole milliseconds. Counts since the start of a"
+        " process or of the reader begin anew with it, as Prometheus expects of a counter; the"
+        " others are stored. How they are read is in"
+        " [OPERATING.md](OPERATING.md#metrics-and-alerts).",
+        table(["metric", "kind", "labels", "meaning"], rows),
+    ]
+
+
 def render() -> str:
     """The whole file."""
-    parts = [INTRODUCTION.strip(), *commands(), *streams(), *keys(), *scripts(), *roles(), *words()]
-    parts += [*configuration(), *exit_statuses()]
+    parts = [INTRODUCTION.strip(), *commands(), *http(), *streams(), *keys(), *scripts(), *roles()]
+    parts += [*words(), *metrics(), *configuration(), *exit_statuses()]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the file, or with ``--check`` compare it; the exit status."""
-    text = render()
+    """Write the files, or with ``--check`` compare them; the exit status."""
+    texts = {TARGET: render(), OPENAPI: f"{json.dumps(openapi_document(), indent=1)}\n"}
     if list(arguments) == ["--check"]:
-        if TARGET.exists() and TARGET.read_text(encoding="utf-8") == text:
-            return 0
-        sys.stderr.write("docs/reference.md is out of date: run scripts/reference\n")
-        return 1
+        for path, text in texts.items():
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                sys.stderr.write(f"docs/{path.name} is out of date: run scripts/reference\n")
+                return 1
+        return 0
     if arguments:
         sys.stderr.write("usage: scripts/reference [--check]\n")
         return 2
-    TARGET.write_text(text, encoding="utf-8")
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
     return 0
 
 

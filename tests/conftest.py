@@ -7,7 +7,7 @@ is set.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -23,7 +23,11 @@ from tests.kit import (
     small_config,
     stop_all_when_interrupted,
 )
+from tests.kit.browser import browser
 from tests.kit.running import RunningSystem
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 def pytest_configure() -> None:
@@ -47,6 +51,13 @@ def valkey_server() -> Iterator[Server]:
 def redis_server() -> Iterator[Server]:
     """The session's Redis, started at its first use."""
     yield from _server("redis")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One browser for all tests of a file."""
+    with browser() as found:
+        yield found
 
 
 @pytest.fixture

@@ -8,51 +8,29 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from redis.exceptions import RedisError
 
 from mm.backup import back_up, restore
-from mm.errors import SystemRefused, UsageError
-from mm.host import (
-    DataDir,
-    Lock,
-    ManagedCluster,
-    ManagedServer,
-    Shape,
-    System,
-    open_system,
-    read_manifest,
-    reading,
-)
-from mm.host.bundle import _sum_of
+from mm.errors import SystemRefused
+from mm.host import DataDir, Lock, ManagedServer, open_system, reading
 from mm.host.live_log import LiveLog
-from mm.store import Keys, Scripts, create_system, open_client, partitions_of, take_snapshot
-from tests.kit import SERVERS, binary_or_skip, short_directory, small_config, wait_for
+from mm.store import open_client, take_snapshot
+from tests.kit import SERVERS, binary_or_skip, short_directory, wait_for
 from tests.kit.answers import assert_words, run
 from tests.kit.checks import Dump
 from tests.kit.commands import MM, alive
-from tests.kit.crash import (
-    KillableServer,
-    assert_same_keys,
-    live_keys,
-    tear,
-    trading,
-)
+from tests.kit.crash import KillableServer, assert_same_keys, live_keys, tear, trading
 from tests.kit.running import RunningSystem
+from tests.kit.stopped import system_of
 from tests.kit.trader import Trader
 from tests.kit.world import World
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
-
-
-def system_of(place: Path) -> System:
-    """The system of a data directory."""
-    return System(DataDir(place), None, Keys(), None)
 
 
 @contextmanager
@@ -68,14 +46,6 @@ def place() -> Iterator[Path]:
     """Where backups and restored directories go."""
     with short_directory() as path:
         yield path
-
-
-@pytest.fixture(scope="module")
-def kept() -> Iterator[Path]:
-    """A small backup, for those who only read it."""
-    with short_directory() as path, traded("valkey") as (made, _, _):
-        back_up(system_of(made.directory.path), path / "b")
-        yield path / "b"
 
 
 def left_by(made: KillableServer, path: Path) -> Path:
@@ -252,82 +222,6 @@ def test_secrets_stay_where_they_are(place: Path) -> None:
         assert (place / "n").stat().st_mode & 0o777 == 0o700
 
 
-def damaged(path: Path) -> dict[str, Callable[[], object]]:
-    """What may happen to a file: how it is called, and what does it."""
-    data = path.read_bytes()
-    middle = len(data) // 2
-    return {
-        "altered": lambda: path.write_bytes(
-            data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :] if data else b"x"
-        ),
-        "truncated": lambda: path.write_bytes(data[:-1] if data else b"\0"),
-        "missing": path.unlink,
-        "linked": lambda: linked(path),
-    }
-
-
-def linked(path: Path) -> None:
-    """Put a link in the place of a file."""
-    path.unlink()
-    path.symlink_to("/dev/null")
-
-
-def test_each_damaged_file_is_named(place: Path, kept: Path) -> None:
-    """A file that is altered, shorter, missing or new is refused by name, and nothing is made."""
-    files = sorted(path.relative_to(kept) for path in kept.rglob("*") if path.is_file())
-    assert len(files) >= 6
-    for file in files:
-        for how in damaged(kept / file):
-            backup = place / "b"
-            shutil.copytree(kept, backup)
-            damaged(backup / file)[how]()
-            with pytest.raises((SystemRefused, UsageError), match=file.name):
-                restore(backup, DataDir(place / "n"))
-            assert [one.name for one in place.iterdir()] == ["b"], (file, how)
-            shutil.rmtree(backup)
-    shutil.copytree(kept, place / "b")
-    (place / "b" / "data" / "appendonlydir" / "more").touch()
-    with pytest.raises(SystemRefused, match="more: the backup did not have it"):
-        restore(place / "b", DataDir(place / "n"))
-
-
-def test_a_manifest_of_another_form_and_of_other_places(place: Path, kept: Path) -> None:
-    """A later form of backup is refused with a way, and a path that leads out of it too."""
-    manifest = read_manifest(kept)
-    shutil.copytree(kept, place / "b")
-    path = place / "b" / "backup.json"
-    facts = json.loads(manifest.text()) | {"form": 2, "mm_version": "9.0"}
-    facts.pop("sha256")
-    path.write_text(json.dumps(facts | {"sha256": _sum_of(facts)}))
-    with pytest.raises(SystemRefused, match=r"its form is 2.*Restore it with mm 9.0"):
-        restore(place / "b", DataDir(place / "n"))
-    path.write_text(replace(manifest, files={"../out": (0, "")}).text())
-    with pytest.raises(SystemRefused, match="outside"):
-        restore(place / "b", DataDir(place / "n"))
-
-
-def test_what_is_there_is_not_overwritten(place: Path, kept: Path) -> None:
-    """A backup goes to a new place, a restore to a new or an empty one; a parent must be there."""
-    (place / "full").mkdir()
-    (place / "full" / "mine").write_text("mine")
-    (place / "empty").mkdir()
-    (place / "file").touch()
-    where = ["--data-dir", str(place / "full")]
-    for name in ("full", "empty"):
-        answer = run("backup", str(place / name), *where)
-        assert_words(answer, 2)
-        assert "is there already" in answer.text
-    for name in ("full", "file", "no/where", "x" * 200):
-        assert_words(run("restore", str(kept), "--data-dir", str(place / name)), 2)
-    assert_words(run("restore", str(place / "full"), "--data-dir", str(place / "n")), 2)
-    inside = run("restore", str(kept), "--data-dir", str(kept / "n"))
-    assert_words(inside, 2)
-    assert "in the backup" in inside.text
-    assert sorted(one.name for one in place.iterdir()) == ["empty", "file", "full"]
-    assert (place / "full" / "mine").read_text() == "mine"
-    restore(kept, DataDir(place / "empty"))
-
-
 def test_what_cannot_be_backed_up(place: Path) -> None:
     """Nothing there, a server by its URL, a damaged log, damaged keys: refused, nothing is made."""
     answer = run("backup", str(place / "b"), "--data-dir", str(place / "none"))
@@ -403,100 +297,6 @@ def servers_of(parent: int) -> list[int]:
         if int(words[1]) == parent and alive(int(path.parent.name)):
             found.append(int(path.parent.name))
     return found
-
-
-def test_sigterm_leaves_nothing(place: Path, kept: Path) -> None:
-    """A signal ends a restore with its server, and removes what it had made."""
-    maker = subprocess.Popen(
-        [*MM, "restore", str(kept), "--data-dir", str(place / "n")],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    wait_for("its beginning", (place / ".n.unfinished" / "logs").exists, 30)
-    maker.terminate()
-    _, said = maker.communicate(timeout=30)
-    assert maker.returncode == 143 and "Traceback" not in said, said
-    assert not list(place.iterdir())
-
-
-@contextmanager
-def cluster(place: Path, server: str) -> Iterator[tuple[ManagedCluster, Scripts]]:
-    """A cluster of two partitions with a replica each, and a system in it."""
-    data_dir = DataDir(place)
-    data_dir.prepare()
-    made = ManagedCluster(data_dir, Shape(2, 1), binary_or_skip(server))
-    try:
-        made.start()
-        scripts = Scripts(open_client(data_dir.url), Keys())
-        create_system(scripts, small_config(3, partitions=2, replicas=1))
-        open_system(data_dir, scripts)
-        yield made, scripts
-    finally:
-        made.kill()
-
-
-def grant(scripts: Scripts, number: int) -> int:
-    """Let a partition accept one unit more; how many it has accepted then."""
-    treasury = scripts.treasury()
-    returned, granted = treasury.received[number], treasury.granted[number]
-    treasury = scripts.treasury([(number, returned, granted, 1)])
-    lease = partitions_of(scripts)[number].lease(granted=treasury.granted[number])
-    return lease.accepted
-
-
-@SERVERS
-def test_a_cluster_while_units_move(
-    server: str, place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No unit is in the copy twice: when one moves between two measurements they are repeated."""
-    with cluster(place / "c", server) as (_, scripts):
-        plain: Callable[[LiveLog], None] = LiveLog.measure
-        nodes: list[str] = []
-        accepted: list[int] = []
-
-        def measure(log: LiveLog) -> None:
-            plain(log)
-            nodes.append(log.place.name)
-            # The treasury, in partition 0, is measured; then partition 1 accepts what it grants.
-            if log.place.name == "1" and len(accepted) < 2:
-                accepted.append(grant(scripts, 1))
-
-        monkeypatch.setattr(LiveLog, "measure", measure)
-        manifest = back_up(system_of(place / "c"), place / "b")
-        assert nodes == ["1", "2", "3"] * 4 and accepted == [1, 2]
-        assert {name.split("/")[1] for name in manifest.files if ".rdb" in name} == {"1", "2", "3"}
-        restore(place / "b", DataDir(place / "n"))
-        with reading(system_of(place / "n")) as found:
-            assert partitions_of(found)[1].client.hget("{mm-1}:lease", "accepted") == b"2"
-            assert found.client.hget("{mm}:treasury", "granted:1") == b"2"
-        # Had it not been repeated, the audit would have found it.
-        monkeypatch.setattr("mm.host.live_copy._shared", lambda _: [])
-        accepted.clear()
-        with pytest.raises(SystemRefused, match="exposure-bounded"):
-            back_up(system_of(place / "c"), place / "b2")
-
-
-def test_a_cluster_after_a_failover(place: Path) -> None:
-    """The backup has the logs of the newest primaries; the restored cluster starts and trades."""
-    with cluster(place / "c", "valkey") as (made, scripts):
-        made.servers[0].kill()
-        wait_for("the replica", lambda: serves(scripts), 30)
-        manifest = back_up(system_of(place / "c"), place / "b")
-        logs = {name.split("/")[1] for name in manifest.files if ".rdb" in name}
-        assert logs == {"2", "3", "4"}
-        restore(place / "b", DataDir(place / "n"))
-        done = run("up", "--headless", "--duration", "2", "--data-dir", str(place / "n"))
-        assert_words(done, 0)
-        assert "audit: ok" in done.text
-
-
-def serves(scripts: Scripts) -> bool:
-    """Whether partition 0 answers."""
-    try:
-        return bool(partitions_of(scripts)[0].client.exists("{mm-0}:config"))
-    except (RedisError, OSError):
-        return False
 
 
 def test_room(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,8 @@ def test_blocked_step(real_backend: Real) -> None:
     """An order wakes the exchange inside the very step that waits for it."""
     world = World(real_backend, small_config())
     exchange = world.exchange()
-    exchange.step(1)
+    # Ends with the answer of the call that does not wait: only calls that wait are left.
+    exchange.step(9_000)
     thread = threading.Thread(target=exchange.step, args=(9_000,))
     thread.start()
     wait_for("the wait", lambda: world.client.info("clients")["blocked_clients"] == 1)

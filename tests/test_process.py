@@ -230,7 +230,7 @@ class TestLog:
         for process in processes:
             process.log_summary()
         assert caplog.messages == [
-            "done duplicates=0 fills=1 orders=1 rejected=0",
+            "done fills=1 orders=1",
             "done fills=1",
             "done granted=3",
         ]
@@ -244,10 +244,12 @@ class TestLog:
         self.play(World(fake, small_config(symbols=1)))
         words = [line.split()[:2] for line in caplog.messages]
         assert words == [
-            ["quote", "symbol=AAA"],
+            ["quoted", "symbol=AAA"],
             ["matched", "orders=1"],
+            ["executed", caplog.messages[2].split()[1]],
             ["committed", "fills=1"],
-            ["quote", "symbol=AAA"],
+            ["applied", "fill=AAA-1"],
+            ["quoted", "symbol=AAA"],
         ]
         assert "trigger=position position_version=1 replaces=1" in caplog.messages[-1]
 
@@ -263,7 +265,8 @@ class TestLog:
         first.act(survey)
         second.act(survey)
         second.log_summary()
-        assert "refused rule=STALE_QUOTE" in caplog.messages[1]
+        assert caplog.messages[1].startswith("refused symbol=AAA trigger=bootstrap")
+        assert "rule=STALE_QUOTE detail=" in caplog.messages[1]
         assert caplog.messages[2] == "done STALE_QUOTE=1"
 
     def test_summaries_of_a_running_process(

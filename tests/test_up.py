@@ -320,7 +320,8 @@ def test_two_of_each_change_nothing(system: RunningSystem) -> None:
     system.start()
     extra = system.start_beside("exchange", "state")
     try:
-        wait_for("four of them", lambda: len(system.pids()) >= 7, 20)
+        both = {"exchange-2", "state-2"}
+        wait_for("four of them", lambda: both <= system.pids().keys(), 20)
         system.trades_on()
     finally:
         for process in extra:

@@ -13,8 +13,10 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
+from mm.audit.archived import check_archive
 from mm.audit.cursors import check_drained
 from mm.audit.ledger import LedgerCheck
+from mm.audit.marks import Marks, read_marks
 from mm.audit.modes import check_limits, check_modes
 from mm.audit.orders import OrderOnce
 from mm.audit.outcomes import Executions
@@ -23,6 +25,7 @@ from mm.audit.reservations import check_bounded, check_exact
 from mm.audit.tally import Check, Tally, integer_or_none
 from mm.audit.windows import check_windows
 from mm.errors import SystemRefused
+from mm.instant import timestamp
 from mm.store import Raw, Scripts, StreamReader, read_raw
 
 #: The invariants: name -> what always holds.
@@ -30,6 +33,7 @@ INVARIANTS = {
     "one-quote": "one quote per symbol, its version the newest; versions only grow",
     "exposure-bounded": "0 <= reserved total <= limit on each side",
     "exposure-exact": "totals = sum of reservations = remaining quantity of unexpired quotes",
+    "archive-whole": "the archive has every fill that left the ledger; its rows are unaltered",
     "ledger-dense": "fill sequence per symbol is 1..n; n = fill_seq",
     "position-exact": "position = lots and cash of the ledger up to its version; no commit lost",
     "fills-within-quote": "fills stay within their quote's size, price and time",
@@ -80,12 +84,14 @@ class Audit:
         }
 
 
-def audit_part(scripts: Scripts, quiescent: bool = False) -> Audit:
+def audit_part(scripts: Scripts, quiescent: bool = False, since_ms: int | None = None) -> Audit:
     """Check every invariant of one partition, or of a system without partitions.
 
-    With ``quiescent`` it also checks that nothing waits to be processed.
-    SystemRefused when the keys hold no system. Damage is a violation: keys that are missing or of
-    a wrong type, and texts that must be numbers and are not. Errors of the connection are raised.
+    With ``quiescent`` it also checks that nothing waits to be processed. With ``since_ms`` it reads
+    the ledger from the newest marks before that instant on, and takes the positions there for
+    granted. SystemRefused when the keys hold no system. Damage is a violation: keys that are
+    missing or of a wrong type, and texts that must be numbers and are not. Errors of the connection
+    are raised.
     """
     tallies = {name: Tally(name) for name in INVARIANTS}
     now_ms, system_id, created_ms = 0, "", 0
@@ -94,7 +100,7 @@ def audit_part(scripts: Scripts, quiescent: bool = False) -> Audit:
         now_ms = raw.now_ms
         system_id = raw.config.get("system_id", "")
         created_ms = integer_or_none(raw.config, "created_ms") or 0
-        _check_all(StreamReader(scripts), raw, tallies, quiescent)
+        _check_all(StreamReader(scripts), raw, tallies, quiescent, since_ms)
     except SystemRefused as error:
         if not _holds_a_system(scripts):
             raise
@@ -115,7 +121,13 @@ def _nothing_judged(tallies: dict[str, Tally], why: str) -> None:
         tally.violation(f"not judged: {why}")
 
 
-def _check_all(reader: StreamReader, raw: Raw, tallies: dict[str, Tally], quiescent: bool) -> None:
+def _check_all(
+    reader: StreamReader,
+    raw: Raw,
+    tallies: dict[str, Tally],
+    quiescent: bool,
+    since_ms: int | None,
+) -> None:
     keys = reader.keys
     if not raw.symbols:
         _nothing_judged(tallies, f"{keys.named('config')} symbols: it names none")
@@ -127,14 +139,21 @@ def _check_all(reader: StreamReader, raw: Raw, tallies: dict[str, Tally], quiesc
     quotes = QuoteCheck(reader, raw, tallies)
     quotes.read_stream()
     sound = quotes.check_hashes()
-    ledger = LedgerCheck(reader, raw, quotes.books, tallies)
+    readable = check_archive(reader, raw, tallies["archive-whole"], since_ms)
+    marks = read_marks(reader, since_ms) if readable else Marks({}, {})
+    ledger = LedgerCheck(reader, raw, quotes.books, tallies, marks)
+    if since_ms is not None and readable:
+        unread = sum(start.number for start in marks.starts.values())
+        tallies["ledger-dense"].note(
+            f"{unread} fills before the marks of {timestamp(since_ms)} or earlier were not read"
+        )
     ledger.walk(executions)
     executed = ledger.finish()
     check_bounded(keys, raw, tallies["exposure-bounded"])
     check_exact(keys, raw, tallies["exposure-exact"], sound, executed)
     if window:
         broken = set(raw.symbols) - set(executed)
-        OrderOnce(reader, raw, order_once, executions, broken).judge()
+        OrderOnce(reader, raw, order_once, executions, broken, marks).judge()
     check_modes(keys, raw, tallies["mode-kept"])
     check_windows(reader, raw, tallies["mode-kept"])
     check_limits(keys, raw, tallies["position-limited"])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
+from mm.audit.marks import Marks
 from mm.audit.outcomes import Executions
 from mm.audit.quotes import Book
 from mm.audit.tally import Tally, integer_or_none, is_digits
-from mm.market import Position
+from mm.audit.track import QuoteFills, Track, made
 from mm.store import Raw, RawSymbol, StreamReader, stream_id_order, text
 
 _FILL = re.compile(
@@ -19,62 +19,28 @@ _POSITION = ("net_lots", "cash_ticks", "cost_ticks", "last_price_ticks")
 _ADDED = ("twice_spread_ticks", "fair_ticks", "fair_rest", "trades")
 
 
-@dataclass(frozen=True)
-class QuoteFills:
-    """The lots that the ledger has filled on each side of one quote."""
-
-    version: int
-    bid_lots: int
-    ask_lots: int
-
-    def lots(self, side: str) -> int:
-        """The lots filled on a side, ``bid`` or ``ask``."""
-        return self.bid_lots if side == "bid" else self.ask_lots
-
-
-@dataclass
-class _Track:
-    """One symbol on the way through the ledger.
-
-    ``version`` is the stored position version. ``committed`` is the position that the fills up to
-    it make, with the id of its last fill. ``seq`` is the last fill read, ``passed`` the last one
-    before the state service's cursor. ``broken`` is set when the sequence has a fault: sums of the
-    fills then mean nothing. ``quote`` is the version of the quote that the last fill executed,
-    ``row`` its row in ``book``, ``bid_lots`` and ``ask_lots`` what has been filled of it.
-    ``next_row`` is the first placement that the gate has not been checked for.
-    """
-
-    name: str
-    book: Book
-    version: int | None
-    limit: int | None
-    fair_weight: int
-    seq: int = 0
-    passed: int = 0
-    broken: bool = False
-    position: Position = field(default_factory=Position)
-    committed: tuple[Position, str] | None = None
-    quote: int = 0
-    row: int | None = None
-    next_row: int = 0
-    bid_lots: int = 0
-    ask_lots: int = 0
-
-
 class LedgerCheck:
     """The checks over the ledger: call :meth:`walk`, then :meth:`finish`."""
 
     def __init__(
-        self, reader: StreamReader, raw: Raw, books: dict[str, Book], tallies: dict[str, Tally]
+        self,
+        reader: StreamReader,
+        raw: Raw,
+        books: dict[str, Book],
+        tallies: dict[str, Tally],
+        marks: Marks,
     ) -> None:
-        self._reader = reader
+        self._reader, self._marks = reader, marks
+        self._whole = tallies["archive-whole"]
+        # The symbols of whose archived fills one is missing or altered.
+        self._unproven: set[str] = set()
         self._raw = raw
         self._dense = tallies["ledger-dense"]
         self._exact = tallies["position-exact"]
         self._within = tallies["fills-within-quote"]
         self._gate = tallies["gate-kept"]
         self._limited = tallies["position-limited"]
-        self._tracks: dict[bytes, _Track] = {}
+        self._tracks: dict[bytes, Track] = {}
         for name, stored in raw.symbols.items():
             key = reader.keys.member("terms:*", name)
             limit = self._limited.integer(key, stored.terms, "position_limit_lots")
@@ -84,25 +50,33 @@ class LedgerCheck:
                 limit = max(limit, integer_or_none(stored.terms, "widest_limit_lots") or 0)
             version = integer_or_none(stored.position, "position_version")
             weight = integer_or_none(stored.terms, "fair_weight") or 100
-            track = _Track(name, books[name], version, limit, weight)
-            if version == 0:
-                track.committed = (Position(), "-")
+            track = Track(name, books[name], version, limit, weight)
+            track.begin(marks.start(name))
             self._tracks[name.encode()] = track
+        self._names = list(raw.symbols)
 
     def walk(self, executions: Executions) -> None:
         """Read the ledger up to the instant; add each fill that continues it to ``executions``."""
-        key, last_id = self._reader.keys.named("fills"), self._raw.streams["fills"].last_id
+        last_id, first_id = self._raw.streams["fills"].last_id, self._marks.first_id(self._names)
         cursor = stream_id_order(self._raw.cursors.get("state", ""))
-        for entry, flat in self._reader.entries(key, last_id):
+        entries = self._reader.whole("fills", last_id, first_id, self._damaged)
+        for entry, flat in entries:
             passed = stream_id_order(text(entry)) <= cursor
             for i in range(0, len(flat), 2):
                 track = self._record(entry, flat[i], flat[i + 1], executions)
                 if track is not None and passed:
                     track.passed = track.seq
 
+    def _damaged(self, symbol: str, words: str) -> None:
+        """Name a fill that the archive does not have as it was: sums with it prove nothing."""
+        self._whole.violation(words)
+        self._unproven.add(symbol)
+        if track := self._tracks.get(symbol.encode()):
+            track.broken = True
+
     def _record(
         self, entry: bytes, fill_id: bytes, line: bytes, executions: Executions
-    ) -> _Track | None:
+    ) -> Track | None:
         """Judge one record; returns its symbol's track, or None when it is not a new fill."""
         name, _, number = fill_id.rpartition(b"-")
         track, match = self._tracks.get(name), _FILL.fullmatch(line)
@@ -116,6 +90,8 @@ class LedgerCheck:
             return None
         side, lots, price, order, quote, ts_ms, width = match.groups()
         seq = int(number)
+        if seq <= track.start:
+            return None
         if seq != track.seq + 1:
             track.broken = True
             self._dense.violation(
@@ -131,18 +107,21 @@ class LedgerCheck:
         track.position = position
         if seq == track.version:
             track.committed = (position, text(fill_id))
+        self._check_mark(track)
         if track.limit is not None and abs(position.net_lots) > track.limit and not track.broken:
             self._limited.violation(
                 f"{text(fill_id)} made the position {position.net_lots}, past the limit of"
                 f" {track.limit} lots"
             )
+        if track.name in self._unproven:
+            return track
         self._check_quote(track, side == b"buy", quantity, ticks, text(quote), int(ts_ms), spread)
         executions.add(order.replace(b" ", b"/"), fill_id, lots, price, quote, int(ts_ms))
         return track
 
     def _check_quote(
         self,
-        track: _Track,
+        track: Track,
         bought: bool,
         lots: int,
         ticks: int,
@@ -187,13 +166,13 @@ class LedgerCheck:
         )
         within.expect(ts_ms < expires, f"{fill} at {ts_ms}: {quote} expired at {expires}")
 
-    def _turn_to(self, track: _Track, version: int) -> None:
+    def _turn_to(self, track: Track, version: int) -> None:
         """Follow the symbol to its next executed quote, whose first fill is the newest fill."""
         track.quote, track.row = version, track.book.find(version)
         track.bid_lots = track.ask_lots = 0
         self._check_gate(track, version, track.seq - 1)
 
-    def _check_gate(self, track: _Track, version: int, fills: int) -> None:
+    def _check_gate(self, track: Track, version: int, fills: int) -> None:
         """Check the placements up to ``version``, which were made when ``fills`` fills existed.
 
         No fill came between the last one of the quote executed before and the first one of this
@@ -219,16 +198,30 @@ class LedgerCheck:
             self._check_position(track, stored.position)
             self._check_gate(track, track.book.last, track.seq)
             self._limited.count("symbols")
-            self._limited.count("positions", track.seq)
+            self._limited.count("positions", track.seq - track.start)
             if not track.broken:
                 executed[track.name] = QuoteFills(track.quote, track.bid_lots, track.ask_lots)
         return executed
 
-    def _check_end(self, track: _Track, stored: RawSymbol) -> None:
+    def _check_mark(self, track: Track) -> None:
+        """Compare the position after a fill with the mark that the archive has of it."""
+        mark = self._marks.stored.get(track.name, {}).get(track.seq)
+        if mark is None or track.broken:
+            return
+        self._whole.count("marks")
+        for name in (*_POSITION, *_ADDED):
+            due = made(track.position, name)
+            self._whole.expect(
+                mark.get(name, due) == due,
+                f"the mark of {track.name}-{track.seq} says {name} {mark.get(name)!r}: the ledger"
+                f" says {due!r}",
+            )
+
+    def _check_end(self, track: Track, stored: RawSymbol) -> None:
         key = self._reader.keys.member("symbol:*", track.name)
         emitted = self._dense.integer(key, stored.state, "fill_seq")
         self._dense.count("symbols")
-        self._dense.count("fills", track.seq)
+        self._dense.count("fills", track.seq - track.start)
         if emitted is not None and not self._dense.expect(
             emitted == track.seq,
             f"{key} fill_seq {emitted}: the ledger holds {track.seq} fills",
@@ -237,7 +230,7 @@ class LedgerCheck:
         if halted := stored.position.get("halted"):
             self._dense.note(f"{track.name} is halted: {halted}")
 
-    def _check_position(self, track: _Track, stored: dict[str, str]) -> None:
+    def _check_position(self, track: Track, stored: dict[str, str]) -> None:
         exact = self._exact
         key = self._reader.keys.member("position:*", track.name)
         numbers = exact.integers(key, stored, "position_version", *_POSITION)
@@ -246,7 +239,8 @@ class LedgerCheck:
         if numbers is None:
             return
         if track.broken:
-            exact.note(f"{track.name} not judged: its ledger is not dense")
+            why = "archive is damaged" if track.name in self._unproven else "ledger is not dense"
+            exact.note(f"{track.name} not judged: its {why}")
             return
         version, *values = numbers
         if track.committed is None:
@@ -258,7 +252,7 @@ class LedgerCheck:
             f"{key} position_version {version}: the state service's cursor is past fill"
             f" {track.name}-{track.passed}, which the position does not have",
         )
-        exact.count("fills", version)
+        exact.count("fills", version - track.start)
         position, fill_id = track.committed
         for name, value in zip(_POSITION, values, strict=True):
             folded = getattr(position, name)
@@ -266,10 +260,10 @@ class LedgerCheck:
                 value == folded, f"{key} {name} {value}: the ledger up to {version} says {folded}"
             )
         for name in _ADDED:
-            made = position.trades_text if name == "trades" else str(getattr(position, name))
+            due = made(position, name)
             exact.expect(
-                stored.get(name, made) == made,
-                f"{key} {name} {stored.get(name)!r}: the ledger up to {version} says {made!r}",
+                stored.get(name, due) == due,
+                f"{key} {name} {stored.get(name)!r}: the ledger up to {version} says {due!r}",
             )
         last = stored.get("last_fill_id")
         exact.expect(last == fill_id, f"{key} last_fill_id {last!r}: it must be {fill_id}")

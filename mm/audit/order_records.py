@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 from mm.audit.fingerprints import fingerprint
 from mm.audit.outcomes import Memory, ParsedReport, parse_memory, parse_report
 from mm.audit.tally import Tally, is_digits
-from mm.store import Raw, StreamReader, execute, text
+from mm.store import END, Raw, StreamReader, execute, server_ms, text
 
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 #: A line of another form is a dead letter and has no outcome (R14).
@@ -21,26 +21,31 @@ class OrderRecords:
     """Reads the records about orders, as often as they are asked for.
 
     An order is named ``client_id/order_id`` throughout. A key of a wrong type is a violation.
-    ``window`` is the deduplication window in ms.
+    ``window`` is the deduplication window in ms. The ledger is read from ``first_id`` on; what is
+    wrong with its archive is named elsewhere.
     """
 
-    def __init__(self, reader: StreamReader, raw: Raw, tally: Tally, window: int) -> None:
+    def __init__(
+        self, reader: StreamReader, raw: Raw, tally: Tally, window: int, first_id: str
+    ) -> None:
+        self._first_id = first_id
         self._reader, self._raw, self._tally = reader, raw, tally
         self._window = window
         self._buckets = reader.members("seen:*")
 
     def is_alive(self, bucket: int) -> bool:
         """Whether the outcomes of this window are certainly still remembered now."""
-        seconds, micros = execute(self._reader.client, "TIME")
-        return (bucket + 2) * self._window > int(seconds) * 1000 + int(micros) // 1000
+        return (bucket + 2) * self._window > server_ms(self._reader.client)
 
     def fills(self) -> Iterator[tuple[bytes, bytes, list[bytes]]]:
         """The fills up to the instant: order, fill id, words of the line."""
-        key, last_id = self._reader.keys.named("fills"), self._raw.streams["fills"].last_id
-        for _, fill_id, line in self._reader.records(key, last_id):
-            words = line.split(b" ")
-            if len(words) == 7 and is_digits(words[6]):
-                yield words[3] + b"/" + words[4], fill_id, words
+        last_id = self._raw.streams["fills"].last_id
+        for _, flat in self._reader.whole("fills", last_id, self._first_id, lambda *_: None):
+            for fill_id, line in zip(flat[::2], flat[1::2], strict=True):
+                words = line.split(b" ")
+                # A record of an earlier version lacks the spread.
+                if len(words) in (7, 8) and is_digits(words[6]):
+                    yield words[3] + b"/" + words[4], fill_id, words
 
     def fills_of(self, marks: set[int]) -> dict[bytes, list[tuple[int, str]]]:
         """The fills of the orders with these fingerprints, by order: time in ms and fill id."""
@@ -55,7 +60,7 @@ class OrderRecords:
         for client in self._reader.members("reports:*"):
             key = self._reader.keys.member("reports:*", client)
             try:
-                for _, order_id, line in self._reader.records(key, f"{2**63}-0"):
+                for _, order_id, line in self._reader.records(key, END):
                     yield client.encode() + b"/" + order_id, line, parse_report(line)
             except ResponseError as error:
                 self._tally.violation(f"{key} cannot be read: {error}")

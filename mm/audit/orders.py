@@ -10,6 +10,7 @@ from collections import defaultdict
 from itertools import combinations, pairwise
 
 from mm.audit.fingerprints import Fingerprints, fingerprint
+from mm.audit.marks import Marks
 from mm.audit.order_records import OrderRecords
 from mm.audit.outcomes import Executions, Outcome, fits, has_content, parse_memory
 from mm.audit.tally import Tally, integer_or_none
@@ -27,7 +28,8 @@ _UNKNOWN = (b"bad_order_id", b"foreign_client")
 class OrderOnce:
     """The check order-once; to be made and judged after the ledger has been walked.
 
-    ``broken`` names the symbols whose ledger has a fault: their fills are left out.
+    ``broken`` names the symbols whose ledger has a fault: their fills are left out. ``marks`` say
+    from where on the ledger is read.
     """
 
     def __init__(
@@ -37,10 +39,13 @@ class OrderOnce:
         tally: Tally,
         executions: Executions,
         broken: set[str],
+        marks: Marks,
     ) -> None:
         self._raw, self._tally, self._executions = raw, tally, executions
         self._window = executions.window
-        self._records = OrderRecords(reader, raw, tally, self._window)
+        first_id = marks.first_id(list(raw.symbols))
+        self._records = OrderRecords(reader, raw, tally, self._window, first_id)
+        self._starts = {name.encode(): start.number for name, start in marks.starts.items()}
         self._seqs = {
             name.encode(): integer_or_none(stored.state, "fill_seq") or 0
             for name, stored in raw.symbols.items()
@@ -68,11 +73,12 @@ class OrderOnce:
         self._compare()
 
     def _is_left_out(self, outcome: Outcome) -> bool:
-        """Whether the outcome is of a fill after the instant, or of a ledger with a fault."""
+        """Whether the outcome is of a fill that is not read, or of a ledger with a fault."""
         if not outcome.filled:
             return False
         symbol, seq = outcome.symbol, outcome.seq
-        return seq > self._seqs.get(symbol, seq) or symbol in self._broken
+        is_read = self._starts.get(symbol, 0) < seq <= self._seqs.get(symbol, seq)
+        return not is_read or symbol in self._broken
 
     def _check_ledger(self) -> None:
         executions = self._executions
@@ -233,7 +239,7 @@ class OrderOnce:
 
     def _report_fills(self, marks: set[int]) -> None:
         for order, fill_id, words in self._records.fills() if marks else ():
-            _, lots, price, _, _, quote, _ = words
+            lots, price, quote = words[1], words[2], words[5]
             broken = fill_id.rpartition(b"-")[0] in self._broken
             if not broken and fingerprint(order, lots, price, fill_id, quote) in marks:
                 self._tally.violation(

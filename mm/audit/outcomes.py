@@ -9,18 +9,16 @@ from typing import NamedTuple
 
 from mm.audit.fingerprints import Fingerprints, fingerprint
 from mm.audit.tally import is_digits
-from mm.market import REASONS
+from mm.market import CANCELED, REJECTED
 
 #: The most bytes of an order's content that are remembered.
 MAX_CONTENT = 200
-_CANCELED = ("no_quote", "expired", "not_crossing", "exhausted", "halted")
-_REJECTED = tuple(reason for reason in REASONS if reason not in _CANCELED)
 _FILLED = re.compile(
     rb"(filled -|partially_filled exhausted) "
     rb"(([1-9][0-9]{0,15}) ([0-9]{1,16}) ([A-Z0-9._-]{1,16})-([0-9]{1,16}) \S+)"
 )
 _EMPTY = re.compile(
-    f"(?:canceled (?:{'|'.join(_CANCELED)})|rejected (?:{'|'.join(_REJECTED)})) 0 - - \\S+".encode()
+    f"(?:canceled (?:{'|'.join(CANCELED)})|rejected (?:{'|'.join(REJECTED)})) 0 - - \\S+".encode()
 )
 
 

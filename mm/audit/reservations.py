@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from decimal import Context, Decimal
 
-from mm.audit.ledger import QuoteFills
 from mm.audit.tally import Tally, integer_or_none
+from mm.audit.track import QuoteFills
 from mm.market import LIVE_MS
 from mm.store import Keys, Raw, RawSymbol
 

@@ -23,8 +23,11 @@ _OWN = ("symbols", "partition", "config_version", "created_ms")
 BOUNDED = "exposure-bounded"
 
 
-def audit(scripts: Scripts, quiescent: bool = False) -> Audit:
+def audit(scripts: Scripts, quiescent: bool = False, since_ms: int | None = None) -> Audit:
     """Check every invariant; with ``quiescent`` also that nothing waits to be processed.
+
+    With ``since_ms`` fills are read from about that instant on, and positions as they stood then
+    are taken for granted.
 
     A system with partitions is judged partition by partition, and as a whole. SystemRefused when
     the keys hold no system. Damage is a violation: keys that are missing or of a wrong type, and
@@ -35,10 +38,10 @@ def audit(scripts: Scripts, quiescent: bool = False) -> Audit:
     except SystemRefused:
         root = None
     if root is None or not root.partitioned:
-        return audit_part(scripts, quiescent)
+        return audit_part(scripts, quiescent, since_ms)
     every = partitions_of(scripts)
     raws = [read_raw(one) for one in every]
-    parts = [audit_part(one, quiescent) for one in every]
+    parts = [audit_part(one, quiescent, since_ms) for one in every]
     tally = Tally(BOUNDED)
     _check_escrow(scripts, every, raws, tally)
     _check_agreement(scripts, root, every, raws, tally)

@@ -26,8 +26,9 @@ def backup_command(backup: Path, server: str | None, as_json: bool, system: Syst
     """Back a system up, running or stopped, and audit the backup.
 
     BACKUP is a new directory. It has every write that was acknowledged before the instant that is
-    printed, of all partitions, and never a secret. The system goes on meanwhile. A private server
-    loads the copy and the audit judges it: what does not load, or is not sound, is no backup.
+    printed, of all partitions, with their archives, and never a secret. The system goes on
+    meanwhile. A private server loads the copy and the audit judges it: what does not load, or is
+    not sound, is no backup.
     """
     with progress("backing up: the log is copied, loaded and audited"):
         made = back_up(system, backup, server)

@@ -37,7 +37,9 @@ from mm.terminal import can_draw, make_console
 
 #: Pairs of a comparison.
 PAIRS = 5
-USUAL = [name for name in SECTIONS if name != "sustained"]
+#: Sections that take long, and are measured only when they are named.
+LONG = ("archive", "sustained")
+USUAL = [name for name in SECTIONS if name not in LONG]
 
 
 @click.command("bench")
@@ -56,7 +58,7 @@ USUAL = [name for name in SECTIONS if name != "sustained"]
     "sections",
     multiple=True,
     type=click.Choice(list(SECTIONS)),
-    help="A section to measure; may be repeated.  [default: all but sustained]",
+    help="A section to measure; may be repeated.  [default: all but archive, sustained]",
 )
 @click.option(
     "--minutes",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mm.errors import UsageError
+from mm.cli.new_file import write_new_file
 from mm.market import TEMPLATE, headroom_text, load_config
 
 #: The commands for a running system. Their module is imported only when one of them runs.
@@ -39,13 +39,7 @@ def config_command() -> None:
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def config_init(path: Path, force: bool) -> None:
     """Write a commented configuration with the defaults to PATH, or to mm.toml."""
-    try:
-        with path.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(TEMPLATE)
-    except FileExistsError as error:
-        raise UsageError(f"{path}: the file exists; --force overwrites it") from error
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+    write_new_file(path, TEMPLATE, force)
     click.echo(f"wrote {path}; check it with `mm config check {path}`, use it with --config {path}")
 
 

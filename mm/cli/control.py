@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import click
@@ -22,7 +21,7 @@ from mm.cli.operating import (
 from mm.cli.options import Command, Decorator, json_option, system_options
 from mm.cli.showing import show
 from mm.errors import UsageError
-from mm.facts import change_text
+from mm.facts import change_text, controlled_facts
 from mm.host import System
 from mm.market import check_symbol
 from mm.repair import check_repaired, examine, repair
@@ -124,15 +123,10 @@ def _set_mode(
     if after_repair:
         check_repaired(scripts, names)
     done = set_modes(scripts, system_id, mode, by, why, names, after_repair)
-    facts = {
-        "changes": [asdict(change) for change in done.changes],
-        "quotes_withdrawn": done.quote_ids,
-        "missed": list(done.missed),
-    }
     lines = [change_text(change) for change in done.changes]
     if done.quote_ids:
         lines.append(f"withdrawn, exposure released: {' '.join(done.quote_ids)}")
-    show(as_json, facts, Text("\n".join(lines)), scripts)
+    show(as_json, controlled_facts(done), Text("\n".join(lines)), scripts)
     fail_when_missed(done.missed)
     return done
 

@@ -20,6 +20,10 @@ from mm.streams import make_streams_safe
 #: only when its command runs: no command waits for what another one needs.
 COMMANDS = {
     "acl": ("acl", "Print the server's users for the roles, as lines of an ACL file."),
+    "archivist": (
+        "processes",
+        "Run an archivist: it moves committed fills from the ledger to the archive on disk.",
+    ),
     "audit": ("reading", "Check every invariant at one instant; exit status 1 on any violation."),
     "backup": ("backup", "Back a system up, running or stopped, and audit the backup."),
     "balancer": (
@@ -55,9 +59,11 @@ COMMANDS = {
     "quotes": ("reading", "Show the active quotes."),
     "reduce": ("control", "Let symbols only shrink their positions."),
     "repair": ("control", "Rebuild the position of a halted symbol from its ledger."),
+    "report": ("report", "Write a run or a range as one HTML file, with plots to look at."),
     "restore": ("backup", "Make a new data directory from a backup, and audit it."),
     "resume": ("control", "Let symbols trade again."),
     "rule": ("rule", "Quote rules of your own: begin one, and prove it."),
+    "serve": ("serve", "Serve the live view as a web page, and the API over HTTP."),
     "state": ("processes", "Run a trading state service: apply fills to positions."),
     "status": (
         "reading",
@@ -74,12 +80,14 @@ COMMANDS = {
 
 #: The commands by what they are for, in the order in which `mm --help` shows them.
 GROUPS = {
-    "Run a market": ("up", "watch", "order", "tape", "rule"),
+    "Run a market": ("up", "watch", "serve", "order", "tape", "rule"),
     "Read it": ("status", "positions", "quotes", "exposure", "explain", "audit"),
-    "Read its past": ("fills", "orders", "pnl"),
+    "Read its past": ("fills", "orders", "pnl", "report"),
     "Control it": ("halt", "reduce", "flatten", "resume", "repair", "config", "acl"),
     "Keep it": ("backup", "restore", "doctor"),
-    "Its processes, one alone": ("exchange", "state", "maker", "balancer", "publisher"),
+    "Its processes, one alone": (
+        *("exchange", "state", "maker", "archivist", "balancer", "publisher"),
+    ),
     "Measure and break it": ("bench", "chaos", "flow"),
 }
 #: What a newcomer may type -> what it does.

@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from mm.errors import UsageError
-from mm.host import CHILD_URL, DataDir, System
+from mm.host import CHILD_URL, LOG_FORMATS, DataDir, LogFormat, LogOptions, System
 from mm.market import DURABILITIES, Durability, load_config
 from mm.store import DEFAULT_PREFIX, Keys, open_client
 
@@ -176,11 +176,31 @@ joining_config_option = file_option(
 server_option = click.option(
     "--server", help="Server program to run.  [default: the package's Valkey]"
 )
-log_detail_option = click.option(
-    "--log-detail",
-    is_flag=True,
-    help="Log each step and each proposal, too; without it a summary every 10 s.",
-)
+
+
+def log_options(command: Command) -> Command:
+    """Add the options that say how a process logs; the command gets them as ``logs``."""
+
+    @click.option(
+        "--log-detail",
+        is_flag=True,
+        help="Log each step, order, fill and proposal, too; without it a summary every 10 s. It"
+        " slows trading down.",
+    )
+    @click.option(
+        "--log-format",
+        type=click.Choice(LOG_FORMATS),
+        default="text",
+        show_default=True,
+        help="json: each line of a log is one JSON object.",
+    )
+    @functools.wraps(command)
+    def wrapped(*args: Any, log_detail: bool, log_format: LogFormat, **kwargs: Any) -> Any:
+        return command(*args, logs=LogOptions(log_detail, log_format), **kwargs)
+
+    return wrapped  # type: ignore[return-value]  # click's decorators keep the call's form
+
+
 process_id = click.option(
     "--id", "ident", default="1", show_default=True, help="Makes the process name: KIND-ID."
 )

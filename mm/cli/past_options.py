@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +12,19 @@ import click
 
 from mm.cli.completing import complete_symbol
 from mm.cli.options import json_option
-from mm.errors import UsageError, ValueRefused, shown_path
-from mm.instant import timestamp
+from mm.errors import UsageError, shown_path
 from mm.market import Instant, check_symbol, parse_instant
-from mm.records import Range, check_parquet
+from mm.records import Range, check_parquet, range_in
 from mm.store import Snapshot
 
-FORMATS = ("table", "csv", "json", "jsonl", "parquet")
+#: The forms of a file, which are also how its name ends.
+FILE_FORMATS = ("csv", "json", "jsonl", "parquet")
+FORMATS = ("table", *FILE_FORMATS)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is asked of the past, and in which form.
+class AskedRange:
+    """Which records of the past are asked for.
 
     The instants depend on the clock of the server, which is not known yet.
     """
@@ -32,6 +32,16 @@ class Asked:
     since: Instant | None
     until: Instant | None
     symbols: tuple[str, ...]
+
+    def range_in(self, snapshot: Snapshot) -> Range:
+        """The range; ValueRefused for an unknown symbol, and when it ends before it begins."""
+        return range_in(snapshot, self.since, self.until, self.symbols)
+
+
+@dataclass(frozen=True)
+class Asked(AskedRange):
+    """The same, and in which form."""
+
     form: str
     output: Path | None
     force: bool
@@ -42,25 +52,9 @@ class Asked:
         given = (self.since, self.until, self.symbols or None, self.output)
         return given == (None,) * 4 and self.form in ("table", "json")
 
-    def range_in(self, snapshot: Snapshot) -> Range:
-        """The range; ValueRefused for an unknown symbol, and when it ends before it begins."""
-        for name in self.symbols:
-            if name not in snapshot.symbols:
-                known = " ".join(itertools.islice(snapshot.symbols, 12))
-                raise ValueRefused(f"--symbol {name}: this system has no such symbol, but {known}")
-        wanted = Range(symbols=frozenset(self.symbols))
-        since_ms = wanted.since_ms if self.since is None else self.since.at(snapshot.now_ms)
-        until_ms = wanted.until_ms if self.until is None else self.until.at(snapshot.now_ms)
-        if since_ms >= until_ms:
-            raise ValueRefused(
-                f"--since is {timestamp(since_ms)}, --until {timestamp(until_ms)}: it must be"
-                " later, and what happened at that instant is no longer included"
-            )
-        return Range(since_ms, until_ms, wanted.symbols)
 
-
-def past_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say what of the past; the command gets them as ``asked``."""
+def range_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which records; the command gets them as ``wanted``."""
 
     @click.option("--since", help="Only what happened since: 90s, 5m, 2h, 1d, or an ISO time.")
     @click.option("--until", help="Only what happened before: 90s, 5m, 2h, 1d, or an ISO time.")
@@ -71,6 +65,31 @@ def past_options(command: Callable[..., Any]) -> Callable[..., Any]:
         shell_complete=complete_symbol,
         help="Only this symbol; may be given several times.",
     )
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any,
+        since: str | None,
+        until: str | None,
+        symbols: tuple[str, ...],
+        **kwargs: Any,
+    ) -> Any:
+        wanted = AskedRange(
+            None if since is None else parse_instant("--since", since),
+            None if until is None else parse_instant("--until", until),
+            tuple(check_symbol(name.upper()) for name in symbols),
+        )
+        return command(*args, wanted=wanted, **kwargs)
+
+    return wrapped
+
+
+force_option = click.option("--force", is_flag=True, help="Overwrite an existing file.")
+
+
+def past_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what of the past; the command gets them as ``asked``."""
+
+    @range_options
     @click.option(
         "--format",
         "form",
@@ -83,28 +102,20 @@ def past_options(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(path_type=Path, dir_okay=False),
         help="File to write in place of standard output. It appears when it is complete.",
     )
-    @click.option("--force", is_flag=True, help="Overwrite an existing file.")
+    @force_option
     @json_option
     @functools.wraps(command)
     def wrapped(
         *args: Any,
-        since: str | None,
-        until: str | None,
-        symbols: tuple[str, ...],
+        wanted: AskedRange,
         form: str | None,
         output: Path | None,
         force: bool,
         as_json: bool,
         **kwargs: Any,
     ) -> Any:
-        asked = Asked(
-            None if since is None else parse_instant("--since", since),
-            None if until is None else parse_instant("--until", until),
-            tuple(check_symbol(name.upper()) for name in symbols),
-            _form(form, as_json, output),
-            output,
-            force,
-        )
+        found = _form(form, as_json, output)
+        asked = Asked(wanted.since, wanted.until, wanted.symbols, found, output, force)
         if force and output is None:
             raise UsageError("--force: it belongs to --output")
         return command(*args, asked=asked, **kwargs)
@@ -116,12 +127,18 @@ def _form(form: str | None, as_json: bool, output: Path | None) -> str:
     """The one form that the options mean; UsageError when they mean two, or one that cannot be."""
     if as_json and form not in (None, "json"):
         raise UsageError(f"--json and --format {form}: give one of them")
-    ending = "" if output is None else output.suffix.removeprefix(".")
-    found = form or ("json" if as_json else ending if ending in FORMATS else "table")
+    ending = "" if output is None else output.suffix.removeprefix(".").lower()
+    found = form or ("json" if as_json else ending if ending in FILE_FORMATS else "table")
     if found == "table" and output is not None:
         raise UsageError(
             f"--output {shown_path(output)}: a table is for the screen. Give --format csv, json,"
             " jsonl or parquet, or a name that ends so."
+        )
+    if output is not None and ending in FILE_FORMATS and ending != found:
+        given = "--json" if as_json else f"--format {form}"
+        raise UsageError(
+            f"{given} and --output {shown_path(output)}: the name says {ending}. Give one of them,"
+            " or a name that ends otherwise."
         )
     if found == "parquet":
         if output is None:

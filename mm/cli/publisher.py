@@ -11,14 +11,14 @@ from mm.cli.options import (
     Positive,
     informed_option,
     joining_config_option,
-    log_detail_option,
+    log_options,
     process_id,
     process_options,
     seed_option,
 )
 from mm.cli.processes import run_process
 from mm.cli.tape_options import paced_option, speed_option, tape_option
-from mm.host import System
+from mm.host import LogOptions, System
 from mm.market import Config
 from mm.orders import FlowOptions, PublisherOptions
 from mm.publisher import Publisher
@@ -89,10 +89,10 @@ FLOW = ("rate_per_s", "seed", "size_percent", "informed_percent", "aggressivenes
     " order ids are RUN-NUMBER, and no order trades twice.  [default: a new one]",
 )
 @joining_config_option
-@log_detail_option
+@log_options
 @process_options
 def publisher_command(
-    system: System, ident: str, config: Config | None, log_detail: bool, **options: Any
+    system: System, ident: str, config: Config | None, logs: LogOptions, **options: Any
 ) -> None:
     """Send orders through the order API.
 
@@ -113,4 +113,4 @@ def publisher_command(
     def at_end() -> None:
         click.echo(f"{process.name}: {process.summary.text()}")
 
-    run_process(process, system, log_detail, at_end)
+    run_process(process, system, logs, at_end)

@@ -13,12 +13,12 @@ from mm.cli.past_options import Asked, past_options
 from mm.cli.records import show_quote_events
 from mm.cli.showing import show, to_read
 from mm.errors import UsageError
-from mm.explain import explain, fill_of_order, of_fill, since, split_fill
-from mm.facts import exposure_facts, positions_facts, quotes_facts, status_facts, tracks_of
+from mm.explain import asked_story, check_asked
+from mm.facts import STOPPED, exposure_facts, positions_facts, quotes_facts, status_facts, tracks_of
 from mm.host import System
 from mm.interrupts import stop_on_signals
-from mm.market import check_symbol, parse_instant
-from mm.store import UPDATES_READ, latest_commits, read_placement, take_snapshot
+from mm.market import parse_instant
+from mm.store import UPDATES_READ, latest_commits, read_placement, server_ms, take_snapshot
 from mm.terminal import (
     History,
     Parts,
@@ -38,9 +38,6 @@ from mm.terminal import (
     story_table,
 )
 
-#: Placements that are read where the number is not asked for.
-MAX_LAST = 1_000
-
 
 @click.command("status")
 @json_option
@@ -49,7 +46,8 @@ def status_command(as_json: bool, system: System) -> None:
     """Show the system's state, its processes, partitions and nodes.
 
     Exit status 1 while something stops trading: a server that refuses writes, a kind of process of
-    which none is live, a halted symbol. What it is stands above the line.
+    which none is live, a halted symbol, a system that is stopped. What it is stands above the line.
+    An archive that is in trouble is named there too, but stops no trading.
     """
     scripts = to_read(system)
     found = take_snapshot(scripts)
@@ -61,7 +59,8 @@ def status_command(as_json: bool, system: System) -> None:
         nodes_table(placement),
     )
     stopped = show(as_json, status_facts(found, placement), shown, scripts)
-    if any(not one.expected for one in stopped):
+    hinders = (not one.expected and not one.trades_on for one in stopped)
+    if any(hinders) or any(one.cause == STOPPED for one in stopped):
         sys.exit(1)
 
 
@@ -116,13 +115,24 @@ def exposure_command(as_json: bool, system: System) -> None:
 @click.option(
     "--quiescent", is_flag=True, help="Also require that every order and fill is processed."
 )
+@click.option(
+    "--since",
+    "begin",
+    help="Read the fills from about then on: 90s, 5m, 2h, 1d, or an ISO time.",
+)
 @json_option
 @system_options
-def audit_command(quiescent: bool, as_json: bool, system: System) -> None:
-    """Check every invariant at one instant; exit status 1 on any violation."""
+def audit_command(quiescent: bool, begin: str | None, as_json: bool, system: System) -> None:
+    """Check every invariant at one instant; exit status 1 on any violation.
+
+    With --since it begins at the newest marks of the archive before that time, and takes the
+    positions there for granted. A whole audit compares the marks with the fills before them.
+    """
+    since = None if begin is None else parse_instant("--since", begin)
     scripts = to_read(system)
+    since_ms = None if since is None else since.at(server_ms(scripts.client))
     with progress("auditing: every record is read"):
-        result = audit(scripts, quiescent=quiescent)
+        result = audit(scripts, quiescent=quiescent, since_ms=since_ms)
     show(as_json, result.facts(), audit_table(result), scripts)
     if not result.ok:
         sys.exit(1)
@@ -158,25 +168,10 @@ def explain_command(
     With --fill or --order the symbol may be left out: the story is that of the fill, from the quote
     that it hit to the quote that answered it.
     """
-    if sum(one is not None for one in (begin, fill_id, order)) > 1:
-        raise UsageError("--since, --fill and --order: give one of them")
-    if symbol is None and fill_id is None and order is None:
-        raise UsageError("name the symbol, or a fill or order with --fill or --order")
+    check_asked(symbol, begin, fill_id, order)
     first = None if begin is None else parse_instant("--since", begin)
     scripts = to_read(system)
-    if order is not None:
-        fill_id = fill_of_order(scripts, order)
-    if fill_id is not None:
-        name, number = split_fill(fill_id)
-        if symbol not in (None, name):
-            raise UsageError(f"fill {fill_id} is of {name}, not of {symbol}")
-        story = of_fill(explain(scripts, name, last=MAX_LAST), f"{name}-{number}")
-    else:
-        assert symbol is not None
-        check_symbol(symbol)
-        story = explain(scripts, symbol, last=last if first is None else MAX_LAST)
-        if first is not None:
-            story = since(story, first.at(story.now_ms))
+    story = asked_story(scripts, symbol, last, first, fill_id, order)
     show(as_json, story.facts(), story_table(story, is_short), scripts)
 
 
@@ -190,4 +185,6 @@ def watch_command(system: System) -> None:
     is gone, or when the system has not answered for 15 s.
     """
     stop = stop_on_signals()
-    run_watch(SnapshotSource(system.url, system.keys), make_console(), stop)
+    run_watch(
+        SnapshotSource(system.url, system.keys, archives=system.archives), make_console(), stop
+    )

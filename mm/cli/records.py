@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 
 import click
 
@@ -12,28 +11,21 @@ from mm.cli.options import system_options
 from mm.cli.past_options import Asked, past_options
 from mm.cli.showing import to_read
 from mm.cli.writing import print_rows
-from mm.errors import ValueRefused
-from mm.facts import BY, Earned, Periods, profit_by
+from mm.facts import Periods
 from mm.host import System
-from mm.market import exact_product
+from mm.pnl import groups_of, pnl_rows
 from mm.records import (
-    Column,
     Range,
-    Row,
     Rows,
     Source,
-    Steps,
     StreamName,
     fill_rows,
-    ledger,
     order_rows,
     quote_rows,
     sources_of,
 )
 from mm.store import Snapshot, take_snapshot
 from mm.terminal import progress
-
-_HALF = Decimal("0.5")
 
 
 @click.command("fills")
@@ -94,10 +86,7 @@ def _judge_left_out(rows: Rows, name: str) -> None:
 
 
 def _groups(_context: click.Context, _option: click.Parameter, text: str) -> tuple[str, ...]:
-    words = tuple(text.split(","))
-    if not set(words) <= {*BY} or len({*words}) < len(words):
-        raise ValueRefused(f"--by {text!r}: it must be some of {','.join(BY)}, each once")
-    return words
+    return groups_of(text)
 
 
 @click.command("pnl")
@@ -120,41 +109,10 @@ def pnl_command(by: tuple[str, ...], asked: Asked, system: System) -> None:
     scripts = to_read(system)
     snapshot = take_snapshot(scripts)
     wanted = asked.range_in(snapshot)
-    symbols = {name: state.symbol for name, state in snapshot.symbols.items()}
-    rows = Rows(_pnl_columns(by, Steps(symbols.values())))
-    fills = ledger(sources_of(scripts, snapshot), Range(symbols=wanted.symbols), symbols, rows)
     with progress("reading the ledger"):
-        found = profit_by(fills, snapshot, by, wanted.since_ms, wanted.until_ms)
-    rows.rows = (_pnl_row(by, one) for one in found.groups)
+        rows, found = pnl_rows(scripts, snapshot, wanted, by)
     print_rows(rows, f"Profit by {' and '.join(by)}", asked, scripts, _total_lines(found))
     _judge_left_out(rows, "fills")
-
-
-def _pnl_columns(by: Sequence[str], steps: Steps) -> list[Column]:
-    halves = tuple(exact_product(step, _HALF) for step in steps.money)
-    found = [Column(word, rank=0) for word in ("day", "hour", "symbol") if word in by]
-    found += [
-        Column("currency", rank=0),
-        Column("profit", "decimal", 0, halves, signed=True),
-        Column("spread_earned", "decimal", 1, halves, signed=True),
-        Column("inventory_profit", "decimal", 1, halves, signed=True),
-        Column("fills", "integer", 2),
-        Column("volume", "decimal", 2, halves),
-    ]
-    if "symbol" in by:
-        found += [
-            Column("quantity", "decimal", 3, steps.quantity),
-            Column("net_quantity", "decimal", 3, steps.quantity, signed=True),
-            Column("mark", "decimal", 3, steps.price),
-        ]
-    return found
-
-
-def _pnl_row(by: Sequence[str], one: Earned) -> Row:
-    where = {"day": one.day, "hour": one.hour, "symbol": one.symbol}
-    amounts: Row = (one.profit, one.spread, one.inventory, one.fills, one.volume)
-    row: Row = (*(where[word] for word in where if word in by), one.currency or None, *amounts)
-    return (*row, one.quantity, one.net_quantity, one.mark) if "symbol" in by else row
 
 
 def _total_lines(found: Periods) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from mm.cli.new_file import write_new_file
 from mm.cli.options import file_option, json_option, seed_option
 from mm.errors import MMError, UsageError
 from mm.market import Config, default_config, load_config
@@ -32,13 +33,7 @@ def rule_init(path: Path, force: bool) -> None:
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise UsageError(f"{path}: it must be the name of a Python module, such as my_rule.py")
     source = resources.files("mm.rule").joinpath("example.py").read_text(encoding="utf-8")
-    try:
-        with path.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(source)
-    except FileExistsError as error:
-        raise UsageError(f"{path}: the file exists; --force overwrites it") from error
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+    write_new_file(path, source, force)
     name = f"{path.stem}:{FUNCTION}"
     where = "" if path.parent == Path() else f" in {path.parent}"
     click.echo(

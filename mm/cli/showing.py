@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 import click
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from mm.facts import FoundDurability, Stoppage, found_durability, stoppages_now
+from mm.facts import Stoppage, SystemState
 from mm.host import System, reading
-from mm.store import Scripts, durability_settings
+from mm.store import Scripts
 from mm.terminal import make_console, print_line
+
+#: What a command's context keeps when it reads a private copy: see :func:`mm.host.reading`.
+_STOPPED = "mm.cli.showing.stopped"
 
 
 def to_read(system: System) -> Scripts:
@@ -20,7 +22,8 @@ def to_read(system: System) -> Scripts:
 
     What is started for it ends with the command.
     """
-    return click.get_current_context().with_resource(reading(system))
+    context = click.get_current_context()
+    return context.with_resource(reading(system, lambda: context.meta.update({_STOPPED: True})))
 
 
 def show(as_json: bool, facts: object, shown: RenderableType, scripts: Scripts) -> list[Stoppage]:
@@ -34,36 +37,31 @@ def show(as_json: bool, facts: object, shown: RenderableType, scripts: Scripts) 
         stopped = say_state(scripts, console)
         console.print(shown)
         return stopped
-    found = _State.of(scripts)
+    found = _state(scripts)
     if isinstance(facts, dict):
-        facts = facts | found.durability.facts() | {"trouble": [one.words for one in found.stopped]}
+        facts = facts | found.facts()
     make_console().out(json.dumps(facts, indent=2), highlight=False)
-    found.print(make_console(stderr=True), as_lines=True)
+    _print_state(found, make_console(stderr=True), as_lines=True)
     return found.stopped
 
 
 def say_state(scripts: Scripts, console: Console) -> list[Stoppage]:
     """Print what stops trading, and a weak durability; what stops trading now."""
-    found = _State.of(scripts)
-    found.print(console, as_lines=console.stderr)
+    found = _state(scripts)
+    _print_state(found, console, as_lines=console.stderr)
     return found.stopped
 
 
-@dataclass(frozen=True)
-class _State:
+def _state(scripts: Scripts) -> SystemState:
     """What every reading command says of the system beside what it was asked for."""
+    at_rest = click.get_current_context().meta.get(_STOPPED, False)
+    return SystemState.now(scripts, at_rest)
 
-    stopped: list[Stoppage]
-    durability: FoundDurability
 
-    @classmethod
-    def of(cls, scripts: Scripts) -> _State:
-        return cls(stoppages_now(scripts), found_durability(*durability_settings(scripts)))
-
-    def print(self, console: Console, as_lines: bool) -> None:
-        """Print it; ``as_lines`` breaks none."""
-        for one in self.stopped:
-            line = f"- {one.words}" if one.expected else f"TROUBLE: {one.words}"
-            console.print(Text(line, "" if one.expected else "bold red"), soft_wrap=as_lines)
-        if self.durability.warning:
-            print_line(console, self.durability.warning, "bold red")
+def _print_state(found: SystemState, console: Console, as_lines: bool) -> None:
+    """Print what stops trading, and a weak durability; ``as_lines`` breaks none."""
+    for one in found.stopped:
+        line = f"- {one.words}" if one.expected else f"TROUBLE: {one.words}"
+        console.print(Text(line, "" if one.expected else "bold red"), soft_wrap=as_lines)
+    if found.durability.warning:
+        print_line(console, found.durability.warning, "bold red")

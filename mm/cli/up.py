@@ -14,7 +14,7 @@ from mm.cli.options import (
     Positive,
     file_option,
     informed_option,
-    log_detail_option,
+    log_options,
     process_options,
     seed_option,
     server_option,
@@ -22,7 +22,15 @@ from mm.cli.options import (
 from mm.cli.rule_option import rule_option
 from mm.cli.tape_options import paced_option, speed_option, tape_option
 from mm.errors import UsageError
-from mm.host import ChildPlan, Listening, System, exit_with_parent
+from mm.host import (
+    DEFAULT_ADDRESS,
+    ChildPlan,
+    Listening,
+    ServeAddress,
+    System,
+    check_serve_extra,
+    exit_with_parent,
+)
 from mm.interrupts import stop_on_signals
 from mm.market import Config, check_id, load_config
 from mm.orders import Tape, check_paced, check_speed, config_to_replay
@@ -85,6 +93,15 @@ from mm.up import Up, UpOptions
     help="Directory with ca.crt, server.crt and server.key: --listen then takes TLS alone, and only"
     " clients with a certificate of that authority.",
 )
+@click.option(
+    "--serve",
+    is_flag=False,
+    flag_value=DEFAULT_ADDRESS,
+    default="",
+    metavar="[ADDRESS:PORT]",
+    help="Run the gateway, too: the live view as a web page, and the API over HTTP, at"
+    f" {DEFAULT_ADDRESS} or at a loopback address that is given (see `mm serve`).",
+)
 @rule_option
 @who_option
 @tape_option
@@ -98,7 +115,7 @@ from mm.up import Up, UpOptions
     "Configuration file (see `mm config init`) of the system that is created; an existing one that"
     " has another is refused.  [default: what the system has, else the built-in one]",
 )
-@log_detail_option
+@log_options
 @process_options
 def up_command(
     system: System,
@@ -127,6 +144,9 @@ def up_command(
     plan = ChildPlan(
         tape=None if tape is None else tape.path, rule=rule.name if rule else "", **plan_options
     )
+    if plan.serve:
+        check_serve_extra()
+        ServeAddress.parse(plan.serve).check_free()
     check_speed(plan.speed)
     if plan.paced:
         check_paced(tape, partitions or 1)

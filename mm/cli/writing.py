@@ -7,6 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any
 
 import click
@@ -41,7 +42,11 @@ def print_rows(
         _WRITERS[asked.form](rows, sys.stdout)
         return
     counted = _Counted(rows)
-    with progress("reading what the streams hold"), _new_file(asked) as file:
+    binary = asked.form == "parquet"
+    with (
+        progress("reading what the streams hold"),
+        new_file(asked.output, asked.force, binary) as file,
+    ):
         _WRITERS[asked.form](rows, file)
     click.echo(f"wrote {shown_path(asked.output)}: {counted.count:,} rows")
 
@@ -68,17 +73,17 @@ class _Counted:
 
 
 @contextmanager
-def _new_file(asked: Asked) -> Iterator[IO[Any]]:
-    """A file that gets its name when it is complete, and leaves nothing when it is broken off."""
-    path = asked.output
-    assert path is not None
+def new_file(path: Path, force: bool, binary: bool = False) -> Iterator[IO[Any]]:
+    """A file that gets its name when it is complete, and leaves nothing when it is broken off.
+
+    UsageError when it cannot be written, or exists and ``force`` does not allow to overwrite it.
+    """
     try:
         if path.exists() and not path.is_file():
             raise UsageError(f"{shown_path(path)}: it is no regular file")
-        if path.exists() and not asked.force:
+        if path.exists() and not force:
             raise UsageError(f"{shown_path(path)}: the file exists; --force overwrites it")
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        binary = asked.form == "parquet"
         file = part.open("xb" if binary else "x", encoding=None if binary else "utf-8")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mm.explain.step import Step, seconds
@@ -25,20 +25,23 @@ def short_lines(story: Story) -> Iterator[tuple[str, str, str]]:
         yield when, step.kind, short_text(step)
 
 
-def short_text(step: Step) -> str:
-    """A step in one line. What is caused by the step before begins with an arrow."""
+def short_text(step: Step, number: Callable[[str], str] = str) -> str:
+    """A step in one line. What is caused by the step before begins with an arrow.
+
+    ``number`` writes a price or a quantity.
+    """
     facts = step.facts
     if step.kind == "fill":
         order = f"{facts['client_id']}/{facts['order_id']}"
-        done = f"{facts['side']} {facts['quantity']} @ {facts['price']}"
+        done = f"{facts['side']} {number(facts['quantity'])} @ {number(facts['price'])}"
         return f"order {order} {ARROW} {done}, fill {facts['fill_id']} of {facts['quote_id']}"
     if step.kind == "commit":
-        return f"{ARROW} position {facts['position_version']}, net {_signed(facts['net'])}"
+        return f"{ARROW} position {facts['position_version']}, net {_signed(facts['net'], number)}"
     if step.kind in ("quote", "omitted"):
-        return _quote(facts)
+        return _quote(facts, number)
     if step.kind in ("expired", "withdrawn"):
         why = f" ({facts['cause']})" if facts["cause"] else ""
-        left = f"{facts['bid_left']} x {facts['ask_left']} left"
+        left = f"{number(facts['bid_left'])} x {number(facts['ask_left'])} left"
         return f"{facts['quote_id']} {step.kind}{why}, {left}"
     if step.kind == "operation":
         change = f"{facts['before']} {ARROW} {facts['after']}"
@@ -47,7 +50,8 @@ def short_text(step: Step) -> str:
         return _life(step)
     if step.kind == "now":
         quote = facts["quote_id"] or "no quote"
-        return f"now: position {facts['position_version']}, net {_signed(facts['net'])}, {quote}"
+        net = _signed(facts["net"], number)
+        return f"now: position {facts['position_version']}, net {net}, {quote}"
     return step.text
 
 
@@ -63,9 +67,10 @@ def _life(step: Step) -> str:
     return done if heard_ms is None else f"{done}, unheard for {seconds(step.ts_ms - heard_ms)}"
 
 
-def _quote(facts: dict[str, Any]) -> str:
+def _quote(facts: dict[str, Any], number: Callable[[str], str]) -> str:
     bid, ask = facts["bid"], facts["ask"]
-    what = f"{_size(bid)} @ {bid['price']} | {ask['price']} @ {_size(ask)}"
+    prices = f"{number(bid['price'])} | {number(ask['price'])}"
+    what = f"{_size(bid, number)} @ {prices} @ {_size(ask, number)}"
     # The same cause of both sides is said once.
     causes = dict.fromkeys([*bid["reduced_by"], *ask["reduced_by"]])
     why = f", less for {' and '.join(causes)}" if causes else ""
@@ -77,11 +82,11 @@ def _quote(facts: dict[str, Any]) -> str:
     return f"{head} {what} ({facts['trigger']}){after}{why}"
 
 
-def _size(side: dict[str, Any]) -> str:
-    if side["quantity"] == side["requested"]:
-        return str(side["quantity"])
-    return f"{side['quantity']}/{side['requested']}"
+def _size(side: dict[str, Any], number: Callable[[str], str]) -> str:
+    size = number(side["quantity"])
+    return size if side["quantity"] == side["requested"] else f"{size}/{number(side['requested'])}"
 
 
-def _signed(number: str) -> str:
-    return number if number.startswith("-") or not number.strip("0.") else f"+{number}"
+def _signed(quantity: str, number: Callable[[str], str]) -> str:
+    sign = "" if quantity.startswith("-") or not quantity.strip("0.") else "+"
+    return sign + number(quantity)

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from mm.explain.around import read_around
 from mm.explain.lives import Lives, life_step
-from mm.explain.past import Past
+from mm.explain.past import Past, quote_version_of
 from mm.explain.step import Step, instant, seconds
 from mm.explain.words import (
     commit_step,
@@ -24,7 +25,7 @@ from mm.explain.words import (
     operation_step,
     placement_step,
 )
-from mm.market import Fill, Symbol
+from mm.market import Symbol
 from mm.store import (
     LifecycleEvent,
     Operation,
@@ -115,19 +116,25 @@ def explain(
     last: int = 10,
     snapshot: Snapshot | None = None,
     look_back: int | None = None,
+    fill: int | None = None,
 ) -> Story:
-    """The story of the symbol's last ``last`` placements.
+    """The story of the symbol's last ``last`` placements, or with ``fill`` what is round a fill.
 
     ``snapshot`` is one of the symbol's partition that was just taken; without it one is taken. Of
     each stream at most ``look_back`` entries are read, LOOK_BACK without it.
 
-    ValueRefused when the symbol is not configured, SystemRefused when the keys hold no system.
+    ValueRefused when the symbol is not configured. SystemRefused when the keys hold no system, and
+    when there is no such fill or it is too far back.
     """
     scripts = partition_of(scripts, symbol)
     snapshot = snapshot or take_snapshot(scripts)
     if symbol not in snapshot.symbols:
         snapshot.config.symbol(symbol)  # raises ValueRefused
-    past = Past.read(StreamReader(scripts), snapshot, symbol, last, look_back)
+    past = Past.of(StreamReader(scripts), snapshot, symbol, look_back)
+    if fill is None:
+        past.read(last)
+    else:
+        read_around(past, fill)
     placed = sum(quote.is_placement for quote in past.quotes)
     sequenced = [
         *_quote_steps(past, placed > last),
@@ -182,15 +189,15 @@ def _quote_steps(past: Past, skip_first: bool) -> Iterator[tuple[Place, Step]]:
 def _fill_steps(past: Past) -> Iterator[tuple[Place, Step]]:
     for seq, fill in past.fills.items():
         order = past.orders.get((fill.client_id, fill.order_id))
-        yield (_quote_version(fill), fill.ts_ms, seq, 0), fill_step(past.symbol, fill, order)
+        yield (quote_version_of(fill), fill.ts_ms, seq, 0), fill_step(past.symbol, fill, order)
 
 
 def _commit_steps(past: Past) -> Iterator[tuple[Place, Step]]:
-    before = past.quotes[0].fill_seq if past.all_commits else None
+    before = past.version_before
     for commit in reversed(past.commits):
         last_fill = past.fills.get(commit.version)
         if last_fill is not None:
-            place = (_quote_version(last_fill), commit.ts_ms, commit.version, 1)
+            place = (quote_version_of(last_fill), commit.ts_ms, commit.version, 1)
             yield place, commit_step(past.symbol, commit, before)
         before = commit.version
 
@@ -218,8 +225,3 @@ def _between(
     for event in found[-MAX_LIVES:]:
         before = [quote.quote_version for quote in placements if quote.ts_ms <= event.ts_ms]
         yield (max(before, default=0), event.ts_ms, -1, 0), step_of(event)
-
-
-def _quote_version(fill: Fill) -> int:
-    number = fill.quote_id.rpartition("-")[2]
-    return int(number) if number.isdigit() else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mm.explain.lives import Absence
-from mm.explain.past import SentOrder
+from mm.explain.sent import SentOrder
 from mm.explain.sizes import signed, size_reasons
 from mm.explain.step import Step, instant, seconds
 from mm.market import Config, Fill, Position, Symbol

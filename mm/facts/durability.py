@@ -20,15 +20,20 @@ class FoundDurability:
     reasons: tuple[str, ...] = ()
 
     @property
+    def sound(self) -> bool:
+        """Whether no acknowledged write can be lost, as far as it is known or declared."""
+        return self.word in SOUND
+
+    @property
     def text(self) -> str:
         """``durability always`` or ``declared``, or a weaker one in capitals."""
-        word = self.word if self.word in SOUND else self.word.upper()
+        word = self.word if self.sound else self.word.upper()
         return f"durability {word}"
 
     @property
     def warning(self) -> str:
         """One sentence on what a weaker durability risks; empty text where none is known."""
-        if self.word in SOUND:
+        if self.sound:
             return ""
         why = f" ({', '.join(self.reasons)})" if self.reasons else ""
         return f"{self.text}: acknowledged orders may be lost{why}"

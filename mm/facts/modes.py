@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from mm.store import Controlled, ModeChange
 
 #: Mode -> what it means.
@@ -31,6 +33,15 @@ def change_text(change: ModeChange) -> str:
     if change.symbol == "*" and change.after != "halted":
         return f"{name}: {what}, {_MEANING[change.after]} unless a symbol has a mode of its own"
     return f"{name}: {what}, {_MEANING[change.after]}"
+
+
+def controlled_facts(done: Controlled) -> dict[str, object]:
+    """What a control step did, for ``--json``."""
+    return {
+        "changes": [asdict(change) for change in done.changes],
+        "quotes_withdrawn": done.quote_ids,
+        "missed": list(done.missed),
+    }
 
 
 def control_lines(done: Controlled) -> list[str]:

@@ -76,6 +76,41 @@ class Periods:
     totals: Sequence[Earned]
 
 
+class ProfitSums:
+    """What fills earned in each group, added up one by one.
+
+    A fill counts in the period of its own time, with all that it changed of the profit, so the
+    groups sum to the totals exactly. A group without fills does not exist.
+    """
+
+    def __init__(self, snapshot: Snapshot, by: Sequence[str]) -> None:
+        self._snapshot = snapshot
+        self._by = by
+        self._money = purses(snapshot)
+        self._homes = {name: at for at, purse in enumerate(self._money) for name in purse.halves}
+        self._sums: dict[_Key, _Sum] = {}
+
+    def add(self, fill: Fill, before: Position, after: Position) -> None:
+        """Add what a fill changed of its symbol's position."""
+        at = self._homes[fill.symbol]
+        key = _key(fill, self._by, at)
+        half = self._money[at].halves[fill.symbol]
+        _add(self._sums.setdefault(key, _Sum()), half, fill, before, after)
+
+    def periods(self) -> Periods:
+        """The groups so far, and their totals."""
+        snapshot, money, sums = self._snapshot, self._money, self._sums
+        order = {name: at for at, name in enumerate(snapshot.symbol_names)}
+        keys = sorted(sums, key=lambda key: (*key[:2], order.get(key[2], -1), key[3]))
+        whole: dict[int, _Sum] = {}
+        for key in keys:
+            whole.setdefault(key[3], _Sum()).add(sums[key])
+        return Periods(
+            [_earned(snapshot, key, sums[key], money[key[3]]) for key in keys],
+            [_earned(snapshot, ("", "", "", at), whole[at], money[at]) for at in sorted(whole)],
+        )
+
+
 def profit_by(
     fills: Iterable[Fill],
     snapshot: Snapshot,
@@ -86,14 +121,10 @@ def profit_by(
     """What the fills since an instant, until before another, earned in each group.
 
     ``fills`` are all fills of the wanted symbols from the beginning of the ledger: what a symbol
-    held before must be known. A fill counts in the period of its own time, with all that it changed
-    of the profit, so the groups sum to the totals exactly. A group without fills does not exist.
-    SystemRefused names the fill that does not follow the one before it.
+    held before must be known. SystemRefused names the fill that does not follow the one before it.
     """
-    money = purses(snapshot)
-    homes = {name: at for at, purse in enumerate(money) for name in purse.halves}
     held: dict[str, Position] = {}
-    sums: dict[_Key, _Sum] = {}
+    sums = ProfitSums(snapshot, by)
     for fill in fills:
         before = held.get(fill.symbol, _FLAT)
         if fill.seq != before.position_version + 1:
@@ -104,20 +135,9 @@ def profit_by(
             )
         after = before.apply(fill.signed_lots, fill.price_ticks, fill.spread_ticks)
         held[fill.symbol] = after
-        if not since_ms <= fill.ts_ms < until_ms:
-            continue
-        at = homes[fill.symbol]
-        key = _key(fill, by, at)
-        _add(sums.setdefault(key, _Sum()), money[at].halves[fill.symbol], fill, before, after)
-    order = {name: at for at, name in enumerate(snapshot.symbol_names)}
-    keys = sorted(sums, key=lambda key: (*key[:2], order.get(key[2], -1), key[3]))
-    whole: dict[int, _Sum] = {}
-    for key in keys:
-        whole.setdefault(key[3], _Sum()).add(sums[key])
-    return Periods(
-        [_earned(snapshot, key, sums[key], money[key[3]]) for key in keys],
-        [_earned(snapshot, ("", "", "", at), whole[at], money[at]) for at in sorted(whole)],
-    )
+        if since_ms <= fill.ts_ms < until_ms:
+            sums.add(fill, before, after)
+    return sums.periods()
 
 
 def _key(fill: Fill, by: Sequence[str], home: int) -> _Key:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -48,8 +48,10 @@ class ProcessRow:
         return "live" if self.silent_ms <= LIVE_MS else "silent"
 
 
+#: The kind of `mm up`.
+UP = "up"
 #: The kinds in the order in which they are shown: that of an order's way through them.
-_KINDS = (CLIENT, "exchange", "state", "maker", "up")
+_KINDS = (CLIENT, "exchange", "state", "maker", UP)
 
 
 def _rank(row: ProcessRow) -> tuple[int, int, str]:
@@ -61,7 +63,8 @@ def process_rows(snapshot: Snapshot, restarts: Mapping[str, int] | None = None) 
     """All processes that had a heartbeat or are supervised, in the order to show them.
 
     The clients among them are those that are supervised, or of which an order was taken within an
-    hour.
+    hour. Each start of `mm up` has a name of its own, and never returns: of these are shown those
+    that are live, or else the one that was heard last.
 
     ``restarts`` is the supervisor's own count by process name.
     """
@@ -76,7 +79,19 @@ def process_rows(snapshot: Snapshot, restarts: Mapping[str, int] | None = None) 
         silent_ms = max(0, snapshot.now_ms - client.last_ms) if client.last_ms else None
         if client.name in supervised or (silent_ms is not None and silent_ms <= HOUR_MS):
             rows.append(_client_row(client, silent_ms, supervised.get(client.name, 0)))
-    return sorted(rows, key=_rank)
+    return sorted(_without_replaced(rows), key=_rank)
+
+
+def _without_replaced(rows: Iterable[ProcessRow]) -> Iterator[ProcessRow]:
+    """The rows without those of an `mm up` that has ended and was followed by another."""
+    ups = []
+    for row in rows:
+        if row.kind == UP:
+            ups.append(row)
+        else:
+            yield row
+    newest_first = sorted(ups, key=lambda row: row.silent_ms or 0)
+    yield from [row for row in ups if row.state == "live"] or newest_first[:1]
 
 
 def _client_row(client: ClientInfo, silent_ms: int | None, restarts: int) -> ProcessRow:
@@ -120,7 +135,7 @@ def part_of(snapshot: Snapshot, number: int) -> Snapshot:
     ups = {
         name: replace(info, wants=tuple(names_in(info.wants, number)))
         for name, info in snapshot.processes.items()
-        if info.kind == "up"
+        if info.kind == UP
     }
     part = snapshot.parts[number]
     return replace(part, now_ms=snapshot.now_ms, processes=part.processes | ups)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from redis.exceptions import RedisError
 
 from mm.errors import MMError
+from mm.facts.archives import archives_at_rest
 from mm.facts.partitions import short_of_replicas
 from mm.facts.processes import ProcessRow, names_in, part_of, process_rows, wanted_since
 from mm.facts.quotes import freezes, halts, modes_set
+from mm.facts.stoppage import Stoppage
 from mm.instant import timestamp
 from mm.market import LIVE_MS, MAX_INT
 from mm.store import (
@@ -34,6 +36,8 @@ _NEEDED = {
 }
 #: The same for what the partitions of a system have in common.
 _BALANCING = {"balancer": ("balancer", "each partition keeps its part of the limit")}
+#: The kinds without which trading goes on -> what then happens.
+_BESIDE = {"archivist": "fills stay in the server's memory"}
 #: Trading mode -> what it means for a symbol.
 _MODES = {
     "reducing": "quoted only to shrink its position",
@@ -44,30 +48,20 @@ _MODES = {
 HALT = "halt"
 #: The cause of a system whose state cannot be read.
 UNREACHABLE = "server"
-#: With what the cause of a missing process begins.
-ABSENT = "absent"
+#: The cause of a system of which nothing runs, not even its server.
+STOPPED = "stopped"
+#: With what the cause of a missing process begins, and that of what one says itself.
+ABSENT, TROUBLE = "absent", "trouble of"
 #: The causes for which a server refuses orders and still takes heartbeats.
 HEARD_ALL_THE_SAME = {"memory"}
 #: Milliseconds that the first start of all processes may take.
 START_MS = 10_000
 #: Within so many milliseconds after `mm up` is heard again its processes are heard, too.
 AGAIN_MS = 1_500
+#: An archivist may be silent so many milliseconds: it waits for its disk.
+DISK_MS = 10_000
 #: The most names in one sentence.
 MAX_NAMES = 5
-
-
-@dataclass(frozen=True)
-class Stoppage:
-    """Why trading stops, wholly or in part.
-
-    ``cause`` is the same as long as it lasts, while the numbers in ``words`` may change. An
-    ``expected`` one needs nobody's help: it follows from a limit that somebody has set, or a
-    process has just been started.
-    """
-
-    cause: str
-    words: str
-    expected: bool = False
 
 
 def stoppages(
@@ -176,6 +170,18 @@ def stoppages_now(scripts: Scripts) -> list[Stoppage]:
         return [unreachable(trouble_of(error).words)]
 
 
+def stoppages_at_rest(scripts: Scripts) -> list[Stoppage]:
+    """That the system is stopped, and what will stop trading when it runs again.
+
+    ``scripts`` are those of a private server over its data: what that one is, and who is connected
+    to it, says nothing of the system.
+    """
+    found = take_snapshot(scripts)
+    stopped = Stoppage(STOPPED, "the system is stopped: `mm up` starts it again", expected=True)
+    held = [*_halts(found), *_freezes(found), *_modes(found)]
+    return [stopped, *archives_at_rest(scripts), *held]
+
+
 def _refuses(why: str) -> str:
     return f"the server refuses writes, so orders wait: {why}"
 
@@ -242,13 +248,17 @@ def _missing(snapshot: Snapshot, causes: set[str], forgiven: bool) -> Iterator[S
             continue
         if forgiven and row.state == "silent":
             continue
+        effect = _BESIDE.get(row.kind)
         heard = "is not heard of"
         if row.silent_ms is not None:
+            if effect and row.silent_ms <= DISK_MS:
+                continue
             heard = f"has been silent for {row.silent_ms // 1_000} s"
         yield Stoppage(
             f"{ABSENT} {name}",
-            f"{name}, which `mm up` runs, {heard}",
+            f"{name}, which `mm up` runs, {heard}{f': {effect}' if effect else ''}",
             expected=_starts(snapshot, row, since),
+            trades_on=effect is not None,
         )
 
 
@@ -256,7 +266,9 @@ def _own_words(snapshot: Snapshot) -> Iterator[Stoppage]:
     """What live processes say that they cannot do, such as a maker whose quote rule fails."""
     for name, one in sorted(snapshot.processes.items()):
         if one.trouble and snapshot.now_ms - one.heartbeat_ms <= LIVE_MS:
-            yield Stoppage(f"trouble of {name}", f"{name}: {one.trouble}")
+            effect = _BESIDE.get(one.kind)
+            words = f"{name}: {one.trouble}{f'; {effect}' if effect else ''}"
+            yield Stoppage(f"{TROUBLE} {name}", words, trades_on=effect is not None)
 
 
 def _short_of_replicas(snapshot: Snapshot, placement: Placement | None) -> Iterator[Stoppage]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mm.facts.trouble import UNREACHABLE, Stoppage
+from mm.facts.stoppage import Stoppage
+from mm.facts.trouble import UNREACHABLE
 
 #: Seconds that a stoppage lasts before its beginning is announced.
 SETTLED_S = 1.0

@@ -1,5 +1,6 @@
 """The machine: data directory, managed server, child processes, logs, throwaway systems."""
 
+from mm.host.archives import ArchiveFacts, archive_facts, archives_of
 from mm.host.binary import allocator, default_binary, find_binary, identify
 from mm.host.bundle import (
     FILES,
@@ -22,7 +23,7 @@ from mm.host.listening import Listening
 from mm.host.live_copy import copy_running, served_binary
 from mm.host.live_log import LiveLog
 from mm.host.locate import CHILD_URL, System
-from mm.host.logs import log_to_file, log_to_stderr
+from mm.host.logs import LOG_FORMATS, LogFormat, LogOptions, log_to_file, log_to_stderr
 from mm.host.nurse import ServerNurse
 from mm.host.plan import ChildPlan, PlannedChild
 from mm.host.presence import UpPresence
@@ -37,6 +38,13 @@ from mm.host.private_copy import (
 )
 from mm.host.run_config import wanted_config
 from mm.host.server import ManagedServer
+from mm.host.serving import (
+    DEFAULT_ADDRESS,
+    ServeAddress,
+    check_serve_extra,
+    gateway_words,
+    tokens_directory,
+)
 from mm.host.stopped import copy_stopped, logs_of, reading
 from mm.host.supervise import (
     LEASH_FD,
@@ -62,22 +70,28 @@ __all__ = [
     "ADMITTED_WHY",
     "BUS_OFFSET",
     "CHILD_URL",
+    "DEFAULT_ADDRESS",
     "FILES",
     "LEASH_FD",
     "LEASH_SERVER",
+    "LOG_FORMATS",
     "MANIFEST",
     "NOTES_KEPT",
     "STOPPED_STATUS",
+    "ArchiveFacts",
     "ChildPlan",
     "DataDir",
     "Listening",
     "LiveLog",
     "Lock",
+    "LogFormat",
+    "LogOptions",
     "MakeServer",
     "ManagedCluster",
     "ManagedServer",
     "Manifest",
     "PlannedChild",
+    "ServeAddress",
     "ServerNurse",
     "ServerT",
     "Shape",
@@ -89,9 +103,12 @@ __all__ = [
     "admit_clients",
     "admit_everywhere",
     "allocator",
+    "archive_facts",
+    "archives_of",
     "binary_for",
     "check_directory",
     "check_files",
+    "check_serve_extra",
     "copy_files",
     "copy_running",
     "copy_stopped",
@@ -101,6 +118,7 @@ __all__ = [
     "files_beside",
     "find_binary",
     "full_disk",
+    "gateway_words",
     "holds_keys",
     "identify",
     "known_shape",
@@ -128,6 +146,7 @@ __all__ = [
     "source_of",
     "stamped",
     "sums",
+    "tokens_directory",
     "undisturbed",
     "unfinished",
     "wanted_config",

@@ -17,6 +17,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from mm.errors import SystemRefused, Unavailable, shown_path
+from mm.host.archives import archive_bytes, copy_live_archives
 from mm.host.cluster_shape import shape_file
 from mm.host.datadir import LEAST_ROOM, DataDir
 from mm.host.live_log import LiveLog, copy_nodes_file
@@ -30,11 +31,12 @@ TRIES, PAUSE_S = 200, 0.02
 
 
 def copy_running(system: System, place: DataDir) -> int:
-    """Copy what the servers of the system need; the instant of the copy, in ms.
+    """Copy what the servers of the system need, and its archives; the instant, in ms.
 
     The copy has every write that was acknowledged before that instant. Its logs may end inside a
-    later one, as after a power cut. Errors are those of :meth:`System.scripts`, SystemRefused when
-    there is no room, and Unavailable when the system does not hold still, as in a failover.
+    later one, as after a power cut, and its archives may be newer. Errors are those of
+    :meth:`System.scripts`, SystemRefused when there is no room, ArchiveBroken, and Unavailable when
+    the system does not hold still, as in a failover.
     """
     scripts = system.scripts()
     data_dir = system.data_dir
@@ -43,10 +45,13 @@ def copy_running(system: System, place: DataDir) -> int:
             with ExitStack() as undo:
                 instant_ms, logs = _measured(scripts, data_dir, undo)
                 if logs:
-                    _check_room(data_dir, place, sum(log.size for log in logs))
+                    size = sum(log.size for log in logs) + archive_bytes(data_dir)
+                    _check_room(data_dir, place, size)
                     for log in logs:
                         log.copy(place.path / log.place.relative_to(data_dir.path))
                     _copy_beside(data_dir, place)
+                    # After the logs: what these no longer have is in the archives by now.
+                    copy_live_archives(data_dir, place)
                     return instant_ms
             time.sleep(PAUSE_S * min(turn, 5))
     finally:

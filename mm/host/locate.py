@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import redis
 
@@ -65,6 +66,11 @@ class System:
         """The server's URL for a program that waits until the server runs."""
         return self.redis_url or self.data_dir.url
 
+    @property
+    def archives(self) -> Path | None:
+        """The directory of its archives, which may have been moved; None for where the keys say."""
+        return None if self.redis_url else self.data_dir.path.absolute()
+
     def known_id(self) -> str | None:
         """The id of the system that the data directory belongs to, or None."""
         return known_system_id(self.data_dir, self.keys)
@@ -103,6 +109,7 @@ class System:
             try:
                 check_serves(client)
                 scripts = Scripts(client, self.keys)
+                scripts.archives = self.archives
                 if self.redis_url is None:
                     check_directory(self.data_dir, scripts)
                 return scripts

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mm.host.locate import System
+from mm.host.logs import LogOptions
 from mm.orders import check_paced, check_shared_rate, new_run_id
 
 
@@ -21,6 +22,11 @@ class PlannedChild:
         """Whether it ends by itself when its work is done; only publishers do."""
         return self.arguments[0] == "publisher"
 
+    @property
+    def beats(self) -> bool:
+        """Whether the system hears of it; the gateway only stands before it."""
+        return self.arguments[0] != "serve"
+
 
 @dataclass(frozen=True)
 class Place:
@@ -34,16 +40,16 @@ class Place:
 class ChildPlan:
     """How many children of which kind, and which orders the publishers send.
 
-    With partitions each of them has so many makers and publishers, and an exchange and a state
-    service; the partition's number begins their ids. ``rate`` is orders per second over all
-    publishers. ``seed`` is that of the first publisher; each further one takes the next.
-    ``informed_percent`` is the share of informed senders. A ``tape`` replaces that flow, at
+    With partitions each of them has so many makers and publishers, and an exchange, a state
+    service and an archivist; the partition's number begins their ids. ``rate`` is orders per
+    second over all publishers. ``seed`` is that of the first publisher; each further one takes the
+    next. ``informed_percent`` is the share of informed senders. A ``tape`` replaces that flow, at
     ``speed`` (1 is real time, 0 flat out), ``paced`` by the quotes or not, and has at most one
     publisher in a partition. ``rule`` names the quote rule of the makers, empty for the default
-    one. A publisher that is restarted goes on with its run, whose id is ``run_id``. With
-    ``log_detail`` all children log each step. Raises ValueRefused for a rate that the publishers
-    would refuse, and UsageError when there is no tape to pace: as children they would be restarted
-    for ever.
+    one. ``serve`` is where the gateway listens, empty without one. A publisher that is restarted
+    goes on with its run, whose id is ``run_id``. ``logs`` is how all children log. Raises
+    ValueRefused for a rate that the publishers would refuse, and UsageError when there is no tape
+    to pace: as children they would be restarted for ever.
     """
 
     makers: int = 2
@@ -54,8 +60,9 @@ class ChildPlan:
     tape: Path | None = None
     speed: float = 1.0
     rule: str = ""
+    serve: str = ""
     paced: bool = False
-    log_detail: bool = False
+    logs: LogOptions = field(default_factory=LogOptions)
     run_id: str = field(default_factory=new_run_id)
 
     def __post_init__(self) -> None:
@@ -78,11 +85,14 @@ class ChildPlan:
             ]
         planned = [self._child("balancer", "1", (), system)] if partitions > 1 else []
         for place in places:
-            for kind, count in (("exchange", 1), ("state", 1), ("maker", self.makers)):
+            kinds = (("exchange", 1), ("state", 1), ("archivist", 1), ("maker", self.makers))
+            for kind, count in kinds:
                 options = ("--rule", self.rule) if kind == "maker" and self.rule else ()
                 for number in range(1, count + 1):
                     ident = f"{place.begin}{number}"
                     planned.append(self._child(kind, ident, options, place.system))
+        if self.serve:
+            planned.append(self._gateway(system))
         sender = 0
         for place in places:
             for number in self._publishers():
@@ -95,9 +105,12 @@ class ChildPlan:
     def _child(
         self, kind: str, ident: str, options: tuple[str, ...], system: System
     ) -> PlannedChild:
-        detail = ("--log-detail",) if self.log_detail else ()
-        words = (kind, "--id", ident, *options, *detail, *system.options())
+        words = (kind, "--id", ident, *options, *self.logs.words(), *system.options())
         return PlannedChild(f"{kind}-{ident}", words)
+
+    def _gateway(self, system: System) -> PlannedChild:
+        words = ("serve", "--listen", self.serve, *self.logs.words(), *system.options())
+        return PlannedChild("serve", words)
 
     def clients(self, partitions: int = 1) -> tuple[str, ...]:
         """The clients that the publishers are."""

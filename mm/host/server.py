@@ -122,7 +122,8 @@ class ManagedServer:
     def stop(self, grace_s: float = 10.0) -> None:
         """Stop the server in order; kill it if it has not ended within ``grace_s``."""
         if self._end(grace_s) and not self.unclean:
-            self._clean.touch()
+            with contextlib.suppress(FileNotFoundError):  # the directory was removed
+                self._clean.touch()
 
     def _end(self, grace_s: float = 10.0) -> bool:
         """End the process; whether it ended by itself with exit status 0."""
@@ -279,13 +280,12 @@ class ManagedServer:
         return " ".join(self._errors_logged(last_lines=2)[-1:])[-MAX_LAST_WORDS:]
 
     def _errors_logged(self, last_lines: int) -> list[str]:
-        lines: list[str] = []
         with contextlib.suppress(OSError):
             lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return [one for one in lines[-last_lines:] if re.search(r" # |rror|atal|annot", one)]
+            return [one for one in lines[-last_lines:] if re.search(r" # |rror|atal|annot", one)]
+        return []
 
     def _why_it_ended(self) -> str:
-        log = self.log
         last = " | ".join(self._errors_logged(last_lines=30)[-3:]) or "it logged nothing"
         if self.listening is not None and self.listening.certificates and "TLS" in last:
             return (
@@ -295,6 +295,6 @@ class ManagedServer:
             )
         return (
             f"the server {shown_path(self.binary)} ended while starting in {self.data_dir}: {last}."
-            f" See {shown_path(log)}. If its log is damaged, restore the directory from a backup;"
-            " nothing was changed."
+            f" See {shown_path(self.log)}. If its log is damaged, restore the directory from a"
+            " backup; nothing was changed."
         )

@@ -1,4 +1,4 @@
-"""A stopped data directory, read through a private server over a private copy of its log.
+"""A stopped data directory, read through a private server over a private copy of it.
 
 No file of the directory is opened for writing. While it is copied, no `mm up` can begin there;
 afterwards one may. The copy lies where temporary files go. It is removed when its reader ends, and
@@ -14,7 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from mm.errors import NotRunning, SystemRefused, shown_path
+from mm.errors import NoRoom, NotRunning, SystemRefused, shown_path
+from mm.host.archives import archive_bytes, copy_archives
 from mm.host.cluster_shape import shape_file
 from mm.host.datadir import LEAST_ROOM, DataDir, undisturbed
 from mm.host.identity import check_directory
@@ -31,20 +32,21 @@ from mm.host.private_copy import (
 )
 from mm.instant import timestamp
 from mm.interrupts import interrupted_by_signals
-from mm.store import Scripts, release_expired
+from mm.store import Scripts, release_expired, stored_fields
 
 #: What a server writes when the end of its log is torn.
 TORN = re.compile(r"short read while loading|aof-load-truncated is enabled")
 
 
 @contextmanager
-def reading(system: System) -> Iterator[Scripts]:
+def reading(system: System, is_stopped: Callable[[], None] = lambda: None) -> Iterator[Scripts]:
     """The scripts of a system for somebody who only reads.
 
     When nothing runs in its data directory, but has run, they are those of a private server, which
-    ends with the block. The system's ``say`` gets a line about it, and one when the end of the log
-    is torn. Raises what :meth:`System.scripts` raises, and SystemRefused when the directory cannot
-    be copied or its copy cannot be loaded. Signals then raise Interrupted.
+    ends with the block. Then ``is_stopped`` is called, and the system's ``say`` gets a line about
+    it, and one when the end of the log is torn. Raises what :meth:`System.scripts` raises, and
+    SystemRefused when the directory cannot be copied or its copy cannot be loaded. Signals then
+    raise Interrupted.
     """
     try:
         scripts = system.scripts()
@@ -64,9 +66,13 @@ def reading(system: System) -> Iterator[Scripts]:
         with _served(system.data_dir, place, system.say):
             private = replace(system, data_dir=place, redis_url=None)
             scripts = private.scripts()
+            scripts.archives_shown = system.archives
             check_directory(system.data_dir, scripts)
-            # Nobody has done it since, and nothing may stay reserved for a quote of before.
-            release_expired(private.scripts(user="exchange"))
+            # Nobody has done it since, and nothing may stay reserved for a quote of before. Before
+            # the first start of a system there is nothing to release.
+            if stored_fields(scripts):
+                release_expired(private.scripts(user="exchange"))
+            is_stopped()
             yield scripts
 
 
@@ -80,13 +86,14 @@ def logs_of(data_dir: DataDir) -> list[Path]:
 
 
 def copy_stopped(data_dir: DataDir, place: DataDir) -> int:
-    """Copy what the servers need; when the newest log was last written, in ms."""
+    """Copy what the servers need, and the archives; when a log was last written, in ms."""
     logs = logs_of(data_dir)
     found = [path.stat() for path in logs]
-    size, room = sum(one.st_size for one in found), shutil.disk_usage(place.path).free
+    size = sum(one.st_size for one in found) + archive_bytes(data_dir)
+    room = shutil.disk_usage(place.path).free
     where = shown_path(place.path.parent)
     if size + LEAST_ROOM > room:
-        raise SystemRefused(
+        raise NoRoom(
             f"{data_dir}: nothing runs there, and a copy to read would need {size:,} bytes in"
             f" {where}, which has {room:,} left. Name a place with more room in the environment"
             " variable TMPDIR, or start the system with `mm up`."
@@ -99,6 +106,7 @@ def copy_stopped(data_dir: DataDir, place: DataDir) -> int:
                 copy = place.path / path.relative_to(data_dir.path)
                 copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 copy_file(path, copy)
+        copy_archives(data_dir, place)
     except OSError as error:
         raise SystemRefused(
             f"{data_dir}: nothing runs there, and it could not be copied to {where} to read it:"

@@ -63,17 +63,18 @@ def exit_reason(code: int) -> str:
 class Child:
     """One child: its command, its process while it runs, and its restarts so far.
 
-    ``finishes`` says that it ends by itself, with status 0, when its work is done. ``done`` is set
-    when it has finished or was stopped from here. What its process prints begins at the byte
-    ``printed_from`` of its output. ``alive_at`` is when it was last found alive, and ``lost`` how
-    its last process ended and when that was last found alive. Instants are on the supervisor's
-    clock.
+    ``finishes`` says that it ends by itself, with status 0, when its work is done, ``beats`` that
+    the system hears of it. ``done`` is set when it has finished or was stopped from here. What its
+    process prints begins at the byte ``printed_from`` of its output. ``alive_at`` is when it was
+    last found alive, and ``lost`` how its last process ended and when that was last found alive.
+    Instants are on the supervisor's clock.
     """
 
     name: str
     command: Sequence[str]
     process: subprocess.Popen[bytes] | None = None
     finishes: bool = False
+    beats: bool = True
     restarts: int = 0
     done: bool = False
     backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_DELAY_S, LONGEST_DELAY_S))
@@ -112,9 +113,9 @@ class Supervisor:
         """Add an event to the notes, with the time of day in UTC as everywhere on screen."""
         self.notes.append(stamped(text))
 
-    def add(self, name: str, *arguments: str, finishes: bool = False) -> None:
+    def add(self, name: str, *arguments: str, finishes: bool = False, beats: bool = True) -> None:
         """Start a child that runs the program with these arguments."""
-        child = Child(name, [*self.program, *arguments], finishes=finishes)
+        child = Child(name, [*self.program, *arguments], finishes=finishes, beats=beats)
         self.children[name] = child
         self._set_aside_output(name)
         self._start(child)
@@ -228,14 +229,14 @@ class Supervisor:
 
     @property
     def wanted(self) -> list[str]:
-        """The children that should run as long as the system does; publishers end by themselves."""
-        children = self.children.values()
-        return [child.name for child in children if not (child.done or child.finishes)]
+        """The children that the system always hears of; publishers end by themselves."""
+        lasting = (one for one in self.children.values() if not (one.done or one.finishes))
+        return [child.name for child in lasting if child.beats]
 
     @property
     def restarts(self) -> dict[str, int]:
-        """Restarts by child name."""
-        return {child.name: child.restarts for child in self.children.values()}
+        """Restarts by the names of the children that take part in the system."""
+        return {child.name: child.restarts for child in self.children.values() if child.beats}
 
     @property
     def lost(self) -> dict[str, Lost]:

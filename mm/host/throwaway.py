@@ -20,7 +20,7 @@ from mm.host.server import ManagedServer
 from mm.host.supervise import Supervisor
 from mm.host.users import admit_clients
 from mm.market import Config
-from mm.store import Keys, Scripts, open_client
+from mm.store import Keys, Scripts, open_client, partitions_of
 
 ServerT = TypeVar("ServerT", bound=ManagedServer | ManagedCluster)
 #: Makes the managed server or cluster from its data directory; a subclass can stand in for it.
@@ -69,9 +69,12 @@ class ThrowawaySystem(Generic[ServerT]):
             admit_clients(self.data_dir, self.scripts, joined.identity.system_id)
 
     def start_children(self, plan: ChildPlan) -> None:
-        """Start the children of the plan."""
-        for child in plan.children(System(self.data_dir, None, self.keys, None)):
-            self.supervisor.add(child.name, *child.arguments, finishes=child.finishes)
+        """Start the children of the plan, of each partition that the system has."""
+        partitions = len(partitions_of(self.scripts))
+        for child in plan.children(System(self.data_dir, None, self.keys, None), partitions):
+            self.supervisor.add(
+                child.name, *child.arguments, finishes=child.finishes, beats=child.beats
+            )
 
     def kill_server(self) -> None:
         """Kill the server as a crash would, or all nodes; nothing when it does not run."""

@@ -1,12 +1,12 @@
 #!lua flags=no-writes
 -- Read everything that a reader needs, at one instant.
 --
--- KEYS   config exposure cursors expiry waiting:bid waiting:ask processes orders fills positions quotes deadletter symbol:* position:* quote:* reservation:* process:* lifecycle server control operations clients inbox:* terms:* lease
+-- KEYS   config exposure cursors expiry waiting:bid waiting:ask processes orders fills positions quotes deadletter symbol:* position:* quote:* reservation:* process:* lifecycle server control operations clients inbox:* terms:* lease archive archived
 -- ARGV   1 recent: how many of the newest fill entries and quote events to include  2 max_symbols:
 --        symbols to include, 0 for all. Of more symbols, those that are halted or have another mode come
 --        first, then those with an active quote, then the others, and beside them those of the fills
--- REPLY  flat {name, value, ...}: now_ms; config, exposure, cursors, server, control, clients, lease as flat
---        hashes;
+-- REPLY  flat {name, value, ...}: now_ms; config, exposure, cursors, server, control, clients, lease, archive,
+--        archived as flat hashes;
 --        expiry, waiting_bid, waiting_ask, processes as {member, score, ...}; symbols {{name, symbol hash,
 --        position hash, quote hash, reservation hash, terms hash}, ...}; process {{name, hash}, ...};
 --        streams {{name, length, first id, last id}, ...}; pending {{consumer, ms of the oldest entry
@@ -86,6 +86,7 @@ for _, name in ipairs(redis.call('ZRANGE', processes_key, 0, -1)) do
 end
 return { 'now_ms', now, 'config', hash(config_key), 'exposure', hash(exposure_key),
   'cursors', hash(cursors_key), 'server', hash(server_key), 'control', hash(KEYS[20]), 'lease', hash(KEYS[25]),
+  'archive', hash(KEYS[26]), 'archived', hash(KEYS[27]),
   'expiry', ranked(expiry_key),
   'waiting_bid', ranked(waiting_bid), 'waiting_ask', ranked(waiting_ask),
   'processes', ranked(processes_key), 'symbols', symbols, 'process', processes,

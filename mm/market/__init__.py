@@ -49,16 +49,28 @@ from mm.market.numbers import (
 from mm.market.parameters import ADDED_PARAMETERS, symbol_fields, symbol_from_store
 from mm.market.partition import homes, parts
 from mm.market.position import KEEP_TRADES, Position, StoredTrades, Trade, trades_of
-from mm.market.reasons import CONFLICT, MODES, REASONS, REFUSALS, own_mode, strictest
+from mm.market.reasons import (
+    CANCELED,
+    CONFLICT,
+    FOREIGN,
+    MODES,
+    REASONS,
+    REFUSALS,
+    REJECTED,
+    own_mode,
+    strictest,
+)
 from mm.market.strategy import follow_last, follow_trades
 from mm.market.units import Mode, money_text, unit_of
 
 __all__ = [
     "ADDED_FIELDS",
     "ADDED_PARAMETERS",
+    "CANCELED",
     "CONFLICT",
     "DURABILITIES",
     "FIRST_SCHEMA",
+    "FOREIGN",
     "INT_FIELDS",
     "KEEP_TRADES",
     "LIVE_MS",
@@ -68,6 +80,7 @@ __all__ = [
     "OLD_SCHEMAS",
     "REASONS",
     "REFUSALS",
+    "REJECTED",
     "ROUND_S",
     "SCHEMA",
     "TEMPLATE",

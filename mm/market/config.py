@@ -27,10 +27,10 @@ from mm.market.numbers import (
 from mm.market.units import (
     Mode,
     check_currency,
+    check_unit,
     money_text,
     notional_limit,
     tick_lot_value,
-    unit_of,
 )
 
 #: Version of the key layout. A program refuses keys of another version. `mm up` carries a system of
@@ -48,10 +48,13 @@ MAX_SYMBOLS = 20_000
 #: The fields, of the market or of a symbol, that may be 0.
 ZERO_ALLOWED = (
     *("skew_ticks", "protection_lots", "protection_loss_ticks"),
-    *("protection_freeze_ms", "replicas"),
+    *("protection_freeze_ms", "replicas", "archive_days", "archive_mb"),
 )
 #: Fields that the keys of earlier versions lack: there the defaults hold.
-ADDED_FIELDS = ("protection_window_ms", "protection_freeze_ms", "partitions", "replicas")
+ADDED_FIELDS = (
+    *("protection_window_ms", "protection_freeze_ms", "partitions", "replicas"),
+    *("keep_fills", "archive_days", "archive_mb"),
+)
 MAX_PARTITIONS, MAX_REPLICAS = 1_000, 5
 
 
@@ -62,10 +65,11 @@ class Config:
     A unit of exposure is a lot, or in notional mode ``notional_unit`` money of ``currency``: the
     largest power of ten in which the limit and a tick x lot x multiplier of each symbol are whole.
     In lots mode ``notional_unit`` is 1. ``currency`` is that of all prices of symbols which do not
-    name another one; in lots mode it may be empty. ``keep_orders`` counts records; the
-    other ``keep_`` fields count entries, which hold one record or more. ``version`` counts the
-    changes made while the system ran, from 1. Two configurations that differ in it alone are equal.
-    ConfigError names the value and the rule that it breaks.
+    name another one; in lots mode it may be empty. ``keep_orders`` and
+    ``keep_fills`` count records; the other ``keep_`` fields count entries, which hold one record or
+    more. ``archive_days`` and ``archive_mb`` bound what is archived beside the fills; 0 is none.
+    ``version`` counts the changes made while the system ran, from 1. Two configurations that differ
+    in it alone are equal. ConfigError names the value and the rule that it breaks.
     """
 
     symbols: tuple[Symbol, ...]
@@ -77,11 +81,14 @@ class Config:
     refresh_ms: int = 5_000
     dedup_window_ms: int = 86_400_000
     report_idle_ms: int = 3_600_000
+    keep_fills: int = 100_000
     keep_orders: int = 1_000_000
     keep_reports: int = 10_000
     keep_updates: int = 100_000
     keep_quotes: int = 1_000_000
     keep_deadletters: int = 100_000
+    archive_days: int = 30
+    archive_mb: int = 1_000
     protection_window_ms: int = 10_000
     protection_freeze_ms: int = 60_000
     partitions: int = 1
@@ -132,14 +139,7 @@ class Config:
                 check_currency(self.currency)
             return
         check_currency(self.currency)
-        if not 0 < self.notional_unit <= 1:
-            raise ConfigError(
-                f"notional_unit {self.notional_unit}: it must be above 0 and at most 1"
-            )
-        if unit_of([self.notional_unit]) != self.notional_unit:
-            raise ConfigError(
-                f"notional_unit {self.notional_unit:f}: it must be a power of ten, 1 at most"
-            )
+        check_unit(self.notional_unit)
         for symbol in self.symbols:
             value = tick_lot_value(symbol)
             if not is_multiple(value, self.notional_unit):

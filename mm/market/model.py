@@ -5,6 +5,7 @@ A line holds the words of a record in a fixed order with a space between two, ``
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -26,6 +27,13 @@ SYMBOL_INTS = (
 )
 
 _SIDES: Mapping[str, Side] = {"buy": "buy", "sell": "sell"}
+_STATUSES: Mapping[str, Status] = {
+    "filled": "filled",
+    "partially_filled": "partially_filled",
+    "canceled": "canceled",
+    "rejected": "rejected",
+}
+_FILL_ID = re.compile(r"[A-Z0-9._-]{1,16}-[0-9]{1,16}")
 
 
 @dataclass(frozen=True)
@@ -127,13 +135,19 @@ class Report:
 
     @classmethod
     def parse(cls, order_id: str, line: str) -> Report:
-        """Read a record of a reports stream; ValueError when a word is missing or not a number."""
+        """Read a record of a reports stream; ValueError when it is not a report.
+
+        A report has one of the four statuses, and names its fill exactly when it has lots.
+        """
         status, reason, cum, price, fill, quote, duplicate, ts = line.split(" ")
+        lots = int(cum)
+        if status not in _STATUSES or not (_FILL_ID.fullmatch(fill) if lots else fill == "-"):
+            raise ValueError(f"not a report: {order_id} {line}")
         return cls(
             order_id,
-            status,  # type: ignore[arg-type]  # the script writes only the four
+            _STATUSES[status],
             _word(reason),
-            int(cum),
+            lots,
             _int(price),
             _word(fill),
             _word(quote),

@@ -20,15 +20,20 @@ def strictest(*modes: str) -> str:
     return max(known, key=MODES.index)
 
 
-#: Why an order did not fill in full: reason in its report -> what it means.
-REASONS = {
+#: Why an order did not fill in full although it is one: reason in its report -> what it means.
+CANCELED = {
     "no_quote": "the symbol has no quote on the side the order needs",
     "expired": "the symbol's quote had reached its expiry",
     "not_crossing": "the limit price does not reach the quote's price",
     "exhausted": "the quote's remaining quantity was smaller than the order",
     "halted": "the symbol is halted, by an operator or after an integrity error",
+}
+#: The reason of an order that was refused in the inbox of another client.
+FOREIGN = "foreign_client"
+#: Why an order was rejected. Each such order is a dead letter, too.
+REJECTED = {
     CONFLICT: "its order_id was used before, for another order of this client",
-    "foreign_client": "it names another client than the one whose inbox it came from",
+    FOREIGN: "it names another client than the one whose inbox it came from",
     "unknown_symbol": "no such symbol is configured",
     "malformed": "not five words: client_id symbol side qty_lots limit_ticks",
     "bad_client_id": "client_id is not 1 to 64 of A-Z a-z 0-9 . _ -",
@@ -42,6 +47,8 @@ REASONS = {
     "price_not_positive": "limit_ticks is zero or negative",
     "price_too_large": "limit_ticks is above 2^53 - 1",
 }
+#: Why an order did not fill in full: reason in its report -> what it means.
+REASONS = CANCELED | REJECTED
 
 #: Why ``place.lua`` refused a proposal: code of its error -> the rule that the proposal breaks.
 REFUSALS = {

@@ -27,6 +27,14 @@ def unit_of(amounts: Iterable[Decimal]) -> Decimal:
     return Decimal(1).scaleb(-max(decimals))
 
 
+def check_unit(unit: Decimal) -> None:
+    """Raise ConfigError unless the unit of exposure in money is a power of ten, 1 at most."""
+    if not 0 < unit <= 1:
+        raise ConfigError(f"notional_unit {unit}: it must be above 0 and at most 1")
+    if unit_of([unit]) != unit:
+        raise ConfigError(f"notional_unit {unit:f}: it must be a power of ten, 1 at most")
+
+
 def notional_limit(symbols: Iterable[Symbol], limit: Decimal) -> tuple[int, Decimal]:
     """A limit of money as a number of units, and the unit.
 

@@ -1,7 +1,7 @@
 """The order API from its sender's side: client, tickets, synthetic flow, tapes, journal."""
 
 from mm.orders.client import OrderClient
-from mm.orders.conflict import FirstOrder, first_order
+from mm.orders.conflict import FirstOrder, first_order, first_orders, waiting_order
 from mm.orders.first_quotes import FirstQuotes
 from mm.orders.flow import FlowOptions, Intent, check_shared_rate, synthetic_orders
 from mm.orders.foreign_tape import Understood, read_foreign, rows_of
@@ -45,6 +45,7 @@ __all__ = [
     "config_to_replay",
     "far_limit",
     "first_order",
+    "first_orders",
     "new_run_id",
     "newest_answered",
     "order_number",
@@ -56,5 +57,6 @@ __all__ = [
     "rows_of",
     "synthetic_orders",
     "tape_orders",
+    "waiting_order",
     "with_symbol",
 ]

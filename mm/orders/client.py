@@ -97,6 +97,11 @@ class OrderClient:
         """How many reports were marked duplicate."""
         return sum(home.duplicates for home in self._clients)
 
+    def forget(self, order_id: str) -> None:
+        """Never send this order again. What was sent of it may still be executed."""
+        for home in self._clients:
+            home.forget(order_id)
+
     def close(self) -> None:
         """Drop the connections."""
         for home in self._clients:
@@ -140,6 +145,20 @@ class OrderClient:
                 raise trouble
             if len(busy) < 2 or self._clock() >= deadline:
                 return found
+
+    def trade(self, orders: Iterable[Order], wait_ms: int = 0) -> list[Report]:
+        """Send orders and read reports, as :meth:`send` and :meth:`poll` do.
+
+        In one round trip, where nothing is under way in another partition than theirs.
+        """
+        batches = self._by_home(orders)
+        busy = {home for home in self._clients if home.unanswered} | {home for home, _ in batches}
+        if len(batches) == len(busy) == 1:
+            ((home, batch),) = batches
+            return [answer.report for answer in home.trade(batch, wait_ms)]
+        for home, batch in batches:
+            home.send(batch)
+        return self.poll(wait_ms)
 
     def submit(self, order: Order, timeout_s: float = 5.0) -> Report:
         """Send one order and wait for its report, across lost connections.

@@ -164,8 +164,7 @@ class Pacing:
             self._take(entries)
 
     def _take(self, entries: Iterable[tuple[bytes, Mapping[bytes, bytes]]]) -> None:
-        flat = [(name, [w for pair in fields.items() for w in pair]) for name, fields in entries]
-        for event in parse_events(flat):
+        for event in parse_events(entries):
             if not event.is_placement:
                 continue
             self._given_up.discard(event.symbol)

@@ -34,9 +34,14 @@ def write_json(rows: Rows, file: TextIO) -> None:
 
 
 def _objects(rows: Rows) -> Iterator[str]:
+    return map(json.dumps, row_facts(rows))
+
+
+def row_facts(rows: Rows) -> Iterator[dict[str, str | int | None]]:
+    """Each row as values by the names of its columns; times are ISO 8601 text in UTC."""
     names = [column.name for column in rows.columns]
     for row in times_in_words(rows):
-        yield json.dumps(dict(zip(names, row, strict=True)))
+        yield dict(zip(names, row, strict=True))
 
 
 def times_in_words(rows: Rows) -> Iterator[Row]:

@@ -45,7 +45,8 @@ def order_rows(sources: Sequence[Source], snapshot: Snapshot, wanted: Range) -> 
     def of_one(source: Source) -> Iterator[tuple[str, Row]]:
         orders = _orders(source, wanted, symbols, rows)
         for some in _batches(orders, ORDERS):
-            known = source.outcomes([(one.client_id, one.order_id) for one in some])
+            names = [(one.client_id, one.order_id) for one in some]
+            known = source.outcomes(names, [one.entry_id for one in some])
             for one in some:
                 found = known.get((one.client_id, one.order_id))
                 yield one.entry_id, _order_row(symbols[one.symbol], one, found)

@@ -1,9 +1,7 @@
 """Where the records of the past are read from: the seam between those who read and what is stored.
 
-A :class:`Source` has the entries of one partition. Today its streams are all there is, and
-:class:`StreamSource` reads them. Records that a later version keeps elsewhere come from another
-Source, which gives these first and then goes on in the streams behind its last id. Nothing above
-this module knows where a record was.
+A :class:`Source` has the entries of one partition. :class:`StoredSource` reads those of its archive
+and those of its streams as one sequence. Nothing above this module knows where a record was.
 """
 
 from __future__ import annotations
@@ -13,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from mm.store import (
+    OrderName,
     RememberedOrder,
     Scripts,
     Snapshot,
@@ -26,7 +25,10 @@ from mm.store import (
 )
 
 T = TypeVar("T")
-StreamName: TypeAlias = Literal["fills", "orders", "quotes"]
+#: The streams whose past is read.
+StreamName: TypeAlias = Literal[
+    "fills", "orders", "quotes", "positions", "lifecycle", "operations", "deadletter"
+]
 #: A record's ``ts_ms`` may be later than the id of its entry by what a script takes. Reading begins
 #: this much earlier; a clock that was set back makes ids later, never earlier.
 SLACK_MS = 60_000
@@ -58,12 +60,14 @@ class Source(Protocol):
     def lacks(self, name: StreamName, since_ms: int) -> bool:
         """Whether there were entries since then that are no longer kept."""
 
-    def outcomes(self, orders: Sequence[tuple[str, str]]) -> dict[tuple[str, str], RememberedOrder]:
-        """What is known of orders, by client_id and order_id."""
+    def outcomes(
+        self, orders: Sequence[OrderName], entry_ids: Iterable[str]
+    ) -> dict[OrderName, RememberedOrder]:
+        """What is known of orders, by client_id and order_id; they stand in these entries."""
 
 
-class StreamSource:
-    """The entries that the streams of a partition hold, up to the instant of its snapshot."""
+class StoredSource:
+    """The entries that a partition has, up to the instant of its snapshot."""
 
     def __init__(self, scripts: Scripts, streams: dict[str, Stream]) -> None:
         self._reader = StreamReader(scripts)
@@ -71,30 +75,46 @@ class StreamSource:
 
     def entries(self, name: StreamName, since_ms: int) -> Iterator[Entry]:
         """All entries since then, in chunks: few are in memory at a time."""
-        key, last_id = self._reader.keys.named(name), self._streams[name].last_id
-        first_id = str(max(since_ms - SLACK_MS, 0))
-        for entry, flat in self._reader.entries(key, last_id, first_id):
+        last_id, first_id = self._streams[name].last_id, str(max(since_ms - SLACK_MS, 0))
+        for entry, flat in self._reader.whole(name, last_id, first_id):
             yield Entry(text(entry), flat)
 
     def lacks(self, name: StreamName, since_ms: int) -> bool:
-        """Whether the stream was trimmed, and its first entry is later than that."""
+        """Whether entries since then are neither in the stream nor in the archive."""
         stream = self._streams[name]
         if stream_id_order(stream.first_id)[0] <= since_ms or not stream.length:
             return False
+        archive = self._reader.archive()
+        if archive is not None:
+            with archive:
+                begin = (0, 0) if name == "fills" else archive.begin(name)
+            if begin is not None:
+                return begin[0] > since_ms
         reply = execute(self._reader.client, "XINFO", "STREAM", self._reader.keys.named(name))
         added, length = (reply[reply.index(word) + 1] for word in (b"entries-added", b"length"))
         return int(added) > int(length)
 
-    def outcomes(self, orders: Sequence[tuple[str, str]]) -> dict[tuple[str, str], RememberedOrder]:
-        """What the exchange remembers of them."""
-        return remembered_orders(self._reader.client, self._reader.keys, orders)
+    def outcomes(
+        self, orders: Sequence[OrderName], entry_ids: Iterable[str]
+    ) -> dict[OrderName, RememberedOrder]:
+        """What the exchange remembers of them, and for the others what it did when archived."""
+        found = remembered_orders(self._reader.client, self._reader.keys, orders)
+        if len(found) == len(set(orders)):
+            return found
+        archive = self._reader.archive()
+        if archive is not None:
+            with archive:
+                for entry_id in dict.fromkeys(entry_ids):
+                    for order, value in archive.outcomes(stream_id_order(entry_id)).items():
+                        found.setdefault(order, RememberedOrder.parse(value))
+        return found
 
 
 def sources_of(scripts: Scripts, snapshot: Snapshot) -> list[Source]:
     """The source of each partition, in their order; of a system without partitions its one."""
     parts = snapshot.parts or (snapshot,)
     pairs = zip(partitions_of(scripts), parts, strict=True)
-    return [StreamSource(one, part.streams) for one, part in pairs]
+    return [StoredSource(one, part.streams) for one, part in pairs]
 
 
 def merged(parts: Iterable[Iterable[T]], entry_id: Callable[[T], str]) -> Iterator[T]:

@@ -1,7 +1,16 @@
 """The only door to Redis: keys, connection, scripts, snapshots."""
 
+from mm.store.archiving import archived_fills
 from mm.store.beat import Beat
-from mm.store.calls import WaitingCalls, execute, hash_of, pairs, send_pipeline, text
+from mm.store.calls import (
+    WaitingCalls,
+    execute,
+    hash_of,
+    pairs,
+    send_pipeline,
+    server_ms,
+    text,
+)
 from mm.store.cluster import SOCKET_NAME, over_tag
 from mm.store.commits import UPDATES_READ, Commit, latest_commits
 from mm.store.config import read_config, require_config
@@ -24,6 +33,7 @@ from mm.store.control import (
     Operator,
 )
 from mm.store.events import (
+    LIFECYCLE,
     EventSide,
     LifecycleEvent,
     Operation,
@@ -32,10 +42,10 @@ from mm.store.events import (
     parse_fills,
 )
 from mm.store.everywhere import apply_config, set_modes
-from mm.store.identity import Identity, read_identity
+from mm.store.identity import Identity, read_identity, stored_fields
 from mm.store.keys import DEFAULT_PREFIX, Keys
 from mm.store.lua import script_names
-from mm.store.memory import RememberedOrder, remembered_orders
+from mm.store.memory import OrderMemory, OrderName, RememberedOrder, remembered_orders
 from mm.store.nodes import Node, Placement, read_nodes, read_placement
 from mm.store.partitions import partition_of, partitions_of, release_expired
 from mm.store.presence import Presence
@@ -51,8 +61,10 @@ from mm.store.records import (
     QuoteSide,
     Reservation,
     SideName,
+    position_of,
 )
 from mm.store.refusals import config_differs, foreign_system, split_system
+from mm.store.replicated import history_of, is_replicated
 from mm.store.replies import (
     Collected,
     Committed,
@@ -68,7 +80,8 @@ from mm.store.script_calls import LOOK, history_in
 from mm.store.scripts import Scripts
 from mm.store.secrets import hashed, read_secret, secret_of, secrets_directory
 from mm.store.snapshot import Snapshot, SymbolState
-from mm.store.streams import StreamReader, is_stream_id, stream_id_order
+from mm.store.streams import END, StreamReader, is_stream_id, stream_id_order
+from mm.store.symbols import read_symbols
 from mm.store.system import (
     Joined,
     create_system,
@@ -83,6 +96,8 @@ from mm.store.whole import take_snapshot
 __all__ = [
     "ADMIN",
     "DEFAULT_PREFIX",
+    "END",
+    "LIFECYCLE",
     "LOOK",
     "MAX_WHY",
     "NO_REASON",
@@ -116,6 +131,8 @@ __all__ = [
     "Node",
     "Operation",
     "Operator",
+    "OrderMemory",
+    "OrderName",
     "Placement",
     "Presence",
     "ProcessInfo",
@@ -140,6 +157,7 @@ __all__ = [
     "accepts",
     "acl_rules",
     "apply_config",
+    "archived_fills",
     "as_own_error",
     "check_durability",
     "check_serves",
@@ -154,7 +172,9 @@ __all__ = [
     "hash_of",
     "hashed",
     "history_in",
+    "history_of",
     "is_client",
+    "is_replicated",
     "is_stream_id",
     "join_system",
     "latest_commits",
@@ -165,12 +185,14 @@ __all__ = [
     "parse_fills",
     "partition_of",
     "partitions_of",
+    "position_of",
     "read_config",
     "read_identity",
     "read_nodes",
     "read_placement",
     "read_raw",
     "read_secret",
+    "read_symbols",
     "release_expired",
     "remembered_orders",
     "require_config",
@@ -180,10 +202,12 @@ __all__ = [
     "secrets_directory",
     "send_pipeline",
     "server_info",
+    "server_ms",
     "server_url",
     "set_modes",
     "socket_url",
     "split_system",
+    "stored_fields",
     "stream_id_order",
     "take_snapshot",
     "text",

@@ -108,13 +108,21 @@ def text(value: Any) -> str:
 def hash_of(client: redis.Redis, key: str) -> dict[str, str]:
     """A hash as text; empty without the key."""
     stored = client.hgetall(key)
-    return pairs([word for item in stored.items() for word in item])
+    return pairs(stored)
 
 
-def pairs(flat: Sequence[Any]) -> dict[str, str]:
-    """A flat reply of alternating names and values as a dictionary of text."""
-    texts = [text(item) for item in flat]
+def pairs(reply: Sequence[Any] | Mapping[Any, Any]) -> dict[str, str]:
+    """A reply of names and values, in turn or as a mapping, as a dictionary of text."""
+    if isinstance(reply, Mapping):
+        return {text(name): text(value) for name, value in reply.items()}
+    texts = [text(item) for item in reply]
     return dict(zip(texts[::2], texts[1::2], strict=True))
+
+
+def server_ms(client: redis.Redis) -> int:
+    """The server's clock in ms."""
+    seconds, micros = execute(client, "TIME")
+    return int(seconds) * 1000 + int(micros) // 1000
 
 
 def execute(client: redis.Redis | redis.client.Pipeline, *words: str | int) -> Any:

@@ -93,9 +93,13 @@ class QuoteEvent:
         return int(self.entry_id.partition("-")[0])
 
 
+#: What can happen to a process or to the server: the events of the lifecycle stream.
+LIFECYCLE = ("started", "stopped", "lost", "returned", "server_started")
+
+
 @dataclass(frozen=True)
 class LifecycleEvent:
-    """An entry of the lifecycle stream: started, stopped, lost, returned or server_started.
+    """An entry of the lifecycle stream: ``event`` is one of ``LIFECYCLE``.
 
     ``process``, ``kind`` and ``pid`` are ``-`` for the server. ``before_pid`` is a process of the
     same name that had ended without a farewell, and ``heard_ms`` when it, or the lost or returned

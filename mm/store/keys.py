@@ -22,7 +22,18 @@ CATALOGUE: Mapping[str, tuple[str, str]] = MappingProxyType(
         "clients": ("hash", "the clients that have an inbox: orders taken from it, and when last"),
         "inbox:*": ("stream", "orders of one client, until the exchange takes them to orders"),
         "reports:*": ("stream", "execution reports of one client; bounded, expires when idle"),
-        "fills": ("stream", "the ledger: fill_id -> what was filled; never trimmed"),
+        "fills": (
+            "stream",
+            "the ledger: fill_id -> what was filled; only archived fills leave it",
+        ),
+        "archive": (
+            "hash",
+            "the archive: which, where, and the last entry that left the ledger",
+        ),
+        "archived": (
+            "hash",
+            "symbol or stream -> its newest archived fill or entry: number, link in its chain",
+        ),
         "positions": ("stream", "committed position updates; bounded"),
         "quotes": ("stream", "quote events: active, withdrawn, expired; bounded"),
         "deadletter": ("stream", "malformed orders and fills, as received; bounded"),
@@ -98,11 +109,12 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "cursors": "exchange exchange_records state state_records seen_bucket trim_to trim_next"
         " trim_records",
         "process:*": "kind heartbeat_ms count rate_per_s pid run steady_ms lost restarts"
-        " wants place trouble",
+        " wants place trouble done",
         "lifecycle": "event process kind pid before_pid heard_ms ts_ms",
         "server": "run since_ms",
         "control": "mode mode_why mode_who mode_ms",
         "lease": "accepted returned due seq",
+        "archive": "id file trimmed_to",
         "operations": "op symbol who role why before after ts_ms",
     }
 )

@@ -59,6 +59,8 @@ class Raw:
     server: dict[str, str]
     control: dict[str, str]
     lease: dict[str, str]
+    archive: dict[str, str]
+    archived: dict[str, str]
     expiry: dict[str, str]
     waiting_bid: dict[str, str]
     waiting_ask: dict[str, str]
@@ -155,6 +157,8 @@ def read_raw(scripts: Scripts, recent: int = 0, max_symbols: int = 0) -> Raw:
         server=pairs(raw["server"]),
         control=pairs(raw["control"]),
         lease=pairs(raw["lease"]),
+        archive=pairs(raw["archive"]),
+        archived=pairs(raw["archived"]),
         expiry=pairs(raw["expiry"]),
         waiting_bid=pairs(raw["waiting_bid"]),
         waiting_ask=pairs(raw["waiting_ask"]),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from mm.errors import UsageError
@@ -210,6 +210,7 @@ class ProcessInfo:
     ``rate_per_s`` the rate between its last two heartbeats. ``pid`` is None when unknown. Since
     ``steady_ms`` its heartbeats have followed each other without a gap; None when unknown.
     ``wants`` are the processes that an `mm up` runs. ``trouble`` is what it cannot do, or empty.
+    ``done`` counts by name what it has done since its start.
     """
 
     kind: str
@@ -221,6 +222,7 @@ class ProcessInfo:
     steady_ms: int | None = None
     wants: tuple[str, ...] = ()
     trouble: str = ""
+    done: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, name: str, fields: Fields) -> ProcessInfo:
@@ -235,6 +237,7 @@ class ProcessInfo:
             fields.optional_integer("steady_ms"),
             tuple(name for name in fields.optional_word("wants").split() if name != "-"),
             fields.optional_word("trouble").removeprefix("-"),
+            parsed(fields.key, lambda: _counts(fields.optional_word("done"))),
         )
 
     @classmethod
@@ -259,6 +262,12 @@ class ClientInfo:
         """Read the line of the ``clients`` hash; ValueError when it is none."""
         orders, last = line.split(" ")
         return cls(name, int(orders), 0 if last == "-" else int(last))
+
+
+def _counts(line: str) -> dict[str, int]:
+    """Counts by name from ``fills=3 orders=4``; ValueError when it is not that."""
+    words = [] if line in ("", "-") else [word.rpartition("=") for word in line.split()]
+    return {name: int(count) for name, _, count in words}
 
 
 def _kind_of(name: str) -> str:

@@ -32,7 +32,7 @@ _READING = (
 )
 _PRESENCE = ("heartbeat", "farewell")
 #: The scripts that only the processes of the system run.
-_OF_PROCESSES = ("collect", "match", "commit", "place", "lease", "treasury")
+_OF_PROCESSES = ("collect", "match", "commit", "place", "trim", "lease", "treasury")
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,13 @@ ROLES = {
             ("survey", "place", "expire", *_PRESENCE),
             _PROCESS,
             (*_JOINING, "positions"),
+        ),
+        Role(
+            "archivist",
+            "archives committed fills, and trims the ledger by what is archived",
+            ("trim", *_PRESENCE),
+            (*_PROCESS, "xrange", "xinfo|stream", "time"),
+            (*_JOINING, "fills", "orders", "quotes", "operations", "cursors", "seen:*"),
         ),
         Role(
             "balancer",

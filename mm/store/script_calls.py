@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import redis
@@ -35,8 +36,13 @@ class ScriptCalls:
 
     ``client`` must not decode replies and must not retry by itself. A script whose reply is lost
     may have run, and only the caller can tell whether it may run again. ``shebang=False`` sends the
-    scripts without their ``#!lua`` line, for servers that do not know it.
+    scripts without their ``#!lua`` line, for servers that do not know it. ``archives`` is the
+    directory of the archives, None for where the keys say that they are; ``archives_shown`` is the
+    one that messages name, when that is a private copy.
     """
+
+    archives: Path | None = None
+    archives_shown: Path | None = None
 
     def __init__(self, client: redis.Redis, keys: Keys, shebang: bool = True) -> None:
         self.client = client
@@ -46,7 +52,9 @@ class ScriptCalls:
 
     def over(self, keys: Keys) -> Self:
         """The same scripts over other keys, on the node that has them."""
-        return type(self)(over_tag(self.client, keys.prefix), keys, self._shebang)
+        other = type(self)(over_tag(self.client, keys.prefix), keys, self._shebang)
+        other.archives, other.archives_shown = self.archives, self.archives_shown
+        return other
 
     def source(self, name: str) -> str:
         """The text sent to the server for this script."""

@@ -20,10 +20,10 @@ from mm.market import (
     SymbolChange,
     symbol_fields,
 )
+from mm.store.archiving import ArchiveScripts
 from mm.store.beat import Beat
 from mm.store.calls import pairs, send_pipeline, text
 from mm.store.control import Controlled, ModeChange, Operator, config_words
-from mm.store.escrow import EscrowScripts
 from mm.store.refusals import control_refusal, membership_refusal, setup_refusal
 from mm.store.replies import (
     Collected,
@@ -40,7 +40,7 @@ from mm.store.replies import (
 SURVEY_UPDATES = 500
 
 
-class Scripts(EscrowScripts):
+class Scripts(ArchiveScripts):
     """One method for each script. ``client`` and ``keys`` are as for :class:`ScriptCalls`."""
 
     def setup(self, config: Config, system_id: str, partition: int | None = None) -> str:

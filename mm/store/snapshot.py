@@ -98,7 +98,8 @@ class Snapshot:
         return strictest(self.control.mode, self.symbols[name].control.mode)
 
 
-def _symbol_state(keys: Keys, name: str, stored: RawSymbol, now_ms: int) -> SymbolState:
+def symbol_state(keys: Keys, name: str, stored: RawSymbol, now_ms: int) -> SymbolState:
+    """The typed record of a symbol's hashes; SystemRefused names what is damaged, key and field."""
     key = keys.member("terms:*", name)
     symbol = parsed(key, lambda: symbol_from_store(name, stored.terms))
     terms, state = Fields(key, stored.terms), Fields(keys.member("symbol:*", name), stored.state)
@@ -150,7 +151,7 @@ def processes_of(raw: Raw, keys: Keys) -> dict[str, ProcessInfo]:
 def snapshot_of(raw: Raw, keys: Keys) -> Snapshot:
     """The typed records of what was read; SystemRefused names what is damaged, key and field."""
     states = {
-        name: _symbol_state(keys, name, stored, raw.now_ms) for name, stored in raw.symbols.items()
+        name: symbol_state(keys, name, stored, raw.now_ms) for name, stored in raw.symbols.items()
     }
     config = parsed(
         keys.named("config"),

@@ -48,11 +48,10 @@ def _counted(number: int, what: str) -> str:
 
 def _findings(check: Check) -> Text:
     """What was checked, and each violation and note on a line of its own."""
-    findings = Text(", ".join(_counted(number, what) for what, number in check.checked.items()))
-    for line in check.violations:
-        findings.append(f"\n{line}", BAD)
+    counted = ", ".join(_counted(number, what) for what, number in check.checked.items())
+    lines = [Text(counted)] if counted else []
+    lines += [Text(line, BAD) for line in check.violations]
     if check.total > len(check.violations):
-        findings.append(f"\nand {check.total - len(check.violations):,} more", BAD)
-    for line in check.notes:
-        findings.append(f"\n{line}", QUIET)
-    return findings
+        lines.append(Text(f"and {check.total - len(check.violations):,} more", BAD))
+    lines += [Text(line, QUIET) for line in check.notes]
+    return Text("\n").join(lines)

@@ -25,8 +25,9 @@ def grouped(count: int) -> str:
 
 def grouped_decimal(amount: str) -> str:
     """Plain decimal text with commas between the thousands of its whole part."""
-    whole, point, decimals = amount.partition(".")
-    return f"{int(whole):,}{point}{decimals}"
+    whole, point, decimals = amount.removeprefix("-").partition(".")
+    sign = "-" if amount.startswith("-") else ""
+    return f"{sign}{int(whole):,}{point}{decimals}"
 
 
 def short_count(count: int) -> str:

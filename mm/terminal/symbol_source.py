@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from redis.exceptions import RedisError
@@ -67,10 +68,14 @@ def part_with(snapshot: Snapshot, symbol: str) -> Snapshot:
 
 @dataclass
 class SymbolSource:
-    """Reads the past of one symbol, a little at each update and never beyond a bound."""
+    """Reads the past of one symbol, a little at each update and never beyond a bound.
+
+    ``number`` is how prices and quantities of its story are written.
+    """
 
     scripts: Scripts
     symbol: str
+    number: Callable[[str], str] = str
     past: SymbolPast = field(init=False)
 
     def __post_init__(self) -> None:
@@ -159,4 +164,5 @@ class SymbolSource:
             return self.past.story
         story = explain(home, self.symbol, STORY_LAST, part, STORY_BACK)
         self._story_of, self._story_ms = of, part.now_ms
-        return tuple((one.ts_ms, one.kind, short_text(one)) for one in (*story.steps, story.now))
+        steps = (*story.steps, story.now)
+        return tuple((one.ts_ms, one.kind, short_text(one, self.number)) for one in steps)

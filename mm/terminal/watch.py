@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from redis.exceptions import RedisError
 from rich.text import Text
@@ -36,12 +37,15 @@ INFO_S = 1.0
 class SnapshotSource:
     """Takes snapshots for a screen as a user of the server; reconnects by itself.
 
-    ``trouble`` is why the last snapshot failed, or empty text. ``seen`` are the names of the
-    processes that were live in a snapshot.
+    ``archives`` is as in :class:`~mm.store.Scripts`. ``trouble`` is why the last snapshot failed,
+    or empty text. ``seen`` are the names of the processes that were live in a snapshot.
     """
 
-    def __init__(self, url: str, keys: Keys, user: str = VIEWER) -> None:
+    def __init__(
+        self, url: str, keys: Keys, user: str = VIEWER, archives: Path | None = None
+    ) -> None:
         self._scripts = Scripts(open_client(url, user=user, tag=keys.prefix), keys)
+        self._scripts.archives = archives
         self._info: ServerInfo | None = None
         self._placement: Placement | None = None
         self._info_due = 0.0

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import random
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,120 +11,29 @@ from rich.console import Console
 
 from mm.audit import audit
 from mm.audit.fingerprints import Fingerprints
-from mm.audit.invariants import INVARIANTS, Audit
-from mm.errors import SystemRefused
-from mm.market import Config, Side
-from mm.store import Raw, StreamReader, execute, read_raw, text
-from mm.store.keys import CATALOGUE
+from mm.audit.invariants import INVARIANTS
+from mm.store import Raw, execute, read_raw
 from mm.terminal import audit_table
-from tests.kit import Fake, MakeWorld, World, fake_backend, small_config
+from tests.kit import Fake, MakeWorld, World, small_config
 from tests.kit.breaks import (
     BREAKS,
+    TRIMMED,
+    UNREADABLE,
     Break,
     add,
-    order_waits,
+    archive_file,
+    archived_lots_altered,
+    edit_archive,
+    first_outcome,
+    order_executed_twice,
+    outcome_forgotten,
     quoted,
     rewrite,
     set_field,
     total_off,
 )
-
-
-def run_busy(world: World, rounds: int = 40, seed: int = 1, pauses: bool = True) -> None:
-    """Trade on all symbols: fills, duplicates, rubbish, refreshes, expiries. Ends at rest."""
-    rng = random.Random(seed)
-    exchange, state, maker = world.exchange(), world.state(), world.maker()
-    sent = []
-    for _ in range(rounds):
-        maker.step()
-        for _ in range(rng.randrange(6)):
-            limit = None if rng.random() < 0.8 else rng.choice([50, 150])
-            symbol, client = rng.choice(world.names), rng.choice(["c1", "c2"])
-            side: Side = "buy" if rng.random() < 0.5 else "sell"
-            order = world.order(side, rng.randrange(1, 8), limit, symbol, client)
-            sent.append(order)
-            world.send(order)
-            if rng.random() < 0.1:
-                world.send(rng.choice(sent))
-            if rng.random() < 0.05:
-                taken = rng.choice(sent)
-                world.send(world.order(side, 9, limit, symbol, taken.client_id, taken.order_id))
-        if rng.random() < 0.1:
-            world.send_raw(f"bad{rng.random()}", "c1 AAA buy x 3")
-            world.send_raw("not an id", "c1 AAA buy 4 3")
-        exchange.step()
-        if rng.random() < 0.8:
-            state.step()
-        if pauses and rng.random() < 0.2:
-            world.advance(rng.choice([10, 20_000, 40_000]))
-    world.drain()
-    maker.step()
-
-
-def busy_config() -> Config:
-    """Three symbols; both the exposure limit and the position limits are reached."""
-    return small_config(3, limit=25, of_symbol={"skew_ticks": 3, "position_limit_lots": 20})
-
-
-@dataclass(frozen=True)
-class Recording:
-    """The end of a busy run: the instant, and the commands that create its keys."""
-
-    now_ms: int
-    commands: list[list[str | int]]
-
-
-def commands_of(world: World) -> list[list[str | int]]:
-    """The commands that create the same keys elsewhere."""
-    made: list[list[str | int]] = []
-    for key, (kind, content, expires_ms) in world.dump().items():
-        if kind == "hash":
-            words = [text(word) for item in content.items() for word in item]
-            made.append(["HSET", key, *words])
-        elif kind == "zset":
-            for member in execute(world.client, "ZRANGE", key, 0, -1):
-                made.append(["ZADD", key, str(world.client.zscore(key, member)), text(member)])
-        else:
-            entries = StreamReader(world.scripts).entries(key, f"{2**62}-0")
-            made += [["XADD", key, text(entry), *map(text, flat)] for entry, flat in entries]
-        if expires_ms > 0:
-            made.append(["PEXPIREAT", key, expires_ms])
-    return made
-
-
-@pytest.fixture(scope="module")
-def recording() -> Recording:
-    """One busy run, made once."""
-    with fake_backend() as backend:
-        world = World(backend, busy_config())
-        world.admit("c1")
-        run_busy(world)
-        return Recording(world.now_ms(), commands_of(world))
-
-
-@pytest.fixture
-def busy(fake: Fake, recording: Recording) -> World:
-    """Three symbols after a busy run, at rest, with quotes standing."""
-    fake.set_ms(recording.now_ms)
-    world = World(fake, busy_config(), setup=False)
-    pipeline = world.client.pipeline(transaction=False)
-    for words in recording.commands:
-        execute(pipeline, *words)
-    pipeline.execute()
-    return world
-
-
-def failed(world: World, quiescent: bool = True) -> set[str]:
-    """The names of the invariants that the audit reports as violated."""
-    result = audit(world.scripts, quiescent)
-    for check in result.checks:
-        assert check.ok == (check.total == 0)
-    return {check.name for check in result.checks if not check.ok}
-
-
-def violations(result: Audit) -> str:
-    """All texts of all violations."""
-    return "\n".join(line for check in result.checks for line in check.violations)
+from tests.kit.busy import run_busy
+from tests.kit.verdicts import failed, violations
 
 
 def test_clean_run_is_clean_with_something_checked(busy: World) -> None:
@@ -180,98 +88,68 @@ def test_notional_run_is_clean(fake: Fake) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "spoil"), [pytest.param(*one, id=f"{one[0]}-{one[1].__name__}") for one in BREAKS]
+    ("names", "spoil"),
+    [pytest.param(*one, id=f"{one[0][0]}-{one[1].__name__}") for one in BREAKS],
 )
-def test_each_break_fails_exactly_its_check(busy: World, name: str, spoil: Break) -> None:
-    """One invariant broken by editing keys: its check fails, and no other."""
+def test_each_break_fails_exactly_its_check(
+    busy: World, names: tuple[str, ...], spoil: Break
+) -> None:
+    """One invariant broken by editing keys or the archive: its check fails, and no other."""
     spoil(busy)
-    assert failed(busy) == {name}
+    assert failed(busy) == set(names)
+
+
+@pytest.mark.parametrize("spoil", UNREADABLE)
+def test_nothing_is_judged_without_the_archive(busy: World, spoil: Break) -> None:
+    """Where fills are in the archive only, and it cannot be read, no check passes; all say why."""
+    where = str(archive_file(busy))
+    spoil(busy)
+    result = audit(busy.scripts)
+    assert not any(check.ok for check in result.checks)
+    said = {check.name: " ".join(check.violations) for check in result.checks}
+    assert where in said["archive-whole"] or "{mm}:archive" in said["archive-whole"]
+    assert all("not judged: " in text for text in said.values())
+
+
+def test_no_mark_of_an_archive_that_cannot_be_read(busy: World) -> None:
+    """An audit since an instant does not say what it left out where it has read nothing."""
+    archive_file(busy).unlink()
+    result = audit(busy.scripts, since_ms=busy.now_ms())
+    assert not [note for check in result.checks for note in check.notes if "not read" in note]
+
+
+def test_an_altered_fill_accuses_no_position(busy: World) -> None:
+    """The symbol of a damaged chain is judged no further, and that is said; the others are."""
+    archived_lots_altered(busy)
+    checks = {check.name: check for check in audit(busy.scripts).checks}
+    (said,) = checks["archive-whole"].violations
+    symbol = said.partition("damaged: fill ")[2].rpartition("-")[0]
+    assert checks["position-exact"].notes == (f"{symbol} not judged: its archive is damaged",)
+    other = next(name for name in busy.names if name != symbol)
+    add(busy, "position:*", other, "net_lots", 1)
+    assert failed(busy) == {"archive-whole", "position-exact"}
+
+
+def test_a_removed_fill_that_the_archive_lacks(busy: World) -> None:
+    """It is missing in the archive, in the ledger, and in what follows from it."""
+    edit_archive(busy, "DELETE FROM fills WHERE place = ?", TRIMMED)
+    result = audit(busy.scripts)
+    assert {"archive-whole", "ledger-dense"} <= failed(busy)
+    assert str(archive_file(busy)) in violations(result)
+
+
+def test_a_missing_archive_before_anything_was_removed(fake_world: World, tmp_path: Path) -> None:
+    """While the ledger has all fills, only the check of the archive fails."""
+    fake_world.propose()
+    fake_world.trade(fake_world.order())
+    fake_world.drain()
+    fake_world.archive(tmp_path).unlink()
+    assert failed(fake_world) == {"archive-whole"}
 
 
 def test_every_invariant_is_broken_by_some_test() -> None:
     """For each check of the audit a test sees it fail."""
-    assert {name for name, _ in BREAKS} == set(INVARIANTS)
-
-
-def test_waiting_entries_are_a_note_unless_quiescent(busy: World) -> None:
-    """Entries that wait are a note while the market runs, a violation only at rest."""
-    order_waits(busy)
-    result = audit(busy.scripts)
-    assert result.ok
-    assert "wait" in " ".join(result.checks[-1].notes)
-
-
-def test_quote_just_expired_may_still_be_reserved(busy: World) -> None:
-    """For one second after its expiry a reservation is allowed, and counted."""
-    busy.advance(busy.config.quote_ttl_ms)
-    result = audit(busy.scripts)
-    assert result.ok, violations(result)
-    exact = next(check for check in result.checks if check.name == "exposure-exact")
-    assert exact.checked["reservations of quotes just expired"] > 0
-    busy.scripts.expire()
-    assert failed(busy) == set()
-
-
-def killed_system(make_world: MakeWorld) -> World:
-    """A quote stands, and its exchange was heard for the last time; quotes live for 1 s."""
-    world = make_world(1, quote_ttl_ms=1_000, refresh_ms=500)
-    world.beat("exchange-1")
-    world.propose("AAA")
-    return world
-
-
-def test_system_at_rest_is_a_note(make_world: MakeWorld) -> None:
-    """Reservations that expire while no process lives are a note; the next start releases them."""
-    world = killed_system(make_world)
-    world.advance(2_500)
-    result = audit(world.scripts)
-    assert result.ok, violations(result)
-    exact = next(check for check in result.checks if check.name == "exposure-exact")
-    assert exact.notes == (
-        "system at rest: reservations have expired since the last process was heard; the next"
-        " start releases them",
-    )
-    assert exact.checked["reservations expired at rest"] == 1
-    world.scripts.expire()
-    assert failed(world) == set()
-
-
-def test_lost_deadline_is_no_rest(fake: Fake) -> None:
-    """At rest too a reservation that no deadline ends is a violation: no start would release it."""
-    world = World(fake, small_config(1, quote_ttl_ms=1_000, refresh_ms=500))
-    world.propose("AAA")
-    world.client.zrem(world.keys.named("expiry"), "AAA")
-    world.advance(2_500)
-    assert failed(world) == {"exposure-exact"}
-
-
-def test_publisher_alone_is_a_system_at_rest(make_world: MakeWorld) -> None:
-    """A publisher releases nothing: that it lives makes no violation of an expired reservation."""
-    world = killed_system(make_world)
-    world.advance(2_500)
-    world.beat("publisher-1")
-    assert failed(world) == set()
-
-
-@pytest.mark.parametrize("pause_ms", [0, 2_500])
-def test_process_heard_after_the_deadline_should_have_released(fake: Fake, pause_ms: int) -> None:
-    """A process that was heard more than 1 s after the expiry is accused, dead or not."""
-    world = World(fake, small_config(1, quote_ttl_ms=1_000, refresh_ms=500))
-    world.propose("AAA")
-    world.advance(2_100)
-    world.beat("state-1")
-    world.advance(pause_ms)
-    assert failed(world) == {"exposure-exact"}
-
-
-def test_process_that_lives_makes_no_rest(fake: Fake) -> None:
-    """While a process counts as alive a reservation past the grace is a violation."""
-    world = World(fake, small_config(1, quote_ttl_ms=1_000, refresh_ms=500))
-    world.propose("AAA")
-    world.advance(900)
-    world.beat("maker-1")
-    world.advance(1_200)
-    assert failed(world) == {"exposure-exact"}
+    assert {names[0] for names, _ in BREAKS} == set(INVARIANTS)
 
 
 def test_order_of_another_window_may_trade_again(fake: Fake) -> None:
@@ -330,6 +208,27 @@ def test_later_order_of_the_same_id_is_not_a_violation(fake: Fake) -> None:
     assert failed(world) == set()
 
 
+def test_an_outcome_that_is_forgotten_is_named_by_its_fill(busy: World) -> None:
+    """The ledger alone tells, where neither the order nor a report of it is there any more."""
+    execute(busy.client, "XTRIM", busy.keys.named("orders"), "MAXLEN", "=", 1)
+    busy.client.delete(busy.keys.member("reports:*", "c1"), busy.keys.member("reports:*", "c2"))
+    assert failed(busy) == set()
+    _, order, words = first_outcome(busy)
+    (fill,) = [fill for fill in busy.fills() if fill.fill_id == words[8]]
+    outcome_forgotten(busy)
+    assert failed(busy) == {"order-once"}
+    said = f"fill {fill.fill_id}: the outcome of its order {order} is not remembered"
+    assert said in violations(audit(busy.scripts))
+
+
+def test_an_order_executed_twice_is_named_with_its_fills(busy: World) -> None:
+    """Both fills are named, whether the archive has them or the stream."""
+    first, second = [fill for fill in busy.kept_fills() if fill.client_id == "c1"][:2]
+    order_executed_twice(busy)
+    said = f"order c1/{first.order_id} was executed twice: fills {first.fill_id} and"
+    assert f"{said} {second.fill_id}" in violations(audit(busy.scripts))
+
+
 def test_halted_symbol_is_noted(busy: World) -> None:
     """A ledger with a foreign record fails, and a note names the halt that followed."""
     execute(busy.client, "XADD", busy.keys.named("fills"), "*", "AAA-9999", "buy 1 1 c o AAA-1 1")
@@ -338,77 +237,6 @@ def test_halted_symbol_is_noted(busy: World) -> None:
     assert "AAA fill 9999 follows" in violations(result)
     notes = " ".join(note for check in result.checks for note in check.notes)
     assert "AAA is halted" in notes
-
-
-def test_rubbish_in_any_field_is_reported_by_key(fake: Fake) -> None:
-    """For each field that holds rubbish the audit names the key, and raises nothing."""
-    world = World(fake, small_config(1, size=30))
-    world.propose("AAA")
-    world.trade(world.order(qty=3))
-    world.drain()
-    world.propose("AAA")
-    hashes = {key: content for key, (kind, content, _) in world.dump().items() if kind == "hash"}
-    for key, content in hashes.items():
-        for field, value in content.items():
-            for rubbish in ("\x00\n", "12x"):
-                execute(world.client, "HSET", key, text(field), rubbish)
-                result = audit(world.scripts)
-                assert not result.ok, f"{key} {field}"
-                texts = violations(result)
-                assert key in texts or field == b"symbols", f"{key} {field}: {texts}"
-            execute(world.client, "HSET", key, text(field), text(value))
-    assert failed(world) == set()
-
-
-#: What a system without partitions does not have, and what no check is about.
-NOT_THERE = ("treasury", "routes", "process:*")
-
-
-@pytest.mark.parametrize("family", [name for name in CATALOGUE if name not in NOT_THERE])
-def test_key_of_another_type_is_reported(busy: World, family: str) -> None:
-    """Each key that a foreign program has overwritten is named."""
-    member = {"reports:*": "c1", "inbox:*": "c1", "seen:*": "1"}.get(family, "AAA")
-    key = busy.keys.member(family, member) if "*" in family else busy.keys.named(family)
-    busy.client.set(key, "x")
-    result = audit(busy.scripts)
-    assert not result.ok
-    assert key in violations(result)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("config", "exposure", "cursors", "expiry", "fills", "quotes", "orders"),
-        *("symbol:*", "terms:*", "position:*", "quote:*", "reservation:*", "seen:*"),
-    ],
-)
-def test_deleted_key_is_reported(busy: World, name: str) -> None:
-    """A key that a foreign program has deleted is a violation, not a traceback."""
-    members = [quoted(busy)] if name != "seen:*" else StreamReader(busy.scripts).members(name)
-    for member in members:
-        key = busy.keys.member(name, member) if "*" in name else busy.keys.named(name)
-        busy.client.delete(key)
-    result = audit(busy.scripts)
-    assert not result.ok
-    if name != "seen:*":
-        assert key in violations(result)
-
-
-def test_rubbish_in_streams_is_reported(busy: World) -> None:
-    """Foreign entries on the quote and report streams are violations, not a traceback."""
-    for key in (busy.keys.named("quotes"), busy.keys.member("reports:*", "c1")):
-        for words in ([b"\xff", b"\xfe"], [b"event", b"active"], [b"a", b"1 2 3"], [b"", b""]):
-            execute(busy.client, "XADD", key, "*", *words)  # type: ignore[arg-type]  # bytes are words too
-    seen = busy.keys.member("seen:*", StreamReader(busy.scripts).members("seen:*")[0])
-    execute(busy.client, "HSET", seen, "c1/zzz", "filled - 9" + "9" * 5_000 + " 1 AAA-1 AAA-1")
-    assert failed(busy) == {"one-quote", "order-once"}
-
-
-def test_no_system_is_an_error_of_its_own(fake: Fake) -> None:
-    """Without any key of a system the audit refuses, and judges nothing."""
-    world = World(fake, small_config(), setup=False)
-    with pytest.raises(SystemRefused, match="no system runs"):
-        audit(world.scripts)
 
 
 @pytest.mark.parametrize(("side", "sound"), [("bid", False), ("ask", True)])

@@ -21,7 +21,8 @@ def test_lines_of_an_acl_file(tmp_path: Path) -> None:
     """A line for each role, with the key prefix; the hash of a secret only where one is made."""
     lines = invoke("acl").stdout.splitlines()
     assert [line.split()[1] for line in lines] == [
-        *("exchange", "state", "maker", "balancer", "viewer", "operator", "publisher-1"),
+        *("exchange", "state", "maker", "archivist", "balancer"),
+        *("viewer", "operator", "publisher-1"),
     ]
     assert not any("#" in line or ">" in line or "nopass" in line for line in lines)
     done = invoke("acl", "maker", "--prefix", "{x}", "--secrets", tmp_path / "s")
@@ -43,7 +44,8 @@ def test_no_such_user(words: tuple[str, ...]) -> None:
     """Exit status 2, and what there is."""
     done = invoke("acl", *words)
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "it must be one of exchange state maker balancer viewer operator" in done.stderr
+    roles = "exchange state maker archivist balancer viewer operator"
+    assert f"it must be one of {roles}" in done.stderr
 
 
 def test_add_needs_a_data_directory(tmp_path: Path) -> None:

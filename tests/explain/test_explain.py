@@ -275,7 +275,7 @@ def test_look_back_is_bounded_and_noted(market: World, monkeypatch: pytest.Monke
     monkeypatch.setattr("mm.explain.past.LOOK_BACK", 5)
     story = explain(market.scripts, "AAA")
     assert not story.steps
-    assert "Looked back over 5 entries" in story.notes[0]
+    assert "Looked at 5 entries" in story.notes[0]
 
 
 def test_unknown_symbol_and_missing_system_are_refused(market: World, fake: Fake) -> None:

@@ -10,8 +10,9 @@ from click.testing import CliRunner, Result
 
 from mm.cli import main
 from mm.errors import SystemRefused, ValueRefused
-from mm.explain import explain, fill_of_order, of_fill, short_lines, since, split_fill
+from mm.explain import asked_story, explain, fill_of_order, of_fill, short_lines, since, split_fill
 from mm.host import System
+from mm.market import Instant
 from tests.explain.stories import TTL, kinds, placed, traded
 from tests.kit import World
 
@@ -38,6 +39,17 @@ def test_since(storied: World) -> None:
     assert later.now == story.now
 
 
+def test_since_before_what_is_read(storied: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A story that begins later than asked for says why."""
+    whole = asked_story(storied.scripts, "AAA", 10, begin=Instant(0))
+    assert whole.notes == ()
+    monkeypatch.setattr("mm.explain.asked.MAX_LAST", 2)
+    later = asked_story(storied.scripts, "AAA", 10, begin=Instant(0))
+    assert later.notes == ("Only the last 2 placements are shown.",)
+    since_ms = later.steps[0].ts_ms
+    assert asked_story(storied.scripts, "AAA", 10, begin=Instant(since_ms)).notes == ()
+
+
 @pytest.mark.parametrize("number", [1, 2])
 def test_of_one_fill(storied: World, number: int) -> None:
     """The quote that it hit, the fill, its commit, and the quote that answered it."""
@@ -51,7 +63,9 @@ def test_of_one_fill(storied: World, number: int) -> None:
 def test_a_fill_that_is_not_there(storied: World) -> None:
     """It is said; an invalid id is refused."""
     with pytest.raises(SystemRefused, match="fill AAA-9 is not in what is known of AAA"):
-        of_fill(explain(storied.scripts, "AAA"), "AAA-9")
+        explain(storied.scripts, "AAA", fill=9)
+    with pytest.raises(SystemRefused, match="fill AAA-1 is not in this story of AAA"):
+        of_fill(explain(storied.scripts, "AAA", last=1), "AAA-1")
     assert split_fill("aaa-7") == ("AAA", 7)
     for word in ("AAA", "AAA-0", "-7", "AAA-x", "a a-1"):
         with pytest.raises(ValueRefused):

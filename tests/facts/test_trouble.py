@@ -8,6 +8,7 @@ from mm.facts import (
     Stoppage,
     TroubleLog,
     stoppages,
+    stoppages_at_rest,
     stoppages_now,
     unreachable,
 )
@@ -157,6 +158,16 @@ def test_many_halts_are_counted(fake: Fake) -> None:
     assert found[-1] == "2 more symbols are halted"
 
 
+def test_a_system_at_rest_has_only_the_trouble_that_stays(fake_world: World) -> None:
+    """Of a stopped system no process is missed; a halted symbol stays halted."""
+    (stopped,) = stoppages_at_rest(fake_world.scripts)
+    assert stopped == Stoppage("stopped", "the system is stopped: `mm up` starts it again", True)
+    key = fake_world.keys.member("position:*", "AAA")
+    execute(fake_world.client, "HSET", key, "halted", "gap")
+    found = stoppages_at_rest(fake_world.scripts)
+    assert found == [stopped, Stoppage("halt AAA", "AAA is halted: gap")]
+
+
 def test_a_symbol_without_exposure_is_named_while_it_has_no_quote(fake_world: World) -> None:
     """A symbol that waits for exposure counts when it has no quote, and as a set limit."""
     beat(fake_world, *KINDS)
@@ -242,3 +253,41 @@ def test_who_could_not_be_heard_has_time_to_come_back(fake: Fake) -> None:
     said = words(world, GOOD, **children)
     assert [one for one in said if "maker-2, which `mm up` runs, has been silent" in one] == said
     assert said
+
+
+def test_an_archivist_that_is_missing_or_in_trouble(fake: Fake) -> None:
+    """It is named, with what follows, and stops no trading; a slow disk and a start are no trouble.
+
+    Of a system that runs without one nothing is said.
+    """
+    world = World(fake, small_config())
+    kinds = ["exchange-1", "state-1", "maker-1"]
+    wants = {"wants": " ".join(kinds), "place": "here"}
+
+    def found(*names: str, **fields: str) -> list[Stoppage]:
+        world.beat("up-1", fields=wants)
+        for name in (*kinds, *names):
+            world.beat(name, fields=fields if name == "archivist-1" else {})
+        return stoppages(take_snapshot(world.scripts), GOOD)
+
+    assert found() == []
+    wants["wants"] += " archivist-1"
+    assert all(one.expected for one in found()), "it has just been started"
+    assert found("archivist-1", trouble="-") == []
+    (one,) = found("archivist-1", trouble="/d/archive.db: the archive is missing")
+    assert one.trades_on and not one.expected
+    assert one.words == (
+        "archivist-1: /d/archive.db: the archive is missing; fills stay in the server's memory"
+    )
+    found("archivist-1", trouble="-")
+    for _ in range(9):
+        fake.advance(1_000)
+        assert found() == [], "it may wait for its disk"
+    fake.advance(2_000)
+    found()
+    (one,) = found()
+    assert one.trades_on and not one.expected
+    assert one.words == (
+        "archivist-1, which `mm up` runs, has been silent for 11 s: fills stay in the server's"
+        " memory"
+    )

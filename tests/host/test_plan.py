@@ -8,7 +8,7 @@ import pytest
 
 from mm.cli.main import main
 from mm.errors import ValueRefused
-from mm.host import CHILD_URL, ChildPlan, DataDir, System
+from mm.host import CHILD_URL, ChildPlan, DataDir, LogOptions, System
 from mm.store import Keys
 
 SYSTEM = System(DataDir(Path("d")), None, Keys(), None)
@@ -21,11 +21,12 @@ def planned(plan: ChildPlan, system: System = SYSTEM) -> dict[str, tuple[str, ..
 
 
 def test_each_kind_has_its_number_of_children() -> None:
-    """One exchange, one state service, and as many makers and publishers as asked for."""
+    """One exchange, state service and archivist, as many makers and publishers as asked for."""
+    alone = ["exchange-1", "state-1", "archivist-1"]
     assert list(planned(ChildPlan(makers=2, publishers=2))) == [
-        *("exchange-1", "state-1", "maker-1", "maker-2", "publisher-1", "publisher-2")
+        *(*alone, "maker-1", "maker-2", "publisher-1", "publisher-2")
     ]
-    assert list(planned(ChildPlan(makers=0, publishers=0))) == ["exchange-1", "state-1"]
+    assert list(planned(ChildPlan(makers=0, publishers=0))) == alone
     assert planned(ChildPlan(makers=2))["maker-2"] == ("maker", "--id", "2", *WHERE)
 
 
@@ -39,10 +40,14 @@ def test_publishers_share_the_rate_and_count_up_the_seeds() -> None:
 
 
 def test_details_are_logged_by_all_children() -> None:
-    """With ``log_detail`` every child logs each step, and without it none does."""
+    """Every child logs as the plan says, with details or without, in text or in JSON."""
     for detail in (False, True):
-        for words in planned(ChildPlan(log_detail=detail)).values():
+        for words in planned(ChildPlan(logs=LogOptions(detail))).values():
             assert ("--log-detail" in words) == detail
+            assert "--log-format" not in words
+    for words in planned(ChildPlan(logs=LogOptions(form="json"))).values():
+        assert words[words.index("--log-format") + 1] == "json"
+        assert "--log-detail" not in words
 
 
 def test_every_plan_is_a_run_of_its_own() -> None:
@@ -85,7 +90,7 @@ def test_the_command_line_accepts_every_planned_child(tmp_path: Path) -> None:
     tape = tmp_path / "t.csv"
     tape.write_text("ts_ms,symbol,side,price,qty\n1,XY,buy,1.00,1\n")
     system = System(DataDir(tmp_path), "redis://h:1/2", Keys("{x}"), "relaxed")
-    for plan in (ChildPlan(), ChildPlan(tape=tape, log_detail=True)):
+    for plan in (ChildPlan(), ChildPlan(tape=tape, logs=LogOptions(True))):
         for child in plan.children(system):
             command = main.get_command(None, child.arguments[0])  # type: ignore[arg-type]  # unused
             assert command is not None
@@ -98,8 +103,9 @@ def test_each_partition_has_its_own_children() -> None:
     plan = ChildPlan(makers=1, publishers=1, rate=50, seed=7)
     found = {child.name: child.arguments for child in plan.children(SYSTEM, 2)}
     assert list(found) == [
-        *("balancer-1", "exchange-0.1", "state-0.1", "maker-0.1"),
-        *("exchange-1.1", "state-1.1", "maker-1.1", "publisher-0.1", "publisher-1.1"),
+        *("balancer-1", "exchange-0.1", "state-0.1", "archivist-0.1", "maker-0.1"),
+        *("exchange-1.1", "state-1.1", "archivist-1.1", "maker-1.1"),
+        *("publisher-0.1", "publisher-1.1"),
     ]
     assert found["balancer-1"][-1] == "{mm}"
     assert found["maker-1.1"] == ("maker", "--id", "1.1", "--data-dir", "d", "--prefix", "{mm-1}")
@@ -113,3 +119,15 @@ def test_a_rate_too_low_for_the_publishers_of_all_partitions() -> None:
     assert plan.children(SYSTEM)
     with pytest.raises(ValueRefused, match="orders/s a publisher"):
         plan.children(SYSTEM, 2)
+
+
+def test_the_gateway_stands_beside_the_processes(tmp_path: Path) -> None:
+    """With an address there is one gateway for all partitions; the system hears nothing of it."""
+    system = System(DataDir(tmp_path), None, Keys(), None)
+    for partitions in (1, 3):
+        planned = ChildPlan(serve="127.0.0.1:8080").children(system, partitions)
+        (gateway,) = [child for child in planned if child.name == "serve"]
+        assert gateway.arguments[:3] == ("serve", "--listen", "127.0.0.1:8080")
+        assert not gateway.beats and not gateway.finishes
+        assert all(child.beats for child in planned if child is not gateway)
+    assert all(child.name != "serve" for child in ChildPlan().children(system))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mm.errors import SystemRefused
-from mm.host import ManagedServer, ThrowawaySystem
+from mm.host import DataDir, ManagedServer, ThrowawaySystem
 from mm.store import execute, open_client
 from tests.kit import SERVERS, binary_or_skip
 from tests.kit.backends import server_ms
@@ -38,6 +39,18 @@ def test_a_foreign_server_in_the_directory_is_left_alone(server: str) -> None:
             ManagedServer(made.data_dir, binary).start()
         assert made.data_dir.socket.exists()
         assert made.server.running
+
+
+@pytest.mark.server
+def test_a_server_whose_directory_is_gone_stops(tmp_path: Path) -> None:
+    """`mm up` says that it is gone; no failing stop may replace that sentence."""
+    server = ManagedServer(DataDir(tmp_path / "data"), binary_or_skip("valkey"))
+    server.data_dir.prepare()
+    server.start()
+    shutil.rmtree(server.data_dir.path)
+    server.stop()
+    assert not server.running
+    assert not server.data_dir.path.exists()
 
 
 @pytest.mark.server

@@ -28,7 +28,7 @@ def start_all(system: ThrowawaySystem[ManagedServer]) -> list[int]:
     system.start(small_config())
     system.start_children(ChildPlan(makers=1, publishers=0))
     children = [child.process for child in system.supervisor.children.values()]
-    assert len(children) == 3
+    assert len(children) == 4
     return [process.pid for process in [*children, system.server.process] if process is not None]
 
 

@@ -11,18 +11,23 @@ ROOT = Path(__file__).resolve().parents[2]
 #: The rooms by band, lowest first. A room imports only rooms of lower bands; rooms of one band
 #: never import each other.
 BANDS = [
-    {"backoff", "errors", "instant", "interrupts", "streams"},
+    {"backoff", "errors", "instant", "interrupts", "log_event", "streams"},
     {"market"},
+    {"archive"},
     {"store"},
-    {"process", "orders", "facts", "explain", "records", "rule"},
-    {"consumer"},
-    {"exchange", "state", "maker", "balancer", "publisher", "audit", "host"},
-    {"terminal"},
+    {"process", "order_lines", "orders", "facts", "explain", "records", "rule"},
+    {"consumer", "pnl", "unarchived"},
+    {
+        *("exchange", "state", "maker", "archivist", "balancer", "publisher"),
+        *("audit", "host", "metrics"),
+    },
+    {"terminal", "report"},
     {
         "account",
         "backup",
         "doctor",
         "drain",
+        "gateway",
         "repair",
         "tape_run",
         "lab.bench",
@@ -48,6 +53,8 @@ OUTSIDE = {
         "host",
         "terminal",
         "tape_run",
+        "metrics",
+        "gateway",
     }
     | {"lab.bench", "lab.chaos", "lab.demo"},
     # What draws.
@@ -61,12 +68,19 @@ OUTSIDE = {
     "hiredis": {"lab.bench"},
     # An extra, for the files of others.
     "pyarrow": {"orders", "records"},
+    # Another one: what the plots of a report are drawn by.
+    "plotly": {"report"},
+    # An extra, for the format of /metrics.
+    "prometheus_client": {"metrics"},
+    # Another one: no other room imports this room, and the command only when it runs.
+    "starlette": {"gateway"},
+    "uvicorn": {"gateway"},
 }
 PLAN = Plan(
     bands=BANDS,
     outside=OUTSIDE,
-    optional=frozenset({"matplotlib", "psycopg", "pyarrow"}),
+    optional=frozenset({"matplotlib", "psycopg", "pyarrow", "plotly", "prometheus_client"}),
     parted=frozenset({"lab"}),
-    private={"lab": {"cli"}},
+    private={"lab": {"cli"}, "gateway": {"cli"}},
 )
 HOUSE = House(ROOT / "mm", PLAN)

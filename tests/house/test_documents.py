@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import fields
 
 import click
 
+from mm.gateway import openapi_document
 from mm.market import MARKET_FIELDS, REASONS, REFUSALS, TEMPLATE, Config
 from mm.market.config_file import parse_config
 from mm.store import script_names
@@ -20,9 +22,11 @@ SCRIPTS = script_names()
 
 
 def test_reference_is_fresh() -> None:
-    """docs/reference.md is what scripts/reference writes now."""
+    """docs/reference.md and docs/openapi.json are what scripts/reference writes now."""
     text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     assert text == reference()["render"](), "stale: run scripts/reference"
+    kept = (ROOT / "docs" / "openapi.json").read_text(encoding="utf-8")
+    assert json.loads(kept) == openapi_document(), "stale: run scripts/reference"
 
 
 def test_a_field_has_its_own_comment() -> None:

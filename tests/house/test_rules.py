@@ -13,7 +13,7 @@ from tests.kit.breaks import BREAKS
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES_FILE = ROOT / "docs" / "RULES.md"
-NUMBERS = [f"R{number}" for number in range(1, 32)]
+NUMBERS = [f"R{number}" for number in range(1, 34)]
 #: Fewer cited numbers than this mean that the search for them went blind.
 LEAST_CITED = 6
 
@@ -46,7 +46,7 @@ RULES = rule_sections(RULES_FILE.read_text(encoding="utf-8"))
 
 
 def test_every_rule_is_written_down() -> None:
-    """RULES.md has R1 to R31, each once, in order."""
+    """RULES.md has R1 to R33, each once, in order."""
     headings = re.findall(r"^### (R\d+) \S", RULES_FILE.read_text(encoding="utf-8"), re.MULTILINE)
     assert headings == NUMBERS
     assert list(RULES) == NUMBERS
@@ -95,5 +95,5 @@ def test_every_invariant_names_what_keeps_and_what_breaks_it() -> None:
     for name, (_, holds, kept, broken) in table.items():
         assert holds.endswith("."), name
         assert kept.endswith("."), name
-        known = [way.__name__ for invariant, way in BREAKS if invariant == name]
+        known = [way.__name__ for names, way in BREAKS if names[0] == name]
         assert sorted(re.findall(r"`(\w+)`", broken)) == sorted(known), name

@@ -16,6 +16,7 @@ import pytest
 
 from mm.market import REASONS, REFUSALS
 from mm.store import Scripts, script_names
+from mm.store.archiving import TRIM_REFUSALS
 from mm.store.keys import CATALOGUE
 from mm.store.lua import (
     assembled,
@@ -222,7 +223,10 @@ def test_error_codes_are_known_to_python() -> None:
     refusing |= {"found", "rearrange"}
     texts = "".join(map(assembled, refusing))
     assert handled == set(re.findall(r"error_reply\('([A-Z_]+) ", texts)) - {"DAMAGED"}
-    others = [name for name in SCRIPTS if name not in ("place", "lease", "treasury", *refusing)]
+    trimming = set(re.findall(r"error_reply\('([A-Z_]+) ", assembled("trim")))
+    assert trimming - {"DAMAGED", "FOREIGN_SYSTEM"} == set(TRIM_REFUSALS)
+    apart = ("place", "lease", "treasury", "trim", *refusing)
+    others = [name for name in SCRIPTS if name not in apart]
     codes = {
         code for name in others for code in re.findall(r"error_reply\('([A-Z_]+)", assembled(name))
     }
@@ -271,7 +275,7 @@ def test_one_reading_of_the_clock(name: str) -> None:
 
 def test_file_names_are_method_names() -> None:
     """Each script has the method of Scripts that is called like its file, and runs it."""
-    files = ("scripts.py", "escrow.py")
+    files = ("scripts.py", "escrow.py", "archiving.py")
     source = "".join((ROOT / "mm" / "store" / one).read_text(encoding="utf-8") for one in files)
     for name in SCRIPTS:
         assert isfunction(getattr(Scripts, name, None)), f"Scripts.{name}"

@@ -19,7 +19,7 @@ from mm.store.keys import CATALOGUE, FIELDS, RECORDS
 from mm.store.lua import key_names, read_names
 from tests.house.imports import tree
 from tests.house.plan import HOUSE, ROOT
-from tests.kit import Fake, World, make_symbol, small_config
+from tests.kit import SYSTEM_ID, Fake, World, make_symbol, small_config
 from tests.kit.partitioned import Partitioned
 
 MODULES = list(HOUSE.paths.values())
@@ -31,7 +31,7 @@ MODULE_LINES, FUNCTION_LINES, SCRIPT_LINES = 300, 60, 120
 #: Modules that may use what is otherwise banned: (module, what) -> why it decides nothing.
 CLOCKS_AND_CHANCE = {
     ("host.supervise", "time.strftime"): "the time of day beside a note for people",
-    ("doctor", "time.time"): "how far the machine's clock is from the server's",
+    ("doctor.server", "time.time"): "how far the machine's clock is from the server's",
     ("host.logs", "time.gmtime"): "the time of day in the log files",
     ("interrupts", "time"): "whether a second signal is the same request as the first",
     ("host.supervise", "time.gmtime"): "the time of day beside a note for people",
@@ -40,6 +40,7 @@ CLOCKS_AND_CHANCE = {
         "random",
     ): "the flow: the same seed gives the same orders",
     ("lab.chaos.plan", "random"): "the faults: seeded, so that the same seed plans the same faults",
+    ("lab.bench.http_sender", "random"): "the same orders over HTTP, and their instants: seeded",
     ("lab.bench.load", "random"): "the benchmark's orders: each run sends the same",
     ("lab.bench.rivals.common", "random"): "the alternatives' orders: each run sends the same",
     ("lab.bench.probe", "random"): "the instants of a Poisson process: seeded",
@@ -47,6 +48,8 @@ CLOCKS_AND_CHANCE = {
     ("host.presence", "secrets"): "a name that no other `mm up` of the system has",
     ("orders.resume", "secrets"): "order ids that no earlier run has used",
     ("store.identity", "secrets"): "the id of a new system",
+    ("archive.writer", "secrets"): "the id of a new archive",
+    ("gateway.access", "secrets"): "what a session of the page has and no other",
     ("host.users", "secrets"): "what a user of the server logs in with",
     ("store.presence", "secrets"): "a word that tells one start of a process from another",
     ("orders.ticket", "secrets"): "an order id that no earlier `mm order` has used",
@@ -140,7 +143,8 @@ def sample_story(world: World) -> None:
     world.propose("EEE")
     world.client.xadd(world.keys.named("fills"), {"BBB-7": "buy 1 101 c1 o9 BBB-1 1 2"})
     world.scripts.commit(100)
-    fields = {"restarts": "0", "wants": "-", "place": "here", "trouble": "-"}
+    world.scripts.trim(SYSTEM_ID, "0" * 16, "/archive.db", "0-0", 10, {"AAA": f"1 {'0' * 32}"})
+    fields = {"restarts": "0", "wants": "-", "place": "here", "trouble": "-", "done": "-"}
     world.beat("maker-1", first=True, server_run="r1", fields=fields)
 
 
@@ -164,7 +168,7 @@ def test_documented_fields_are_those_stored(fake: Fake) -> None:
                         assert len(value.decode().split(" ")) == len(words), (key, value)
                     else:
                         stored.setdefault(name, set()).add(field.decode())
-    assert set(stored) - set(FIELDS) == {"config", "seen:*"}
+    assert set(stored) - set(FIELDS) == {"config", "seen:*", "archived"}
     market = {field.name for field in fields(Config)} - {
         "symbols",
         "version",

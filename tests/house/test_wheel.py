@@ -97,7 +97,10 @@ def test_the_wheel_holds_the_package_and_no_tests(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         packed = set(archive.namelist())
     tracked = {name for name in tracked_files() if name.startswith("mm/")}
-    assert {Path(name).suffix for name in tracked} == {".py", ".lua", ".toml", ".typed"}
+    assert {Path(name).suffix for name in tracked} == {
+        *(".py", ".lua", ".toml", ".typed"),
+        *(".html", ".css", ".js", ".svg"),
+    }
     others = {name for name in packed if ".dist-info/" not in name}
     assert others == tracked
 

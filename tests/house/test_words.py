@@ -34,6 +34,8 @@ BANNED_PHRASES = {
 OTHER_MEANINGS: dict[tuple[str, str], str] = {
     ("mm/orders/foreign_tape.py", "instrument"): "the name of a column of other exchanges",
     ("mm/orders/foreign_tape.py", "ticker"): "the name of a column of other exchanges",
+    ("scripts/pictures.py", "sandbox"): "the name of an option of a browser",
+    ("mm/gateway/openapi.py", "component"): "a name of the OpenAPI format",
 }
 
 

@@ -11,6 +11,7 @@ from tests.kit.backends import (
     Server,
     binary_or_skip,
     fake_backend,
+    free_port,
     server_binary,
     server_ms,
     short_directory,
@@ -25,6 +26,7 @@ from tests.kit.checks import (
     effects,
     execute_flat,
     market_keys,
+    outcome,
     read_stream,
 )
 from tests.kit.units import lot_units, notional_config
@@ -56,10 +58,12 @@ __all__ = [
     "effects",
     "execute_flat",
     "fake_backend",
+    "free_port",
     "lot_units",
     "make_symbol",
     "market_keys",
     "notional_config",
+    "outcome",
     "read_stream",
     "server_binary",
     "server_ms",

@@ -22,6 +22,8 @@ READING: dict[str, list[str]] = {
     "fills": [],
     "orders": [],
     "pnl": [],
+    # A file of it is in `tests/report`; here it reads and prints.
+    "report": ["--json"],
     "explain": ["AAPL"],
     "order": ["AAPL", "buy", "1", "1.00", "--timeout", "2"],
 }

@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -34,16 +35,22 @@ T = TypeVar("T")
 quicken()
 
 
-def wait_for(what: str, condition: Callable[[], T], timeout_s: float = 10.0) -> T:
+#: Seconds from one look at a condition to the next: short at first, then longer, since a look may
+#: itself need the processor that what is waited for needs.
+FIRST_LOOK_S, LAST_LOOK_S = 0.002, 0.05
+
+
+def wait_for(what: str, condition: Callable[[], T], timeout_s: float = 30.0) -> T:
     """The first true value of ``condition()``; fails the test, naming ``what``, when none comes."""
-    until = time.perf_counter() + timeout_s
+    until, pause_s = time.perf_counter() + timeout_s, FIRST_LOOK_S
     while True:
         value = condition()
         if value:
             return value
         if time.perf_counter() > until:
             pytest.fail(f"waited {timeout_s} s in vain for: {what}")
-        time.sleep(0.002)
+        time.sleep(pause_s)
+        pause_s = min(1.5 * pause_s, LAST_LOOK_S)
 
 
 #: For tests that start servers of their own, on each server in turn.
@@ -68,6 +75,12 @@ def binary_or_skip(name: str) -> Path:
             pytest.fail(text + ", and CI must have one")
         pytest.skip(text)
     return Path(found)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody uses now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -171,6 +184,7 @@ class Real(Backend):
         self.server = server
         self._clients: list[redis.Redis] = []
         execute(self.client(), "FLUSHALL", "SYNC")
+        self._users = execute(self.client(), "ACL", "LIST")
 
     def client(self) -> redis.Redis:
         client = open_client(self.server.url)
@@ -178,10 +192,15 @@ class Real(Backend):
         return client
 
     def close(self) -> None:
-        """Close all clients that were handed out."""
+        """Close all clients that were handed out.
+
+        The server serves later tests too, whose commands log in by its users.
+        """
+        users = execute(self.client(), "ACL", "LIST")
         for client in self._clients:
             client.close()
             client.connection_pool.disconnect()
+        assert users == self._users, "a test has changed a user"
 
     def advance(self, ms: int) -> None:
         client = self._clients[0]

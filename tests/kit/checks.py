@@ -243,3 +243,8 @@ def _assert_quotes(world: World, fills: Sequence[Fill]) -> None:
         assert fill.ts_ms < int(event["expires_ms"]), f"{fill} after the quote's expiry"
         used[fill.quote_id, side] += fill.qty_lots
         assert used[fill.quote_id, side] <= int(event[f"{side}_lots"]), f"{fill} beyond its quote"
+
+
+def outcome(report: Report) -> tuple[Any, ...]:
+    """What an order came to, without the ids and the time."""
+    return report.status, report.reason, report.cum_lots, report.price_ticks

@@ -14,7 +14,7 @@ from mm.cli import main
 MM = [sys.executable, "-m", "mm"]
 
 
-def run_mm(*arguments: str, data_dir: Path | None = None, timeout_s: float = 60) -> Any:
+def run_mm(*arguments: str, data_dir: Path | None = None, timeout_s: float = 120) -> Any:
     """Run a command to its end; its CompletedProcess with text output."""
     where = [] if data_dir is None else ["--data-dir", str(data_dir)]
     return subprocess.run(

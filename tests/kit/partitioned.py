@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
 
 from mm.market import Config, Lease, Treasury, balance, homes, parts
-from mm.store import DEFAULT_PREFIX, Keys
+from mm.store import DEFAULT_PREFIX, Keys, Scripts
 from tests.kit.backends import Backend
 from tests.kit.world import SYSTEM_ID, World
 
@@ -54,3 +58,16 @@ class Partitioned:
     def leased(self) -> list[int]:
         """The leases of the partitions."""
         return [world.scripts.lease().units for world in self.worlds]
+
+
+def lose(monkeypatch: pytest.MonkeyPatch, prefix: str, *names: str) -> None:
+    """From now on these methods find the partition's server gone."""
+    for name in names:
+        real = getattr(Scripts, name)
+
+        def losing(self: Scripts, *words: Any, real: Any = real) -> Any:
+            if self.keys.prefix == prefix:
+                raise redis.exceptions.ConnectionError("gone")
+            return real(self, *words)
+
+        monkeypatch.setattr(Scripts, name, losing)

@@ -46,7 +46,11 @@ class RunningSystem:
         self.leash, self._hold = os.pipe()
 
     def start(self, *arguments: str, rate: int = 150, trading: bool = True) -> None:
-        """Start `mm up --headless`, and wait until it trades unless ``trading`` is False."""
+        """Start `mm up --headless`, and wait until all is live and it trades.
+
+        With ``trading`` False it does not wait. It trades while a process has yet to join, and one
+        that has not joined has no pid that a test could kill.
+        """
         self.process = subprocess.Popen(
             [
                 *(*MM, "up", "--headless", "--rate", str(rate)),
@@ -60,6 +64,7 @@ class RunningSystem:
         )
         if trading:
             wait_for("a server", self.status, 30)
+            self.all_live()
             self.trades_on(30)
 
     def all_live(self) -> None:

@@ -6,10 +6,13 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
+from mm.archive import archive_name
+from mm.archivist import Archivist
 from mm.exchange import Exchange
 from mm.maker import Maker
 from mm.market import (
@@ -35,6 +38,7 @@ from mm.store import (
     Keys,
     Operator,
     Scripts,
+    StreamReader,
     execute,
     pairs,
     require_config,
@@ -159,6 +163,21 @@ class World:
         process.reconcile_s = 0.0
         self._attached(process)
         return process
+
+    def archivist(self, directory: Path, ident: str = "1") -> Archivist:
+        """An archivist process, attached, whose archive is in this directory."""
+        process = Archivist(self.backend.client, self.keys, ident, durability=self._durability)
+        process.directory = directory
+        self._attached(process)
+        return process
+
+    def archive(self, directory: Path) -> Path:
+        """Archive all that can be, and mark the positions, as a new archivist does; the file."""
+        process = self.archivist(directory)
+        while process.step():
+            pass
+        process.close()
+        return directory / archive_name(None)
 
     @property
     def _durability(self) -> Literal["relaxed"] | None:
@@ -304,7 +323,12 @@ class World:
         return found[-1]
 
     def fills(self) -> list[Fill]:
-        """The ledger, oldest first."""
+        """The ledger, oldest first, what is archived with it."""
+        found = StreamReader(self.scripts).ledger()
+        return [Fill.parse(text(name), text(line)) for _, name, line in found]
+
+    def kept_fills(self) -> list[Fill]:
+        """The fills that the ledger's stream has, oldest first."""
         return [Fill.parse(name, line) for name, line in self.records("fills")]
 
     def position(self, symbol: str = "AAA") -> dict[str, int]:

@@ -57,7 +57,10 @@ def test_every_fact_holds(place: Path) -> None:
     assert status == 0, printed
     for number in range(1, 7):
         assert f"─ {number}. " in printed
-    assert "AAPL-1 granted to maker-1" in printed
+    # A slow start has the first quote refreshed, and then the order meets a later one. However
+    # often it is refreshed after the order too, the story of the fill begins with what it met.
+    met = re.search(r"order you/one, fill AAPL-1 of quote (AAPL-[0-9]+)", printed)
+    assert met is not None and f"{met[1]} granted to maker-1" in printed
     assert "not committed yet" in " ".join(printed.split())
     assert printed.count("sent before: this is its first outcome") == 2
     assert re.search(r"AAPL-[0-9]+ expired [0-9.]+ s after it was placed", printed)

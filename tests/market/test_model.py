@@ -75,6 +75,29 @@ class TestLines:
         )
         assert Report.parse("o1", "rejected malformed 0 - - - 0 99").price_ticks == 0
 
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "",
+            "canceled no_quote 0 - - - 0",
+            "zzz - 0 - - - 0 99",
+            "FILLED - 4 101 AAA-7 AAA-3 0 99",
+            "filled - x 101 AAA-7 AAA-3 0 99",
+            *(f"filled - 4 101 {word} AAA-3 0 99" for word in ("AAA-x", "AAA-", "AAA", "-7", "-")),
+            *(f"filled - 4 101 {word} AAA-3 0 99" for word in ("aaa-7", "AAA--7x", "AAA-1_0")),
+            f"filled - 4 101 AAA-{'9' * 17} AAA-3 0 99",
+            "filled - 4 101 AAA-\N{ARABIC-INDIC DIGIT THREE} AAA-3 0 99",
+            "canceled no_quote 0 - AAA-7 - 0 99",
+        ],
+    )
+    def test_not_a_report(self, line: str) -> None:
+        """A status that none has, a fill's id that names none, and lots without a fill are refused.
+
+        So is a fill without lots.
+        """
+        with pytest.raises(ValueError, match=r".*"):
+            Report.parse("o1", line)
+
     def test_fill(self) -> None:
         """A fill's symbol may hold a dash; a buy order makes the position smaller."""
         fill = Fill.parse("A-B-12", "buy 3 101 c1 o1 A-B-2 99")

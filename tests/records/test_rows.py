@@ -198,16 +198,20 @@ def test_the_order_of_equal_ids() -> None:
 def test_trimmed(make_world: Any) -> None:
     """It is known whether entries of a range are no longer kept."""
     world: World = make_world(2)
-    for _ in range(3):
+    for _ in range(2):
         trade(world, "AAA", "sell", 1, 2)
+    before = len(facts_of(world.scripts, quote_rows))
+    trade(world, "AAA", "sell", 1, 2)
+    # What is kept begins a while after the last that is not: nothing of one instant is cut in two.
+    kept = len(facts_of(world.scripts, quote_rows)) - before
 
     def lacks(since_ms: int = 0) -> bool:
         (source,) = sources_of(world.scripts, take_snapshot(world.scripts))
         return source.lacks("quotes", since_ms)
 
     assert not lacks()
-    execute(world.client, "XTRIM", world.keys.named("quotes"), "MAXLEN", 2)
-    (first, _) = facts_of(world.scripts, quote_rows)
+    execute(world.client, "XTRIM", world.keys.named("quotes"), "MAXLEN", kept)
+    first, *_ = facts_of(world.scripts, quote_rows)
     assert lacks() and lacks(first["time"] - 1)
     assert not lacks(first["time"])
 

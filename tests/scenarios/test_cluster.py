@@ -70,7 +70,6 @@ def test_nodes_die_while_it_trades(running: RunningSystem, server: str) -> None:
     """A primary, its follower and a witness are killed: trading goes on, the audit is clean."""
     program = ["--server", str(binary_or_skip(server))]
     running.start("--partitions", "2", "--replicas", "1", *program)
-    running.all_live()
     for number in (1, 4, 3):
         killed = node_pid(running, number)
         os.kill(killed, signal.SIGKILL)
@@ -94,7 +93,6 @@ def test_a_partition_moves_while_it_trades(running: RunningSystem) -> None:
     """The engine moves its slot to another node; the processes follow, and nothing is lost."""
     program = ["--server", str(binary_or_skip("valkey"))]
     running.start("--partitions", "2", "--replicas", "0", *program)
-    running.all_live()
     source, target = (
         open_client(DataDir(running.data_dir / "nodes" / number).url) for number in ("2", "3")
     )
@@ -124,7 +122,6 @@ def test_every_command_on_a_cluster(running: RunningSystem) -> None:
     """Reading and changing commands work as on one server, wherever their keys are."""
     program = ["--server", str(binary_or_skip("valkey"))]
     running.start("--partitions", "3", "--replicas", "1", *program)
-    running.all_live()
     for words in COMMANDS:
         if words[0] == "repair":
             run_mm("halt", "AAPL", "--why", "x", data_dir=running.data_dir)

@@ -46,9 +46,9 @@ from tests.kit.fake_server import MOODS, fake_server
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 #: The commands that take part in a system until they are stopped.
-JOINING = ("exchange", "state", "maker", "publisher", "balancer")
+JOINING = ("exchange", "state", "archivist", "maker", "publisher", "balancer")
 #: The commands that are neither: they need no system, or make one.
-OTHERS = ("up", "watch", "config", "bench", "chaos", "flow", "acl", "tape", "rule")
+OTHERS = ("up", "watch", "config", "bench", "chaos", "flow", "acl", "tape", "rule", "serve")
 #: The commands that keep a system: they need none that runs.
 KEEPING = ("backup", "restore", "doctor")
 #: The commands that change how a running system trades: command -> further arguments.

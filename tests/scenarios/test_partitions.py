@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import redis
@@ -25,25 +21,13 @@ from mm.store import (
     apply_config,
     create_system,
     join_system,
-    read_identity,
     require_config,
     set_modes,
     take_snapshot,
 )
-from mm.store.replicated import is_replicated
-from tests.kit import (
-    SYSTEM_ID,
-    Backend,
-    Fake,
-    World,
-    make_symbol,
-    short_directory,
-    small_config,
-    wait_for,
-)
+from tests.kit import SYSTEM_ID, Backend, Fake, World, make_symbol, short_directory, small_config
 from tests.kit.commands import run_mm
-from tests.kit.partitioned import Partitioned
-from tests.kit.running import RunningSystem
+from tests.kit.partitioned import Partitioned, lose
 
 ANN = Operator("ann")
 
@@ -205,19 +189,6 @@ def test_an_apply_that_was_broken_off_is_done_again(market: Market) -> None:
     sound(market)
 
 
-def lose(monkeypatch: pytest.MonkeyPatch, prefix: str, *names: str) -> None:
-    """From now on these methods find the partition's server gone."""
-    for name in names:
-        real = getattr(Scripts, name)
-
-        def losing(self: Scripts, *words: Any, real: Any = real) -> Any:
-            if self.keys.prefix == prefix:
-                raise redis.exceptions.ConnectionError("gone")
-            return real(self, *words)
-
-        monkeypatch.setattr(Scripts, name, losing)
-
-
 def test_a_halt_reaches_whom_it_can(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
     """A partition that is away does not keep the others from being halted, and is named."""
     scripts = market.root.scripts
@@ -264,39 +235,6 @@ def test_a_configuration_that_does_not_get_through(
         with pytest.raises(Unavailable, match=r"a new symbol needs all partitions, and \{mm-1\}"):
             apply_config(scripts, SYSTEM_ID, ANN, "why", larger)
     assert "EEE" not in market.root.hash("routes")
-
-
-class Following:
-    """What a server says of its replicas, one saying after the other."""
-
-    def __init__(self, *offsets: int | None, history: str = "h") -> None:
-        self._offsets = list(offsets)
-        self._history = history
-
-    def info(self, section: str) -> dict[str, Any]:
-        """The next saying; the last one stays."""
-        assert section == "replication"
-        offset = self._offsets.pop(0) if len(self._offsets) > 1 else self._offsets[0]
-        found: dict[str, Any] = {"master_replid": self._history, "master_repl_offset": 100}
-        if offset is not None:
-            found["slave0"] = {"state": "online", "offset": offset}
-        return found
-
-
-@pytest.mark.parametrize(
-    ("server", "confirmed"),
-    [
-        (Following(100), True),
-        (Following(90, 90, 100), True),
-        (Following(99), False),
-        (Following(None), False),
-        (Following(100, history="other"), False),
-    ],
-)
-def test_what_replicas_have(server: Any, confirmed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All that the server had done is asked for, in the same history."""
-    monkeypatch.setattr("mm.store.replicated.LOOKS", 4)
-    assert is_replicated(server, "h", 1) is confirmed
 
 
 def test_balancers_come_and_go(market: Market) -> None:
@@ -412,51 +350,3 @@ def test_a_partition_without_an_exchange(market: Market) -> None:
     market.root.farewell("balancer-1")
     words = [one.words for one in stoppages(take_snapshot(market.root.scripts))]
     assert any("no balancer is live" in one for one in words)
-
-
-@pytest.fixture
-def running() -> Iterator[RunningSystem]:
-    """A data directory, and what runs on it."""
-    system = RunningSystem()
-    yield system
-    system.close()
-
-
-@pytest.mark.server
-@pytest.mark.slow
-def test_killed_and_started_again(running: RunningSystem) -> None:
-    """Processes of partitions and the balancer die and come back; the system goes on as it was."""
-    running.start("--partitions", "2")
-    running.all_live()
-    rows = {row["name"]: row for row in running.status()["processes"]}
-    for name in ("balancer-1", "exchange-0.1", "state-1.1", "maker-1.2"):
-        os.kill(rows[name]["pid"], signal.SIGKILL)
-    wait_for("the killed ones", lambda: not (set(rows) - set(live(running))), 30)
-    running.trades_on(30)
-    code, said = running.stop()
-    assert code == 0, said
-    assert "audit: ok" in said
-    done = run_mm("up", "--headless", "--partitions", "3", data_dir=running.data_dir)
-    assert (done.returncode, "partitions stored 2 given 3" in done.stderr) == (1, True)
-    # A system that has retired a symbol starts again, with its number of partitions or without.
-    running.start("--partitions", "2")
-    scripts = running.scripts()
-    stored = require_config(scripts)
-    kept = replace(stored, symbols=stored.symbols[:-1])
-    identity = read_identity(scripts)
-    assert identity is not None
-    apply_config(scripts, identity.system_id, ANN, "why", kept)
-    code, said = running.stop()
-    assert code == 0, said
-    for words in (("--partitions", "2"), ()):
-        running.start(*words)
-        by_hand = run_mm("exchange", "--id", "9", data_dir=running.data_dir)
-        assert (by_hand.returncode, "has partitions" in by_hand.stderr) == (1, True), by_hand.stderr
-        code, said = running.stop()
-        assert code == 0, said
-
-
-def live(system: RunningSystem) -> list[str]:
-    """The names of the live processes and of the clients."""
-    rows = system.status().get("processes", [])
-    return [row["name"] for row in rows if row["state"] in ("live", "idle")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +25,7 @@ from mm.store import (
     read_secret,
     take_snapshot,
 )
-from tests.kit import SERVERS, binary_or_skip, short_directory, small_config, wait_for
+from tests.kit import SERVERS, binary_or_skip, free_port, short_directory, small_config, wait_for
 from tests.kit.commands import run_mm
 from tests.kit.running import RunningSystem
 
@@ -50,8 +49,7 @@ def status(*words: str) -> dict[str, Any]:
 
 def trades_on() -> None:
     """Wait until more fills are committed than now."""
-    wait_for("an answer", status, 40)
-    before = status()["fills_committed"]
+    before = wait_for("an answer", lambda: status().get("fills_committed"), 40)
     wait_for("more fills", lambda: status().get("fills_committed", 0) > before, 40)
 
 
@@ -196,12 +194,6 @@ class Watched:
         for process in self.servers.values():
             process.kill()
             process.wait()
-
-
-def free_port() -> int:
-    """A port of this machine that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @SERVERS

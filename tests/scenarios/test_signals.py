@@ -48,6 +48,10 @@ KEPT = {
 } | {
     "secrets",
     "users.acl",
+    # Who reads an archive when nobody writes it leaves the two beside it.
+    "archive.db",
+    "archive.db-shm",
+    "archive.db-wal",
 }
 
 #: A server that says what it is, and then neither serves nor ends by itself.

@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +17,7 @@ from redis.exceptions import RedisError
 
 from mm.errors import MMError, Unavailable
 from mm.facts import positions_facts
-from mm.host import DataDir, Lock, ManagedCluster, Shape, System, reading
+from mm.host import DataDir, Lock, ManagedCluster, Shape, reading
 from mm.host.datadir import undisturbed
 from mm.store import (
     Keys,
@@ -33,15 +32,10 @@ from tests.kit import SERVERS, binary_or_skip, short_directory, small_config, wa
 from tests.kit.answers import Cell, assert_words, run, run_all
 from tests.kit.commands import MM, alive, invoke
 from tests.kit.crash import KillableServer, assert_same_keys, live_keys, tear, trading
+from tests.kit.stopped import READERS, contents, left, own_copies, system_of, unchanged
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
-#: Commands that read.
-COMMANDS = [
-    *[["status"], ["positions"], ["quotes"], ["exposure"], ["audit"], ["config", "show"]],
-    *[["fills"], ["orders"], ["pnl", "--by", "hour"], ["quotes", "--events", "--json"]],
-    *[["explain", "AAA"], ["explain", "AAA", "--short", "--since", "1h"]],
-]
 #: Commands that change something, or send orders: they need a running system.
 WRITING = [
     ["order", "AAA", "buy", "1", "100"],
@@ -57,39 +51,11 @@ WRITING = [
 LONG_MS = 600_000
 
 
-def contents(place: Path) -> dict[str, tuple[int, int, bytes]]:
-    """Mode, time of change and bytes of each file and directory."""
-    found = {}
-    for path in sorted(place.rglob("*")):
-        if path.is_socket():
-            continue
-        stat = path.stat()
-        data = path.read_bytes() if path.is_file() else b""
-        found[str(path.relative_to(place))] = (stat.st_mode, stat.st_mtime_ns, data)
-    return found
-
-
 @pytest.fixture
 def copies(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The place of private copies, for this test alone."""
-    with short_directory() as place:
-        monkeypatch.setenv("TMPDIR", str(place))
-        monkeypatch.setattr(tempfile, "tempdir", str(place))
+    with own_copies(monkeypatch) as place:
         yield place
-
-
-def left(copies: Path) -> list[Path]:
-    """The private copies that are there."""
-    return list(copies.glob("mm-read-*"))
-
-
-@contextmanager
-def unchanged(place: Path, copies: Path) -> Iterator[None]:
-    """The directory is the same afterwards, and no private copy is left."""
-    before = contents(place)
-    yield
-    assert contents(place) == before
-    assert not left(copies)
 
 
 @contextmanager
@@ -118,12 +84,6 @@ def killed(server: str) -> Iterator[tuple[Path, list[object]]]:
             yield place, facts
 
 
-def system_of(place: Path, said: list[str] | None = None) -> System:
-    """The system of a data directory."""
-    lines = [] if said is None else said
-    return System(DataDir(place), None, Keys(), None, lines.append)
-
-
 def admin_of(copies: Path) -> redis.Redis:
     """A client of the private server that may read keys of any kind."""
     (path,) = copies.glob("mm-read-*/redis.sock")
@@ -134,12 +94,16 @@ def admin_of(copies: Path) -> redis.Redis:
 def test_every_reading_command_reads_it(server: str, copies: Path) -> None:
     """Each says that it reads a copy, in one line, and shows what was there."""
     with killed(server) as (place, facts), unchanged(place, copies):
-        for words in COMMANDS:
+        for words in READERS:
             done = invoke(*words, "--json", "--data-dir", place)
             assert done.exit_code == (1 if words[0] == "status" else 0), done.output
             assert done.stderr.count("nothing runs there") == 1, done.stderr
             assert json.loads(done.stdout), done.output
-            assert "nothing runs there" in invoke(*words, "--data-dir", place).stderr
+            shown = invoke(*words, "--data-dir", place)
+            assert "nothing runs there" in shown.stderr
+            assert "TROUBLE" not in shown.output, "that it is stopped is no trouble"
+            if words[0] == "status":
+                assert shown.stdout.startswith("- the system is stopped: `mm up` starts it again")
         found = json.loads(invoke("positions", "--json", "--data-dir", place).stdout)
         assert held(found) == facts
 
@@ -260,7 +224,7 @@ def test_two_readers_and_a_start_at_once(copies: Path) -> None:
             for answer in run_all(cells * 2):
                 assert_words(answer, 0)
         with reading(system_of(place)) as first, reading(system_of(place)) as second:
-            answer = run("up", "--headless", "--duration", "2", *where)
+            answer = run("up", "--headless", "--duration", "5", *where)
             assert_words(answer, 0)
             assert "audit: ok" in answer.text, answer
             for one in (first, second):

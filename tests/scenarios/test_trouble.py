@@ -119,8 +119,6 @@ def test_weakened_settings_are_said_and_nothing_is_restarted(
 ) -> None:
     """With appendonly off every screen has the reason, no child ends, and trading goes on later."""
     system.start("--server", str(binary_or_skip(server)))
-    # One that had not joined yet would not start with weak settings (R18).
-    system.all_live()
     change(system, appendonly="no")
     wait_for_trouble(system, "appendonly no", "on disk")
     threading.Event().wait(VIEW_S)
@@ -197,9 +195,9 @@ def test_no_password_leaves_its_url(server: str) -> None:
         )
         try:
             wait_for("fills", lambda: execute(client, "XLEN", "{mm}:fills"), 60)
-            wait_for("all processes", lambda: len(pids_of(client)) == 5, 60)
+            wait_for("all processes", lambda: len(pids_of(client)) == 6, 60)
             pids = [*pids_of(client), *publishers(directory).values()]
-            assert len(pids) == 6
+            assert len(pids) == 7
             lines = [Path(f"/proc/{pid}/cmdline").read_text() for pid in pids]
         finally:
             up.send_signal(signal.SIGINT)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from mm.archive import Archive
 from mm.audit import audit
 from mm.host import DataDir, ManagedServer, System, reading
-from mm.store import Keys, Scripts, hash_of, take_snapshot
+from mm.store import Keys, Scripts, StreamReader, hash_of, take_snapshot
 from tests.kit import SERVERS, binary_or_skip, wait_for
 from tests.kit.answers import assert_words, run
 from tests.kit.running import RunningSystem
@@ -71,6 +72,40 @@ def test_an_old_directory_continues(server: str, old: RunningSystem) -> None:
         after = positions(scripts)
         assert all(int(one["twice_spread_ticks"]) > 0 for one in after.values())
         assert take_snapshot(scripts).symbols.keys() == set(SYMBOLS)
+
+
+def ledger(place: Path) -> list[tuple[bytes, bytes]]:
+    """The fills of a stopped directory: name and line."""
+    with reading(System(DataDir(place), None, Keys(), None)) as scripts:
+        assert audit(scripts).ok
+        return [(name, line) for _, name, line in StreamReader(scripts).ledger()]
+
+
+def test_an_old_ledger_is_archived_and_leaves_the_server(
+    old: RunningSystem, tmp_path: Path
+) -> None:
+    """Its configuration has the defaults of what it lacks. With less to keep, old fills go."""
+    before = ledger(old.data_dir)
+    assert len(before) > 3 and not list(old.data_dir.glob("archive*"))
+    old.start()
+    where = ["--data-dir", str(old.data_dir)]
+    shown = run("config", "show", *where).out.decode()
+    assert {"keep_fills = 100000", "archive_days = 30"} <= set(shown.splitlines())
+    wanted = tmp_path / "mm.toml"
+    wanted.write_text(shown.replace("keep_fills = 100000", "keep_fills = 1"))
+    answer = run("config", "apply", str(wanted), "--why", "less memory", *where)
+    assert_words(answer, 0)
+    assert "keep_fills" in answer.text
+    assert "keep_fills = 1" in run("config", "show", *where).out.decode().splitlines()
+    client = old.scripts().client
+    wait_for("few fills in the server", lambda: client.xlen("{mm}:fills") < len(before), 30)
+    code, said = old.stop()
+    assert code == 0 and "audit: ok" in said, said
+    after = ledger(old.data_dir)
+    assert after[: len(before)] == before
+    with Archive(old.data_dir / "archive.db") as archive:
+        found = [one.fill_id.encode() for one in archive.fills((0, 0), (2**62, 0))]
+    assert found[: len(before)] == [name for name, _ in before]
 
 
 def test_an_old_directory_is_backed_up(old: RunningSystem, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from functools import partial
@@ -29,13 +30,17 @@ from mm.store import (
 )
 from mm.store.keys import CATALOGUE
 from mm.store.lua import key_names, only_reads, read_names, runner
-from mm.store.roles import digest
+from mm.store.roles import ADMIN, digest
 from tests.kit import SERVERS, binary_or_skip, wait_for
 from tests.kit.commands import run_mm
 from tests.kit.running import RunningSystem
 
+ROOT = Path(__file__).resolve().parents[2]
 KEYS = Keys()
-USERS = ("exchange", "state", "maker", "balancer", "publisher-1", "viewer", "operator")
+USERS = (
+    *("exchange", "state", "maker", "archivist", "balancer"),
+    *("publisher-1", "viewer", "operator"),
+)
 PRESENCE = {"processes", "process:*", "lifecycle", "server"}
 #: What ends an expired quote, which every process may do.
 EXPIRY = {"exposure", "expiry", "quotes", "quote:*", "reservation:*"}
@@ -50,15 +55,19 @@ WRITES: dict[str, set[str]] = {
     | {"cursors", "positions", "deadletter", "waiting:bid", "waiting:ask"}
     | {"position:*", "operations", "window:*"},
     "maker": PRESENCE | EXPIRY | {"waiting:bid", "waiting:ask", "symbol:*"},
+    "archivist": PRESENCE | {"archive", "archived", "fills"},
     "balancer": PRESENCE | {"lease", "treasury"},
     "publisher-1": set(),
     "viewer": set(),
-    "operator": set(CATALOGUE) - {"fills", "reports:*", "seen:*", "deadletter", "window:*"},
+    "operator": set(CATALOGUE)
+    - {"fills", "reports:*", "seen:*", "deadletter", "window:*", "archive", "archived"},
 }
 READS = {
     "exchange": WRITES["exchange"] | {"config", "control", "terms:*", "position:*"},
     "state": WRITES["state"] | {"config", "fills", "symbol:*", "terms:*"},
     "maker": WRITES["maker"] | {"config", "control", "terms:*", "position:*", "positions", "lease"},
+    "archivist": WRITES["archivist"]
+    | {"config", "terms:*", "position:*", "orders", "quotes", "operations", "cursors", "seen:*"},
     "balancer": WRITES["balancer"]
     | {"config", "terms:*", "exposure", "expiry", "waiting:bid", "waiting:ask", "reservation:*"},
     "publisher-1": {"config", "terms:*", "quote:*", "quotes", "clients", "routes"},
@@ -69,10 +78,12 @@ SCRIPTS: dict[str, set[str]] = {
     "exchange": {"collect", "match", "expire", "heartbeat", "farewell"},
     "state": {"commit", "expire", "heartbeat", "farewell"},
     "maker": {"survey", "place", "expire", "heartbeat", "farewell"},
+    "archivist": {"trim", "heartbeat", "farewell"},
     "balancer": {"lease", "treasury", "heartbeat", "farewell"},
     "publisher-1": set(),
     "viewer": {"snapshot", "survey"},
-    "operator": set(script_names()) - {"collect", "match", "commit", "place", "lease", "treasury"},
+    "operator": set(script_names())
+    - {"collect", "match", "commit", "place", "trim", "lease", "treasury"},
 }
 #: What an operator's scripts call on hashes.
 OPERATOR_WRITES = {"HSET", "HDEL", "DEL", "HINCRBY", "PEXPIRE"}
@@ -251,7 +262,7 @@ def test_the_whole_system_runs_under_its_users(system: RunningSystem, server: st
     system.trades_on()
     directory = Path(system.data_dir)
     client = open_client(f"unix://{directory}/redis.sock")
-    wanted = {"exchange", "state", "maker", "publisher-1", "operator"}
+    wanted = {"exchange", "state", "maker", "archivist", "publisher-1", "operator"}
 
     def users() -> set[str]:
         return {text(one["user"]) for one in client.client_list()}
@@ -282,11 +293,17 @@ class TestRules:
         """A new role needs its rows."""
         assert {client_role(user)[0].name for user in USERS} == set(ROLES)
 
+    def test_every_role_is_described(self) -> None:
+        """The table of users has a row for each role."""
+        table = (ROOT / "docs" / "SECURITY.md").read_text()
+        named = re.findall(r"^\| `([a-z]+)(?:-N)?` \|", table, re.MULTILINE)
+        assert set(named) == {*ROLES, ADMIN}
+
     @pytest.mark.parametrize("user", ["", "nobody", "publisher", "publisher-", "admin", "maker-1"])
     def test_no_such_user(self, user: str) -> None:
         """Only a role's users have rules; the error names what there is."""
         with pytest.raises(
-            ValueRefused, match="it must be one of exchange state maker balancer viewer"
+            ValueRefused, match="it must be one of exchange state maker archivist balancer"
         ):
             acl_rules(user, "{mm}")
 

@@ -7,7 +7,7 @@ import pytest
 from mm.explain import explain as real_explain
 from mm.store import Snapshot, take_snapshot
 from mm.store import execute as real_execute
-from mm.terminal import symbol_source
+from mm.terminal import grouped_decimal, symbol_source
 from mm.terminal.symbol_source import SymbolPast, SymbolSource
 from tests.kit import Fake, World, small_config
 from tests.kit.partitioned import Partitioned
@@ -126,3 +126,37 @@ def test_a_server_that_does_not_answer_leaves_the_past(world: World) -> None:
     after = source.update(later)
     assert kept(after) == kept(before) and after.story == before.story
     assert after.trouble
+
+
+def test_numbers_of_a_story_as_they_are_asked_for(fake: Fake) -> None:
+    """Prices and quantities of a story are written as asked for, and no version or id is."""
+    config = small_config(1, limit=9_000, size=2_000, of_symbol={"position_limit_lots": 9_000})
+    world = World(fake, config)
+    world.propose(bid=64_250, ask=64_260, bid_lots=1_500, ask_lots=2_500)
+    world.trade(world.order("buy", 1_200, order_id="1234"))
+    world.scripts.commit(100)
+    found = take_snapshot(world.scripts)
+    plain = [text for *_, text in SymbolSource(world.scripts, "AAA").update(found).story]
+    source = SymbolSource(world.scripts, "AAA", grouped_decimal)
+    grouped = [text for *_, text in source.update(found).story]
+    assert plain == [
+        "-> AAA-1 1500 @ 642.50 | 642.60 @ 2500 (bootstrap)",
+        "order c1/1234 -> buy 1200 @ 642.60, fill AAA-1 of AAA-1",
+        "-> position 1, net -1200",
+        "now: position 1, net -1200, AAA-1",
+    ]
+    assert grouped == [
+        "-> AAA-1 1,500 @ 642.50 | 642.60 @ 2,500 (bootstrap)",
+        "order c1/1234 -> buy 1,200 @ 642.60, fill AAA-1 of AAA-1",
+        "-> position 1, net -1,200",
+        "now: position 1, net -1,200, AAA-1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("plain", "grouped"),
+    [("-0.002", "-0.002"), ("-1234.50", "-1,234.50"), ("0", "0"), ("1000000", "1,000,000")],
+)
+def test_groups_keep_the_sign(plain: str, grouped: str) -> None:
+    """Digits in groups are the same number, below one too."""
+    assert grouped_decimal(plain) == grouped

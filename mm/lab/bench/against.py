@@ -12,6 +12,8 @@ from typing import Any
 from mm.host import exit_reason, module_command, module_environment
 from mm.lab.bench.checkout import Tree, checked_out, own_tree
 from mm.lab.bench.compare import Comparison
+from mm.lab.bench.options import QUICK, Size
+from mm.lab.bench.sections.start import measure_start_of
 
 BASE, CHANGE = "base", "change"
 #: The time that a bench gets to stop its system when the comparison is broken off.
@@ -65,13 +67,22 @@ def run_against(options: AgainstOptions) -> Comparison:
 def _measure(
     comparison: Comparison, tree: Tree, run: tuple[str, str, int], words: Sequence[str]
 ) -> bool:
-    """Run a bench once; False when it does not know the section, which is a note then."""
+    """Run a bench once; False when it does not know the section, which is a note then.
+
+    Of a tree whose bench does not know section start this bench measures the starts.
+    """
     side, section, pair = run
     done = _run_bench(tree, words)
     last = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
     try:
         result: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
+        if done.returncode == USAGE_STATUS and section == "start":
+            starts = (QUICK if "--quick" in words else Size()).starts
+            figures = [one.as_dict() for one in measure_start_of(tree.path, starts)]
+            note = f"start: the {side} has no such section: this bench measures it"
+            comparison.add(side, section, pair, {"figures": figures, "notes": [note]})
+            return True
         if done.returncode == USAGE_STATUS:
             comparison.notes.append(f"{section}: the {side} has no such section: {last[0]}")
             return False

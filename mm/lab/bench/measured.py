@@ -18,6 +18,7 @@ from mm.store import Keys, Scripts, execute, open_client, require_config, text
 
 REFERENCE_TICKS = 10_000
 PATIENCE_S = 120.0
+_CONSUMERS = ("exchange", "state")
 
 
 def audit_at_end(scripts: Scripts, result: Result, name: str) -> None:
@@ -108,6 +109,12 @@ class Measured:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{self.name}: waited {patience_s:.0f} s for {what}")
             time.sleep(0.002)
+
+    def drained(self) -> bool:
+        """Whether every order is matched and every fill committed."""
+        found = execute(self.scripts.client, "HMGET", self.keys.named("cursors"), *_CONSUMERS)
+        ends = [self.end_of(self.keys.named(stream)) for stream in ("orders", "fills")]
+        return [text(one or b"0-0") for one in found] == ends
 
     def match_all(self) -> float:
         """Match the whole backlog with an exchange inside this process; returns the seconds.

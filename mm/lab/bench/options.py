@@ -22,7 +22,8 @@ class Size:
     ``symbol_counts`` are the numbers of symbols that section symbols compares, ``past_orders`` and
     ``ledger_fills`` what section history puts behind its systems. ``cpu_s`` and ``idle_s`` are the
     seconds of a window of section load with orders and without, ``rival_orders`` the orders that an
-    alternative does in one repeat.
+    alternative does in one repeat, ``starts`` how often section start starts each program in one,
+    ``archived_fills`` the past of section archive.
     """
 
     orders: int = 100_000
@@ -34,10 +35,12 @@ class Size:
     cpu_s: float = 10.0
     idle_s: float = 20.0
     rival_orders: int = 8_000
+    starts: int = 9
+    archived_fills: int = 10_000_000
 
 
 #: Checks that every section runs and keeps the invariants; its figures mean nothing.
-QUICK = Size(2_000, 100, 1_000, (10, 50), 3_000, 5_000, 1.0, 1.0, 200)
+QUICK = Size(2_000, 100, 1_000, (10, 50), 3_000, 5_000, 1.0, 1.0, 200, 1, 2_000)
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,15 @@ GUESS_S = {
     "history": (80.0, 15.0),
     "load": (9.0, 30.0),
     "view": (6.0, 30.0),
+    "scrape": (12.0, 30.0),
+    "logs": (0.0, 50.0),
+    "start": (1.0, 6.0),
+    "http": (12.0, 15.0),
     "alternatives": (6.0, 14.0),
     "partitions": (0.0, 40.0),
     "replicas": (0.0, 40.0),
     "failover": (15.0, 6.0),
+    "archive": (900.0, 30.0),
     "sustained": (60.0, 60.0),
 }
 #: What a quick run takes of that, before its own durations are known.

@@ -13,13 +13,18 @@ from mm.errors import MMError
 from mm.host import allocator, default_binary, identify
 from mm.lab.bench.figure import Figure, Result
 from mm.lab.bench.options import BenchOptions, BenchRun
+from mm.lab.bench.sections.archive import measure_archive
 from mm.lab.bench.sections.cpu import measure_cpu
 from mm.lab.bench.sections.hold import measure_sustained
+from mm.lab.bench.sections.http import measure_http
 from mm.lab.bench.sections.latency import measure_latency
+from mm.lab.bench.sections.logs import measure_logs
 from mm.lab.bench.sections.raw import measure_raw
 from mm.lab.bench.sections.rivals import measure_rivals
 from mm.lab.bench.sections.scale import measure_history, measure_symbols
+from mm.lab.bench.sections.scrape import measure_scrape
 from mm.lab.bench.sections.spread import measure_failover, measure_partitions, measure_replicas
+from mm.lab.bench.sections.start import measure_start
 from mm.lab.bench.sections.throughput import (
     measure_end_to_end,
     measure_matching,
@@ -38,6 +43,11 @@ SECTIONS: dict[str, Callable[[BenchRun], list[Figure]]] = {
     "history": measure_history,
     "load": measure_cpu,
     "view": measure_view,
+    "archive": measure_archive,
+    "scrape": measure_scrape,
+    "logs": measure_logs,
+    "start": measure_start,
+    "http": measure_http,
     "alternatives": measure_rivals,
     "partitions": measure_partitions,
     "replicas": measure_replicas,

@@ -82,6 +82,9 @@ class SpreadWorld(ThrowawaySystem[ManagedCluster]):
         trace: TracebackType | None,
     ) -> None:
         try:
+            if kind is None:
+                drained = "the last fills are committed"
+                self.until(drained, lambda: all(part.drained() for part in self.parts))
             for part in self.parts:
                 part.close()
             if kind is None:

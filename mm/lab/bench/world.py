@@ -109,6 +109,8 @@ class World(ThrowawaySystem[ManagedServer], Measured):
     ) -> None:
         try:
             if kind is None and self._audited:
+                if self.supervisor.children:
+                    self.wait(self.drained, "the last fills to be committed")
                 self.supervisor.stop("")
                 audit_at_end(self.scripts, self.result, self.name)
         finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 from mm.errors import ValueRefused
 from mm.market import Fill, Order, Report, Symbol
 from mm.orders import Answer, FlowOptions, Intent, read_journal, synthetic_orders
-from mm.store import Scripts, Snapshot, execute, text
+from mm.store import Scripts, Snapshot, StreamReader, execute, text
 
 _CHUNK = 5_000
 #: The most violations that are shown; the others are counted.
@@ -213,7 +213,8 @@ def _records(scripts: Scripts, key: str) -> Iterator[tuple[str, str]]:
 def _ledger(scripts: Scripts, senders: Mapping[str, Sender], findings: Findings) -> dict[str, Fill]:
     """The fills by order; each must be the only fill of an order that its publisher sent."""
     found: dict[str, Fill] = {}
-    for fill_id, line in _records(scripts, scripts.keys.named("fills")):
+    for _, name, record in StreamReader(scripts).ledger():
+        fill_id, line = text(name), text(record)
         try:
             fill = Fill.parse(fill_id, line)
         except ValueError as error:

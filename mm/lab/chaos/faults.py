@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from mm.errors import Unavailable
-from mm.lab.chaos.harmed import Effect, HarmedSystem
+from mm.lab.chaos.archive_faults import fill_disk, keep_archive_copy, put_old_archive
+from mm.lab.chaos.harmed import Effect, HarmedSystem, timer
 from mm.lab.chaos.plan import PROXY_KINDS, FaultEvent
 from mm.lab.chaos.proxy import message_end
 from mm.lab.chaos.system import ChaosSystem
@@ -27,6 +27,7 @@ REWRITE_S = 0.04
 
 def begin_fault(system: ChaosSystem, fault: FaultEvent) -> Effect:
     """Begin a fault."""
+    keep_archive_copy(system)
     if fault.kind in PROXY_KINDS:
         return _proxied(system, fault)
     if fault.kind == "stop-server":
@@ -38,6 +39,10 @@ def begin_fault(system: ChaosSystem, fault: FaultEvent) -> Effect:
         return _rewriting(system, fault)
     if fault.kind == "tear-log":
         return _torn(system, fault)
+    if fault.kind == "fill-disk":
+        return fill_disk(system, fault)
+    if fault.kind == "old-archive":
+        return put_old_archive(system, fault)
     if fault.target == "server":
         return _server(system, fault)
     if fault.target == "all" and fault.kind == "kill-all":
@@ -62,12 +67,6 @@ def begin_common(system: HarmedSystem[Any], fault: FaultEvent) -> Effect:
         )
     system.kill(system.names(fault.target))
     return Effect()
-
-
-def timer(seconds: float) -> Callable[[], bool]:
-    """What is false for so long."""
-    due = time.monotonic() + seconds
-    return lambda: time.monotonic() >= due
 
 
 def _proxied(system: ChaosSystem, fault: FaultEvent) -> Effect:

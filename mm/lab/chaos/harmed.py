@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from mm.errors import TimedOut, Unavailable
 from mm.host import NOTES_KEPT, MakeServer, ServerT, ThrowawaySystem
@@ -24,6 +25,8 @@ from mm.store import Scripts, read_identity
 LIMIT_UNITS = 60
 #: The reports and orders of a whole system are kept, to be compared.
 KEPT = 10_000_000
+#: So few fills stay in the ledger, so that they leave it all the time.
+KEPT_FILLS = 200
 TICK_S = 0.004
 
 
@@ -34,6 +37,7 @@ def chaos_config() -> Config:
         limit_units=LIMIT_UNITS,
         quote_ttl_ms=TTL_MS,
         refresh_ms=REFRESH_MS,
+        keep_fills=KEPT_FILLS,
         keep_orders=KEPT,
         keep_reports=KEPT,
     )
@@ -55,6 +59,12 @@ class Effect:
     applied: Callable[[], bool] = field(default=lambda: True)
 
 
+def timer(seconds: float) -> Callable[[], bool]:
+    """What is false for so long."""
+    due = time.monotonic() + seconds
+    return lambda: time.monotonic() >= due
+
+
 class HarmedSystem(ThrowawaySystem[ServerT]):
     """One system under load: :meth:`open` it, harm it, and always :meth:`close` it.
 
@@ -64,6 +74,8 @@ class HarmedSystem(ThrowawaySystem[ServerT]):
     """
 
     config: Config
+    #: Whether the servers may replace one another at any time, also unharmed on a slow machine.
+    fails_over: ClassVar[bool] = False
 
     def __init__(
         self, make_server: MakeServer[ServerT], pulse: Callable[[], None], stop: Stop

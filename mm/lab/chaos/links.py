@@ -24,7 +24,7 @@ from mm.lab.chaos.companion import Companion, answer, serve
 
 _CHUNK = 65_536
 #: Seconds that the links may take to do what they are asked.
-ANSWER_S = 10.0
+ANSWER_S = 30.0
 
 
 class LinkControl:

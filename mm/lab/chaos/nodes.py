@@ -29,7 +29,7 @@ RATE = 40
 #: Seconds from one node to another, and as long back.
 DELAY_S = 0.01
 #: What runs in each partition, and once for all.
-OF_PARTITION = ("exchange", "state", "maker", "publisher")
+OF_PARTITION = ("exchange", "state", "maker", "archivist", "publisher")
 OF_ALL = ("balancer-1", "balancer-2")
 #: Quotes of all partitions want more than this at once.
 UNITS_OF_PARTITION = 20
@@ -40,6 +40,8 @@ class NodesSystem(HarmedSystem[ManagedCluster]):
 
     Without ``finality`` the programs take what one node says for final: nothing waits for replicas.
     """
+
+    fails_over = True
 
     def __init__(
         self,

@@ -11,8 +11,8 @@ from functools import partial
 from redis.exceptions import RedisError
 
 from mm.host import Shape
-from mm.lab.chaos.faults import begin_common, timer
-from mm.lab.chaos.harmed import Effect
+from mm.lab.chaos.faults import begin_common
+from mm.lab.chaos.harmed import Effect, timer
 from mm.lab.chaos.nodes import OF_PARTITION, NodesSystem
 from mm.lab.chaos.plan import TTL_MS, Dice, FaultEvent, rounds_of
 

@@ -12,7 +12,9 @@ REFRESH_MS = 500
 
 #: Two of each, at once, all the time. The second of each reaches the server through the proxy.
 PROCESSES = tuple(
-    f"{kind}-{number}" for kind in ("exchange", "state", "maker", "publisher") for number in (1, 2)
+    f"{kind}-{number}"
+    for kind in ("exchange", "state", "maker", "archivist", "publisher")
+    for number in (1, 2)
 )
 PROXIED = tuple(name for name in PROCESSES if name.endswith("-2"))
 
@@ -21,6 +23,7 @@ KINDS = {
     "kill-exchange": "kill -9 of one exchange or both",
     "kill-state": "kill -9 of one state service or both",
     "kill-maker": "kill -9 of one maker or both",
+    "kill-archivist": "kill -9 of one archivist or both",
     "kill-publisher": "kill -9 of one publisher or both",
     "kill-all": "kill -9 of all processes at once, with or without the server",
     "kill-server": "kill -9 of the server",
@@ -33,6 +36,8 @@ KINDS = {
     "lose-reply": "a reply is lost with its connection, its request was executed",
     "cut-connection": "a connection is cut in the middle of a reply",
     "delay-request": "a request is held back, now and then for longer than a quote lives",
+    "fill-disk": "the archivists may write no further, as on a full disk, until that ends",
+    "old-archive": "an old copy of the archive stands in its place, then the right one is back",
     "operate-mode": "an operator halts or reduces one symbol or all, and resumes them",
     "operate-limit": "an operator lowers the exposure limit, and raises it again",
 }
@@ -48,6 +53,7 @@ CALLS = {
     "exchange": ("match", "expire", "heartbeat"),
     "state": ("commit", "commit", "heartbeat"),
     "maker": ("place", "place", "survey"),
+    "archivist": ("trim", "trim", "heartbeat"),
     "publisher": ("XADD", "XADD", "XREAD"),
 }
 #: So many rounds in 100 have a second fault on top of the first.
@@ -62,9 +68,10 @@ class FaultEvent:
     An operator's is a symbol or ``all``, and ``call`` is then the mode. On a cluster it may be the
     number of a partition.
     The fault begins ``after_ms`` after the one before it, or after the begin of the round.
-    ``hold_ms`` is how long a stop or a delay lasts, how long the server trades before it is killed
-    again, or until an operator takes back what it did. ``call`` and ``skip`` choose the request
-    that the proxy applies a fault to: the one with this script or command, after ``skip`` others.
+    ``hold_ms`` is how long a stop, a delay or a harm of the archive lasts, how long the server
+    trades before it is killed again, or until an operator takes back what it did. ``call`` and
+    ``skip`` choose the request that the proxy applies a fault to: the one with this script or
+    command, after ``skip`` others.
     ``percents`` say at which shares of its loading or rewriting the server is killed.
     """
 
@@ -136,6 +143,8 @@ def _draw(kind: str, dice: Dice) -> FaultEvent:
         hold_ms = dice.randrange(50, TTL_MS)
         mode = dice.choice(("halted", "reducing")) if kind == "operate-mode" else ""
         return FaultEvent(kind, dice.choice(("AAPL", "SPY", "all")), after_ms, hold_ms, mode)
+    if kind in ("fill-disk", "old-archive"):
+        return FaultEvent(kind, "archivist", after_ms, dice.randrange(200, TTL_MS))
     if kind == "stop-process":
         hold_ms = dice.randrange(TTL_MS + 50, TTL_MS + 500)
         makers = ("maker-1", "maker-2")

@@ -68,7 +68,8 @@ class Scenes:
         market.wait("the first quote", lambda: market.quoted(0))
         market.mm("order", "AAPL", "buy", "5", "190", "--client-id", "you", "--order-id", "one")
         market.wait("a quote based on version 1", lambda: market.quoted(1))
-        market.mm("explain", "AAPL", "--last", "2")
+        # A quote that was refreshed since is one of the last two, and the one that was hit is not.
+        market.mm("explain", "--fill", "AAPL-1")
         self.check(market.aapl()[0].position.net_lots == -5, "the position is -5")
         self.conclude(
             "Order, fill AAPL-1, position version 1, and the quote computed from version 1:",

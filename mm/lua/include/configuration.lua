@@ -8,8 +8,9 @@
 -- What may change while the system runs. All else is part of what the ledger and the memory of orders
 -- mean: a tick, a lot, a unit of exposure, the window of remembered orders.
 local MARKET_FIELDS = { limit_units = true, quote_ttl_ms = true, refresh_ms = true,
-  report_idle_ms = true, keep_orders = true, keep_reports = true, keep_updates = true,
-  keep_quotes = true, keep_deadletters = true, protection_window_ms = true, protection_freeze_ms = true }
+  report_idle_ms = true, keep_fills = true, keep_orders = true, keep_reports = true, keep_updates = true,
+  keep_quotes = true, keep_deadletters = true, protection_window_ms = true, protection_freeze_ms = true,
+  archive_days = true, archive_mb = true }
 local SYMBOL_FIELDS = { reference_ticks = true, spread_ticks = true, size_lots = true,
   skew_ticks = true, position_limit_lots = true, protection_lots = true, protection_loss_ticks = true }
 

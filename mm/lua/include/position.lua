@@ -5,17 +5,17 @@
 -- INCLUDE mode
 -- INCLUDE trades
 
-local match, abs, max = string.match, math.abs, math.max
-local FILL = '^(%a+) (%d+) (%d+) %S+ %S+ %S+ %d+'
+local match, abs = string.match, math.abs
+local FILL, OLD_FILL = '^(%a+) (%d+) (%d+) %S+ %S+ %S+ %d+ (%d+)$', '^(%a+) (%d+) (%d+) %S+ %S+ %S+ %d+$'
 
 -- parse_fill(fill_id, line) -> symbol, seq (as text), signed_lots, ticks, spread of a fill. `signed_lots`
 -- is the change of the maker's position, `spread` the quote's in ticks: nil in a record of an earlier
 -- version, which lacks it. Of a malformed record it returns the symbol at most.
 local function parse_fill(fill_id, line)
   local symbol, seq = match(fill_id, '^([A-Z0-9._-]+)-(%d+)$')
-  local side, lots_word, price_word, spread_word = match(line, FILL .. ' (%d+)$')
+  local side, lots_word, price_word, spread_word = match(line, FILL)
   if not side then
-    side, lots_word, price_word = match(line, FILL .. '$')
+    side, lots_word, price_word = match(line, OLD_FILL)
   end
   local lots, ticks = side and count_of(lots_word), side and count_of(price_word)
   local spread = spread_word and count_of(spread_word)
@@ -77,7 +77,7 @@ end
 
 -- apply_fill(position, fill_id, seq, signed_lots, ticks, spread) -> nil when the fill has been applied,
 -- else why not, with the position unchanged. A fill that closes lots lowers the cost of the open lots in
--- proportion (average cost). The sum of the spread stops at 2^53 - 1: it bounds no trading.
+-- proportion (average cost). The sum of the spread bounds no trading: it is stored up to 2^53 - 1.
 local function apply_fill(position, fill_id, seq, signed_lots, ticks, spread)
   local old_net, version = position.net, position.version + 1
   if not seq then
@@ -99,10 +99,10 @@ local function apply_fill(position, fill_id, seq, signed_lots, ticks, spread)
   position.net, position.cash, position.cost = net, cash, cost
   position.version, position.last_id, position.last_ticks = version, fill_id, ticks
   position.traded = position.traded + abs(signed_lots)
-  position.twice_spread = math.min(position.twice_spread + abs(signed_lots) * (spread or 0), MAX_INT)
   move_fair(position, ticks)
   if spread then
-    position.new_trades[#position.new_trades + 1] = text(signed_lots) .. ' ' .. text(ticks)
+    position.twice_spread = position.twice_spread + abs(signed_lots) * spread
+    keep_trade(position, signed_lots, ticks)
   end
   return nil
 end
@@ -110,11 +110,11 @@ end
 -- store_position(position_prefix, symbol, position, now) -> the record of the committed update
 local function store_position(position_prefix, symbol, position, now)
   local net, cash, version = text(position.net), text(position.cash), text(position.version)
-  local last_ticks = text(position.last_ticks)
+  local last_ticks, twice_spread = text(position.last_ticks), text(math.min(position.twice_spread, MAX_INT))
   redis.call('HSET', position_prefix .. symbol, 'net_lots', net, 'cash_ticks', cash,
     'cost_ticks', text(position.cost), 'position_version', version,
     'last_fill_id', position.last_id, 'last_price_ticks', last_ticks, 'updated_ms', text(now),
-    'twice_spread_ticks', text(position.twice_spread), 'fair_ticks', text(position.fair_ticks),
+    'twice_spread_ticks', twice_spread, 'fair_ticks', text(position.fair_ticks),
     'fair_rest', text(position.fair_rest), 'trades', trades_text(position))
   return table.concat({ net, cash, version, last_ticks, text(now) }, ' ')
 end

@@ -13,6 +13,7 @@ import marshal
 from typing import Any
 
 from mm.market import LIVE_MS
+from tests.hunts.explorer import archiving
 from tests.hunts.explorer.db import Db, stream_id
 from tests.hunts.explorer.parts import Position, Proc
 from tests.hunts.explorer.system import System
@@ -134,6 +135,7 @@ def of_db(system: System, db: Db) -> bytes:
         _seen(system, db),
         sorted((name, min(LIVE_MS + 1, db.now - beat)) for name, beat in beats.items()),
         sorted(system.script_of[digest] for digest in db.loaded),
+        archiving.form(system.spec, db),
     )
     db.memo["canon"] = _digest(form)
     return bytes(db.memo["canon"])
@@ -160,6 +162,8 @@ def call_form(system: System, db: Db, call: tuple[Any, ...]) -> tuple[Any, ...]:
         if args[9] != config_version:
             return ("stale",)
         return (name, symbol, trigger == "capacity", *args[5:])
+    if name == "trim":
+        return (name, *archiving.call_form(system.spec, db, args))
     if name == "heartbeat":
         return (name, args[0])
     if name in ("XREAD", "XREVRANGE"):
@@ -187,6 +191,7 @@ def digest(system: System, position: Position) -> bytes:
     letters = tuple(call_form(system, position.db, call) for call in position.letters)
     done = (position.rogue, position.restarts, position.withdrawals, position.controls)
     sent = (position.sent, position.again, position.mailed, position.examined, position.repaired)
-    rest = (letters, *sent, *done, position.applied)
+    archived = (position.hand, position.copied, position.restored)
+    rest = (letters, *sent, *done, position.applied, *archived)
     whole.update(marshal.dumps(rest, 0))
     return whole.digest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mm.market import LIVE_MS
+from tests.hunts.explorer.archiving import check_trim, ledger_entries
 from tests.hunts.explorer.db import Db
 from tests.hunts.explorer.invariants import (
     SIDES,
@@ -29,6 +30,8 @@ def check_call(system: System, call: Call, before: Db, after: Db) -> None:
         check_events(system.spec, before, after)
     name, args = system.describe(call)
     check_collection(system.spec, before, after)
+    if name == "trim":
+        check_trim(system.spec, before, after)
     if name == "withdraw":
         check_withdrawal(system.spec, before, after)
     if name == "place":
@@ -128,10 +131,9 @@ def check_turn(spec: Spec, side: str, args: list[str], before: Db, after: Db) ->
 
 def check_fills(spec: Spec, before: Db, after: Db) -> None:
     """Each new fill was executed against the quote that stood, as its order allowed."""
-    key = spec.key("fills")
     first = {f"{line.split(' ')[0]}/{name}": line for name, line in reversed(_sent(spec))}
     left: dict[tuple[str, str], int] = {}
-    for fill in ledger(spec, after, len(before.get(key, ()))):
+    for fill in ledger(spec, after, len(ledger_entries(spec, before))):
         quote = before.get(spec.key("quote:*", fill.symbol), {})
         side = "ask" if fill.side == "buy" else "bid"
         demand(

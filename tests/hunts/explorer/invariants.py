@@ -9,6 +9,7 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from mm.market import Symbol
+from tests.hunts.explorer.archiving import ledger_entries
 from tests.hunts.explorer.db import Db
 from tests.hunts.explorer.parts import Spec, Violation
 from tests.hunts.explorer.system import System
@@ -59,7 +60,8 @@ def entries(db: Db, key: str, skip: int = 0) -> list[dict[str, str]]:
 def ledger(spec: Spec, db: Db, skip: int = 0) -> list[Filled]:
     """The fills of the ledger, without the record that a foreign hand has appended."""
     found = []
-    for name, line in records(db, spec.key("fills"), skip):
+    whole = [pair for _, words in ledger_entries(spec, db)[skip:] for pair in _pairs(words)]
+    for name, line in whole:
         if (name, line) != spec.rogue:
             symbol, _, seq = name.rpartition("-")
             side, lots, price, client, order, quote, ts, spread = line.split(" ")
@@ -77,6 +79,10 @@ def ledger(spec: Spec, db: Db, skip: int = 0) -> list[Filled]:
                 )
             )
     return found
+
+
+def _pairs(words: tuple[str, ...]) -> list[tuple[str, str]]:
+    return list(zip(words[::2], words[1::2], strict=True))
 
 
 def check_state(system: System, db: Db) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mm.market import LIVE_MS, config_changes
 from mm.store.control import REPAIRED_FIELDS, config_words
+from tests.hunts.explorer import archiving
 from tests.hunts.explorer.changes import check_call
 from tests.hunts.explorer.db import Db
 from tests.hunts.explorer.invariants import mode_of
@@ -57,6 +58,8 @@ class Moves:
             yield "repair"
         if at.applied < len(self.spec.configs):
             yield "apply"
+        if self.spec.archives:
+            yield from self._of_archivist(at)
         if self.spec.ticks and (instant := self.next_instant(at.db)):
             yield f"wait {instant - at.db.now}"
 
@@ -87,6 +90,8 @@ class Moves:
             return at._replace(examined=self._repair_words(at.db))
         if verb == "repair":
             return self._repair(at)
+        if verb in ("read", "file", "drop", "tell", "record", "copy", "old"):
+            return self._archiving(at, verb)
         if verb == "wait":
             return self.waited(at, at.db.now + int(rest))
         return self._moved(at, self._index[rest], verb)
@@ -167,7 +172,7 @@ class Moves:
         # What was acknowledged is on disk; connections, requests under way and scripts are gone.
         procs = tuple(self.system.reconnected(proc) for proc in at.procs)
         db = self.system.host.forget(at.db)
-        return at._replace(db=db, procs=procs, letters=(), restarts=at.restarts + 1)
+        return at._replace(db=db, procs=procs, letters=(), hand=-1, restarts=at.restarts + 1)
 
     def _withdraw(self, at: Position) -> Position:
         key = ("withdraw",)
@@ -219,6 +224,52 @@ class Moves:
             db = at.db.knowing(at.db.loaded | {str(words[0])})
             _, at.db.memo[key] = self.system.run(db, ("EVALSHA", *words))
         return at._replace(db=at.db.memo[key], repaired=True)
+
+    # the archivist
+
+    def _of_archivist(self, at: Position) -> Iterator[str]:
+        """What an archivist may do next, or may happen to it or to its file."""
+        if at.hand >= 0:
+            yield from ("file", "drop")
+        elif archiving.can_read(self.spec, at.db):
+            yield "read"
+        if archiving.can_record(self.spec, at.db):
+            yield "record"
+            if not at.letters:
+                yield "tell"
+        if at.copied < 0 and archiving.size(at.db):
+            yield "copy"
+        if 0 <= at.copied < archiving.size(at.db) and not at.restored and not at.letters:
+            yield "old"
+
+    def _archiving(self, at: Position, verb: str) -> Position:
+        if verb == "read":
+            return at._replace(hand=archiving.size(at.db))
+        if verb == "drop":
+            return at._replace(hand=-1)
+        if verb == "copy":
+            return at._replace(copied=archiving.size(at.db))
+        if verb == "old":
+            # Nobody archives while a file is put in place of another.
+            db = self._run(at.db, ("HSET", archiving.FILE, "size", str(at.copied)))
+            return at._replace(db=db, hand=-1, restored=True)
+        if verb == "file":
+            call = archiving.filing(self.spec, at.db, at.hand)
+            db = at.db if call is None else self._run(at.db, call)
+            return at._replace(db=db, hand=-1)
+        words = self.system.scripts._words("trim", archiving.record_words(self.spec, at.db))
+        call = ("EVALSHA", *words)
+        if verb == "tell":
+            return at._replace(letters=(call,))
+        return at._replace(db=self._run(at.db, call))
+
+    def _run(self, db: Db, call: Call) -> Db:
+        """A call from outside the processes, worked out once for each state of the keys."""
+        if call not in db.memo:
+            known = db.knowing(db.loaded | {str(call[1])}) if call[0] == "EVALSHA" else db
+            _, db.memo[call] = self.system.run(known, call)
+        found: Db = db.memo[call]
+        return found
 
     # time
 

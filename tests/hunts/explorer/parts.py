@@ -37,6 +37,7 @@ class Spec:
     in this order, each with its symbols, none for all. ``configs`` are the configurations that an
     operator applies, in this order. ``repair`` is a symbol that an operator examines once while it
     is halted with all its fills committed; its repair by what was found comes sooner or later.
+    ``archives``: fills are archived, and an old copy of the archive is put back once.
     ``ticks``: time passes.
     """
 
@@ -56,6 +57,7 @@ class Spec:
     controls: tuple[tuple[str, ...], ...] = ()
     configs: tuple[Config, ...] = ()
     repair: str = ""
+    archives: bool = False
     ticks: bool = True
     warm: bool = True
     grain_ms: int = 1
@@ -123,7 +125,11 @@ class Proc:
 
 
 class Position(NamedTuple):
-    """A state of the whole world. ``letters`` are calls of a dead maker that may yet arrive."""
+    """A state of the whole world. ``letters`` are calls of a dead process that may yet arrive.
+
+    ``hand`` is the number of the ledger's entry that an archivist has read and not yet archived, -1
+    for none. ``copied`` is how many entries the copy of the archive has, -1 without one.
+    """
 
     db: Db
     procs: tuple[Proc, ...]
@@ -138,6 +144,9 @@ class Position(NamedTuple):
     mailed: int = 0
     examined: tuple[str, ...] = ()
     repaired: bool = False
+    hand: int = -1
+    copied: int = -1
+    restored: bool = False
 
 
 class Host(Protocol):

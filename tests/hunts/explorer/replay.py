@@ -177,6 +177,18 @@ def explained(spec: Spec, moves: Sequence[str]) -> list[str]:
     return lines
 
 
+#: What happens to the archive, in words.
+_ARCHIVING = {
+    "read": "the archivist reads the next entry of the ledger",
+    "file": "the archivist commits to the archive what it has read",
+    "drop": "the archivist dies before it has archived what it has read",
+    "tell": "the archivist dies, and its call of trim.lua is still under way",
+    "record": "an archivist calls trim.lua",
+    "copy": "somebody copies the archive",
+    "old": "the copy is put in the place of the archive",
+}
+
+
 def _meaning(system: System, at: Position, name: str) -> str:
     verb, _, rest = name.partition(" ")
     if verb in ("send", "again"):
@@ -205,6 +217,8 @@ def _meaning(system: System, at: Position, name: str) -> str:
         return "the server restarts: connections and scripts are gone"
     if verb == "arrive":
         return f"what a dead maker sent arrives: {_call(system, at.letters[0])}"
+    if verb in _ARCHIVING:
+        return _ARCHIVING[verb]
     proc = next(one for one in at.procs if one.name == rest)
     if verb == "kill":
         return "it dies and starts afresh"

@@ -141,6 +141,21 @@ WORLDS = {
             controls=(("halted", "AAA"), ("active", "AAA"), ("halted", "AAA")),
             repair="AAA",
         ),
+        # Fills are archived and leave the ledger. An archivist dies at each step, a call of it
+        # comes late, an old copy of the archive is put back. The others live: no death of theirs
+        # meets the archive.
+        Spec(
+            "archive",
+            small_config(2, 3, 2, dedup_window_ms=10**12, keep_fills=1),
+            orders=(BUY, order(2, "AAA", "sell", 1), order(3, "BBB", "sell", 1)),
+            again=0,
+            makers=1,
+            zombie=False,
+            crashes=False,
+            archives=True,
+            ticks=False,
+            grain_ms=60_000,
+        ),
         # Processes connect, beat and share the symbols; the quotes outlive a silence.
         Spec(
             "presence",
@@ -180,6 +195,7 @@ QUICK = {
     "protect": 1_200,
     "inbox": 1_500,
     "repair": 1_000,
+    "archive": 2_000,
     "presence": 1_000,
     "still": 800,
 }
@@ -201,6 +217,7 @@ FULL = {
     "protect": 50_000,
     "inbox": 60_000,
     "repair": 5_000,
+    "archive": 60_000,
     "presence": 50_000,
     "still": 40_000,
 }

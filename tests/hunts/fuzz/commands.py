@@ -45,8 +45,8 @@ Judged = tuple[str, bool | None]
 STARTERS = ("mm bench", "mm chaos", "mm flow")
 #: Commands that run until a signal ends them.
 RUNNING = (
-    *("mm exchange", "mm state", "mm maker", "mm balancer"),
-    *("mm publisher", "mm up", "mm watch"),
+    *("mm exchange", "mm state", "mm archivist", "mm maker", "mm balancer"),
+    *("mm publisher", "mm up", "mm watch", "mm serve"),
 )
 #: Commands that take --data-dir for their logs beside --redis-url; the others refuse both.
 LOGGING = tuple(name for name in RUNNING if name != "mm watch")
@@ -54,7 +54,7 @@ LOGGING = tuple(name for name in RUNNING if name != "mm watch")
 #: address and its certificates.
 CONTROLLING = (
     *("mm halt", "mm reduce", "mm flatten", "mm resume", "mm repair"),
-    *("mm config apply", "mm acl", "mm up"),
+    *("mm config apply", "mm acl", "mm up", "mm serve"),
 )
 #: A case that hangs this long ends the run, saying where it hangs.
 HANG_S = 60
@@ -62,7 +62,7 @@ HANG_S = 60
 #: Commands of which right values may not go together.
 LOOSE = {
     *("mm publisher", "mm order", "mm explain", "mm tape check", "mm tape convert"),
-    *("mm fills", "mm orders", "mm quotes", "mm pnl", "mm rule check"),
+    *("mm fills", "mm orders", "mm quotes", "mm pnl", "mm report", "mm rule check"),
 }
 #: A backup needs a managed server, and a restore a backup: the stage has neither.
 LOOSE |= {"mm backup", "mm restore"}
@@ -171,12 +171,19 @@ class Stage:
         """A stage on a real server, and nothing left of it afterwards."""
         world = World(backend, small_config(limit=5000, size=100))
         stop = threading.Event()
-        # Closed here, so that their messages stay out of the commands' own.
-        running = [world.exchange(), world.state(), world.maker()]
-        threads = [threading.Thread(target=one.run, args=(stop,)) for one in running]
-        for thread in threads:
-            thread.start()
-        with tempfile.TemporaryDirectory(prefix="mm-") as name, contextlib.chdir(name):
+        with (
+            tempfile.TemporaryDirectory(prefix="mm-") as archives,
+            tempfile.TemporaryDirectory(prefix="mm-") as name,
+            contextlib.chdir(name),
+        ):
+            # The archive of the system is its own: those that commands would make are refused.
+            archivist = world.archivist(Path(archives))
+            # Closed here, so that their messages stay out of the commands' own.
+            running = [world.exchange(), world.state(), world.maker(), archivist]
+            threads = [threading.Thread(target=one.run, args=(stop,)) for one in running]
+            for thread in threads:
+                thread.start()
+            wait_for("the archive", lambda: world.scripts.archive_state().archive_id)
             stage = cls(backend.server.url, Path(name), world)
             stage._furnish()
             try:
@@ -223,6 +230,7 @@ class Stage:
                 patch("mm.host.server.ManagedServer.start", _refuse_to_start),
                 patch("mm.cli.processes.stop_on_signals", lambda: ended),
                 patch("mm.cli.up.stop_on_signals", lambda: ended),
+                patch("mm.cli.serve.stop_on_signals", lambda: ended),
                 patch("mm.cli.reading.stop_on_signals", lambda: ended),
                 patch("mm.cli.order.watch_reports", lambda *_: None),
                 patch("mm.up.Up.run", lambda *_: 0),
@@ -300,6 +308,7 @@ class Stage:
         made: dict[str, Callable[[], str]] = {
             "prefix": lambda: "{mm}",
             "redis_url": lambda: self.url,
+            "listen": lambda: "127.0.0.1:0",
             "data_dir": lambda: rng.choice(("data", "dir")),
             "config": lambda: "good.toml",
             "tape": lambda: "good.csv",
@@ -317,6 +326,7 @@ class Stage:
             "side": lambda: rng.choice(("buy", "SELL", "b", "s")),
             "symbol": lambda: rng.choice(("AAA", "BBB")),
             "symbols": lambda: rng.choice(("AAA", "BBB")),
+            "begin": lambda: rng.choice(("90s", "1d", "2026-01-31T12:00:00Z")),
             "since": lambda: rng.choice(("90s", "1d", "2026-01-31T12:00:00Z")),
             "until": lambda: rng.choice(("0s", "5m", "2036-01-31 12:00+01:00")),
             "by": lambda: rng.choice(("day", "symbol,hour", "currency")),
@@ -373,6 +383,7 @@ def command_case(rng: random.Random, stage: Stage) -> tuple[list[str], tuple[int
     odd = rng.choice(params) if params and (path in STARTERS or rng.random() < 0.8) else None
     options, arguments, worth = path.split()[1:], [], True
     verdict: bool | None = True
+    odd_value = ""
     for param in params:
         is_option = isinstance(param, click.Option)
         if isinstance(param, click.Option) and param.is_flag:
@@ -383,6 +394,7 @@ def command_case(rng: random.Random, stage: Stage) -> tuple[list[str], tuple[int
         value = stage.good(path, param, rng)
         if param is odd:
             value, verdict = stage.any_value(path, param, rng)
+            odd_value = value
         if is_option:
             options.append(f"{param.opts[-1]}={value}")
         else:
@@ -397,4 +409,16 @@ def command_case(rng: random.Random, stage: Stage) -> tuple[list[str], tuple[int
         return words, (2,)
     if path in CONTROLLING or (path in LOOSE and verdict is not False):
         return words, None
+    if verdict is False and odd is not None and any("--data-dir=" in word for word in options):
+        # No directory of the stage runs. What only a system can refuse is not refused, then.
+        return words, (1, 2) if _needs_system(path, odd.name or "", odd_value) else (2,)
     return words, (2,) if verdict is False else (0, 1) if worth else None
+
+
+def _needs_system(path: str, name: str, value: str) -> bool:
+    """Whether a wrong value can only be refused by a system, which knows its symbols and steps."""
+    if path != "mm order":
+        return name == "symbol"
+    if name == "symbol":
+        return re.fullmatch(r"[A-Z0-9._-]{1,16}", value.upper()) is not None
+    return name in ("quantity", "limit_price") and re.fullmatch(r"[0-9.]+", value) is not None

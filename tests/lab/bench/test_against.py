@@ -29,17 +29,20 @@ pytestmark = [
 BENCH = """\
 import json, os, sys, time
 value, words = VALUE, sys.argv[1:]
+if words == ["--help"]:
+    sys.exit()
 with open(LOG, "a") as log:
     print(value, os.getpid(), os.getcwd(), *words, file=log)
 section = words[words.index("--only") + 1]
-if section == "raw" and value == 2:
+if section in ("raw", "start") and value == 2:
     print("Error: 'raw' is not one of", file=sys.stderr)
     sys.exit(2)
 if section == "latency":
     sys.exit("it broke")
 if section == "load":
     time.sleep(600)
-figure = {"section": section, "name": "rate", "unit": "/s", "median": value}
+name = "mm --help, in starts of Python" if section == "start" else "rate"
+figure = {"section": section, "name": name, "unit": "x", "median": value}
 print(json.dumps({"figures": [figure], "problems": [], "notes": [], "audits": 1}))
 """
 
@@ -53,7 +56,7 @@ def git(place: Path, *words: str) -> None:
 def commit(place: Path, value: int, log: Path) -> None:
     """Commit a benchmark that measures this value."""
     (place / "mm").mkdir(exist_ok=True)
-    (place / "mm" / "__init__.py").touch()
+    (place / "mm" / "__init__.py").write_text("OrderClient = 1\n", encoding="utf-8")
     text = BENCH.replace("VALUE", str(value)).replace("LOG", repr(str(log)))
     (place / "mm" / "__main__.py").write_text(text, encoding="utf-8")
     git(place, "add", "-A")
@@ -174,6 +177,15 @@ class TestTurns:
         found = against("raw", "matching", pairs=2)
         assert len([line for line in log.read_text().splitlines() if "--only raw" in line]) == 1
         assert found.notes == ["raw: the base has no such section: Error: 'raw' is not one of"]
+        assert found.problems == []
+
+    def test_the_start_of_a_base_that_cannot_measure_it(self, checkout: Path, log: Path) -> None:
+        """The bench that runs measures it, pair by pair; what only one side has gets no ratio."""
+        found = against("start", pairs=2)
+        ratios = {one.name: one.ratios for one in found.figures()}
+        assert len(ratios.pop("mm --help, in starts of Python")) == 2
+        assert ratios and not any(ratios.values())
+        assert len(found.notes) == 1 and "this bench measures it" in found.notes[0]
         assert found.problems == []
 
     def test_a_bench_that_fails(self, checkout: Path) -> None:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from mm.lab.chaos.faults import end_with
+from mm.archive import Archive
+from mm.audit import audit
+from mm.interrupts import Stop
+from mm.lab.chaos.faults import begin_fault, end_with
+from mm.lab.chaos.plan import FaultEvent
+from mm.lab.chaos.system import ChaosSystem
+from mm.store import stream_id_order, take_snapshot
 from tests.kit import SERVERS, binary_or_skip
 from tests.kit.crash import killable_server
 
@@ -28,3 +34,39 @@ def test_a_torn_end_replaces_the_one_that_the_kill_left(server: str, torn_by_the
         assert made.client().get("first") == b"1"
         assert made.client().exists("second") == (torn_by_the_kill == 0)
         assert not made.client().exists("lost")
+
+
+@pytest.mark.server
+@pytest.mark.slow
+@SERVERS
+def test_an_old_archive_strikes(server: str) -> None:
+    """Its copy is made at an earlier fault: archivists refuse it, and then have their own again."""
+    system = ChaosSystem(binary_or_skip(server), 1, lambda: None, Stop())
+    try:
+        system.open()
+        path = system.data_dir.path / "archive.db"
+        system.until("an archive", lambda: bool(system.scripts.archive_state().heads), 30)
+        begin_fault(system, FaultEvent("kill-maker", "maker-1", 0)).end()
+        with Archive(path.with_name("archive.old")) as archive:
+            last = archive.last_id
+        system.until(
+            "fills that it lacks have left the ledger",
+            lambda: stream_id_order(system.scripts.archive_state().trimmed_to) > last,
+            60,
+        )
+        effect = begin_fault(system, FaultEvent("old-archive", "archivist", 0, 100))
+        assert effect.applied()
+        system.until("the refusal", lambda: "older" in said(system), 30)
+        effect.end()
+        system.until("the end of it", lambda: "older" not in said(system), 30)
+        assert audit(system.scripts).ok
+    finally:
+        system.close()
+
+
+def said(system: ChaosSystem) -> str:
+    """What the archivists say of their archive."""
+    found = take_snapshot(system.scripts)
+    return " ".join(
+        one.trouble for name, one in found.processes.items() if name.startswith("archivist")
+    )

@@ -21,7 +21,7 @@ from mm.lab.bench.options import SIZE_LOTS, SYMBOLS, BenchRun
 from mm.lab.bench.probe import CLIENT, Probe
 from mm.lab.bench.watcher import Watcher
 from mm.lab.bench.world import World, bench_config
-from mm.store import execute, text
+from mm.store import execute
 
 SHARE = 0.8
 PROBE_S, SAMPLE_S, TICK_S = 0.05, 1.0, 0.002
@@ -67,15 +67,9 @@ class Hold:
         self._connection.finish(self.sent)
         # A run that could not keep up has a backlog. Its figures show that, and it is audited too.
         patience_s = max(PATIENCE_S, self.series[-1]["at_s"])
-        self.world.wait(self._drained, "the backlog to drain", patience_s)
+        self.world.wait(self.world.drained, "the backlog to drain", patience_s)
         self._connection.close()
         self._probe.close()
-
-    def _drained(self) -> bool:
-        world, cursors = self.world, self.world.keys.named("cursors")
-        found = execute(world.scripts.client, "HMGET", cursors, "exchange", "state")
-        ends = [world.end_of(world.orders_key), world.end_of(world.keys.named("fills"))]
-        return list(map(text, found)) == ends
 
     def _send(self, count: int) -> None:
         if count <= 0:

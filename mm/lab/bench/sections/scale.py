@@ -61,8 +61,8 @@ def measure_history(run: BenchRun) -> list[Figure]:
             stack.enter_context(run.world(name, deep_config(SYMBOLS, window_ms)))
             for name, window_ms in windows
         ]
-        _fill_up(worlds[1], past, run.seed)
-        _fill_up(worlds[2], ledger, run.seed)
+        fill_up(worlds[1], past, run.seed)
+        fill_up(worlds[2], ledger, run.seed)
         # An order is remembered for two windows at most.
         time.sleep(2 * short_ms / 1000)
         fresh, with_past, with_ledger = _in_turn(run, worlds)
@@ -113,9 +113,9 @@ def _shares(
     )
 
 
-def _fill_up(world: World, orders: int, seed: int) -> None:
+def fill_up(world: World, orders: int, seed: int, run: str = "past") -> None:
     """Send, match and commit this many orders, each of which fills."""
-    supply = Orders(world.config.symbols, CLIENTS[1], "past", seed)
+    supply = Orders(world.config.symbols, CLIENTS[1], run, seed)
     world.quote_all(DEEP_LOTS)
     for start in range(0, orders, PART):
         part = min(PART, orders - start)

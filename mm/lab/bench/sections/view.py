@@ -41,7 +41,7 @@ def measure_view(run: BenchRun) -> list[Figure]:
                     name = f"v{number}{int(watched)}"
                     full[watched] = full_load(world, name, run.size.orders, run.seed, 1).rate
                     pid = watcher.pid if watcher else None
-                    used[watched], share = _moderate(run, world, f"{name}m", pid)
+                    used[watched], share = moderate(run, world, f"{name}m", pid)
                 finally:
                     if watcher:
                         watcher.close()
@@ -55,8 +55,11 @@ def measure_view(run: BenchRun) -> list[Figure]:
     ]
 
 
-def _moderate(run: BenchRun, world: World, name: str, pid: int | None) -> tuple[float, float]:
-    """The server's processor seconds for an order, and the view's percentage of a core."""
+def moderate(run: BenchRun, world: World, name: str, pid: int | None) -> tuple[float, float]:
+    """The server's processor seconds for an order at 500/s, and the percentage of a core of a pid.
+
+    The percentage is 0 without a pid.
+    """
     assert world.server.process is not None
     count = min(run.size.latency_orders, int(SLICE_S * RATE))
     supply = Orders(world.config.symbols, CLIENT, name, run.seed)

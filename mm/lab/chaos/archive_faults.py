@@ -1,0 +1,95 @@
+"""Faults of the archive on one server: a full disk, and an old copy in the place of the file."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+from pathlib import Path
+
+from redis.exceptions import RedisError
+
+from mm.archive import Archive, archive_name, copy_archive
+from mm.errors import MMError
+from mm.lab.chaos.harmed import Effect, timer
+from mm.lab.chaos.plan import FaultEvent
+from mm.lab.chaos.system import ChaosSystem
+from mm.store import stream_id_order
+
+#: The archivists may write so many bytes of a file: less than an archive has.
+FULL_BYTES = 4_096
+#: The name of the old copy.
+OLD = "archive.old"
+
+
+def fill_disk(system: ChaosSystem, fault: FaultEvent) -> Effect:
+    """Let the archivists that run now write no further until the fault ends."""
+    pids = system.pids(system.names(fault.target))
+    for pid in pids:
+        _limit(pid, FULL_BYTES)
+
+    def end() -> None:
+        for pid in pids:
+            _limit(pid, None)
+
+    return Effect(timer(fault.hold_ms / 1000), end, lambda: bool(pids))
+
+
+def _limit(pid: int, size: int | None) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if size is None else size, hard))
+
+
+def keep_archive_copy(system: ChaosSystem) -> None:
+    """Copy the archive, once, so that a later fault finds an old one."""
+    path = system.data_dir.path / archive_name(None)
+    if not (old := path.with_name(OLD)).exists():
+        # Before the first fill is archived there is nothing to copy.
+        with contextlib.suppress(MMError):
+            copy_archive(path, old)
+
+
+def put_old_archive(system: ChaosSystem, fault: FaultEvent) -> Effect:
+    """Put an old copy in the archive's place, and the right file back later.
+
+    It applies when the copy lacks fills that have left the ledger since: another one would get what
+    it lacks from there, and be the right one.
+    """
+    path = system.data_dir.path / archive_name(None)
+    old, away = path.with_name(OLD), path.with_name("archive.away")
+    pids = system.pids(system.names(fault.target))
+    system.freeze(pids)
+    is_stale = _is_stale(system, old)
+    if is_stale:
+        away.mkdir()
+        _move(path, away)
+        path.write_bytes(old.read_bytes())
+    system.thaw(pids)
+
+    def end() -> None:
+        if is_stale:
+            others = system.pids(system.names(fault.target))
+            system.freeze(others)
+            for one in path.parent.glob(f"{path.name}*"):
+                one.unlink()
+            for one in away.iterdir():
+                one.rename(path.parent / one.name)
+            away.rmdir()
+            system.thaw(others)
+
+    return Effect(timer(fault.hold_ms / 1000 if is_stale else 0), end, lambda: is_stale)
+
+
+def _is_stale(system: ChaosSystem, old: Path) -> bool:
+    try:
+        trimmed_to = stream_id_order(system.scripts.archive_state().trimmed_to)
+        with Archive(old) as archive:
+            return archive.last_id < trimmed_to
+    except (RedisError, MMError, OSError):
+        return False
+
+
+def _move(path: Path, directory: Path) -> None:
+    # What the file's newest commits are in goes with it.
+    for one in path.parent.glob(f"{path.name}*"):
+        one.rename(directory / one.name)
