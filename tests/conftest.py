@@ -54,10 +54,21 @@ def redis_server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
+def started_chromium() -> Iterator[Browser]:
     """One browser for all tests of a file."""
     with browser() as found:
         yield found
+
+
+@pytest.fixture
+def chromium(started_chromium: Browser) -> Iterator[Browser]:
+    """The browser of the file, from which the pages go that the test has opened.
+
+    A page that a failed test left open would be drawn beside those of the next ones.
+    """
+    yield started_chromium
+    for context in started_chromium.contexts:
+        context.close()
 
 
 @pytest.fixture

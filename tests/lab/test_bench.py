@@ -128,6 +128,13 @@ class TestSustained:
         assert found["memory beyond the ledger, last third"] > 1.05
         assert found["rate, last third against first"] < 0.5
 
+    def test_a_stall(self) -> None:
+        """An exchange that matched nothing at first has no rate to compare with."""
+        series = [sample(float(at), matched=1_000.0 * max(0, at - 4)) for at in range(9)]
+        found = {one.name: one.median for one in figures(series, 1_000.0)}
+        assert "rate, last third against first" not in found
+        assert found["longest lag of the exchange"] == 0.005
+
 
 class TestShowing:
     def test_table(self) -> None:

@@ -60,7 +60,9 @@ class Opened:
         self.page.wait_for_function("window.Plotly")
         plots = self.page.locator(".plot")
         for number in range(plots.count()):
-            plots.nth(number).scroll_into_view_if_needed()
+            # Not `scroll_into_view_if_needed`: it waits for frames, of which a busy machine
+            # draws none while the plots are made.
+            plots.nth(number).evaluate("plot => plot.scrollIntoView({block: 'center'})")
             self.page.wait_for_function(
                 "number => document.querySelectorAll('.plot')[number]"
                 ".querySelector('.main-svg .trace, .main-svg .bars')",
@@ -94,7 +96,10 @@ def test_schemes_differ(chromium: Browser, report: Path) -> None:
     places = ("body", ".plot .xtick text")
     light = [opened.color_of(places[0]), fill_of(opened, places[1])]
     opened.page.emulate_media(color_scheme="dark")
-    opened.page.wait_for_timeout(300)
+    opened.page.wait_for_function(
+        "([place, fill]) => document.querySelector(place).style.fill != fill",
+        arg=[places[1], light[1]],
+    )
     dark = [opened.color_of(places[0]), fill_of(opened, places[1])]
     assert all(one != other for one, other in zip(light, dark, strict=True))
     assert opened.said == []
@@ -114,9 +119,12 @@ def test_another_symbol(chromium: Browser, report: Path) -> None:
     assert first.startswith("Plot of AAA")
     marks = plot.locator(".points path").count()
     opened.page.select_option("#pick", "BBB")
-    opened.page.wait_for_timeout(300)
-    assert (plot.get_attribute("aria-label") or "").startswith("Plot of BBB")
-    assert plot.locator(".points path").count() != marks
+    opened.page.wait_for_function(
+        "marks => { const plot = document.querySelector('[data-figure=symbol]');"
+        " return plot.getAttribute('aria-label').startsWith('Plot of BBB')"
+        " && ![0, marks].includes(plot.querySelectorAll('.points path').length) }",
+        arg=marks,
+    )
     assert opened.said == []
     opened.context.close()
 

@@ -44,9 +44,11 @@ def keep_archive_copy(system: ChaosSystem) -> None:
     """Copy the archive, once, so that a later fault finds an old one."""
     path = system.data_dir.path / archive_name(None)
     if not (old := path.with_name(OLD)).exists():
-        # Before the first fill is archived there is nothing to copy.
-        with contextlib.suppress(MMError):
+        try:
             copy_archive(path, old)
+        except (MMError, FileNotFoundError):
+            # Before the first fill is archived there is nothing to copy: a later fault tries again.
+            old.unlink(missing_ok=True)
 
 
 def put_old_archive(system: ChaosSystem, fault: FaultEvent) -> Effect:

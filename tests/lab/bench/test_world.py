@@ -12,6 +12,7 @@ from mm.lab.bench.drive import CLIENTS
 from mm.lab.bench.figure import Result
 from mm.lab.bench.load import Orders, preload
 from mm.lab.bench.measured import Measured
+from mm.lab.bench.sections.hold import Hold, figures
 from mm.lab.bench.spread import SpreadWorld
 from mm.lab.bench.world import World, bench_config
 
@@ -40,6 +41,19 @@ class TestTheEndWaitsForTheLastCommit:
         with SpreadWorld(result, "spread", bench_config(2, 1_000), None) as nodes:
             fill_without_state(nodes.parts[0], nodes.supervisor)
         assert (result.problems, result.audits) == ([], 1)
+
+
+@pytest.mark.server
+def test_the_shortest_sustained_run_has_figures() -> None:
+    """A machine too slow for its samples gets them after the time is over."""
+    result = Result()
+    with World(result, "hold", bench_config(2, 1_000)) as world:
+        world.start_processes()
+        hold = Hold(world, 100.0, 1)
+        hold.run(0.0)
+        hold.finish()
+    assert result.problems == []
+    assert "longest lag of the exchange" in {one.name for one in figures(hold.series, hold.rate)}
 
 
 def fill_without_state(part: Measured, supervisor: Supervisor) -> None:

@@ -7,6 +7,7 @@ import pytest
 from mm.archive import Archive
 from mm.audit import audit
 from mm.interrupts import Stop
+from mm.lab.chaos.archive_faults import keep_archive_copy
 from mm.lab.chaos.faults import begin_fault, end_with
 from mm.lab.chaos.plan import FaultEvent
 from mm.lab.chaos.system import ChaosSystem
@@ -34,6 +35,21 @@ def test_a_torn_end_replaces_the_one_that_the_kill_left(server: str, torn_by_the
         assert made.client().get("first") == b"1"
         assert made.client().exists("second") == (torn_by_the_kill == 0)
         assert not made.client().exists("lost")
+
+
+@pytest.mark.server
+def test_a_fault_before_the_first_archive() -> None:
+    """There is nothing yet to keep a copy of, and nothing is left in its place."""
+    system = ChaosSystem(binary_or_skip("valkey"), 1, lambda: None, Stop())
+    archive = system.data_dir.path / "archive.db"
+    try:
+        for content in (None, b"no archive"):
+            if content is not None:
+                archive.write_bytes(content)
+            keep_archive_copy(system)
+            assert not archive.with_name("archive.old").exists()
+    finally:
+        system.close()
 
 
 @pytest.mark.server
