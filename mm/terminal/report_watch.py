@@ -17,7 +17,6 @@ def watch_reports(scripts: Scripts, client_id: str, say: Callable[[str], None]) 
 
     Errors of the connection are raised.
     """
-    config = require_config(scripts)
     every = partitions_of(scripts)
     streams = [one.keys.member("reports:*", client_id) for one in every]
     cursors = [_newest(one, stream) for one, stream in zip(every, streams, strict=True)]
@@ -28,7 +27,11 @@ def watch_reports(scripts: Scripts, client_id: str, say: Callable[[str], None]) 
             (reply,) = send_pipeline(one.client, [words])
             if isinstance(reply, Exception):
                 raise reply
-            for _, entries in reply or []:
+            if not reply:
+                continue
+            # A symbol may have been added since the last report.
+            config = require_config(scripts)
+            for _, entries in reply:
                 for entry_id, fields in entries:
                     cursors[number] = text(entry_id)
                     for name, line in zip(fields[::2], fields[1::2], strict=True):

@@ -18,7 +18,7 @@ from mm.interrupts import Interrupted
 from mm.store import execute
 from mm.terminal import watch_reports
 from mm.terminal.report_watch import report_line
-from tests.kit import World
+from tests.kit import World, make_symbol
 
 
 @pytest.fixture
@@ -204,6 +204,29 @@ def test_reports_as_they_come(market: World) -> None:
     assert "by-hand/n1: filled 2 at 1.01 by AAA-2" in filled
     assert "by-hand/n2: rejected, qty_lots is not a plain decimal integer" in rejected
     assert again.endswith("(again)")
+
+
+def test_a_symbol_that_is_added_meanwhile(market: World) -> None:
+    """A fill of it is a line like any other."""
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        raise Interrupted(signal.SIGINT)
+
+    def add_and_trade() -> None:
+        time.sleep(0.2)
+        symbols = (*market.config.symbols, make_symbol("NEW"))
+        market.configure(symbols=symbols, limit_units=2 * market.config.limit_units)
+        market.propose("NEW")
+        market.send(market.order(symbol="NEW", client="by-hand", order_id="n1"))
+
+    thread = threading.Thread(target=add_and_trade)
+    thread.start()
+    with pytest.raises(Interrupted):
+        watch_reports(market.make_scripts(), "by-hand", say)
+    thread.join()
+    assert "by-hand/n1: filled" in said[0]
 
 
 def test_what_is_no_report_is_shown(market: World) -> None:
