@@ -281,7 +281,7 @@ def test_kill_9_leaves_nothing_that_looks_finished(server: str, place: Path) -> 
                 maker.kill()
                 assert maker.wait() == -9, f"{stage}: it was over before it was killed"
                 assert not (place / name).exists(), stage
-                wait_for("its server's end", lambda: not servers_of(maker.pid), 10)  # noqa: B023  # it is called within the turn
+                wait_for("its server's end", lambda: not servers_of(maker.pid))  # noqa: B023  # it is called within the turn
             assert_words(run(*words), 0)
             assert not (place / f".{name}.unfinished").exists()
 

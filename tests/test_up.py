@@ -234,7 +234,7 @@ def test_nothing_outlives_a_killed_up(system: RunningSystem, server: list[str]) 
     system.start(*server)
     pids = [*system.pids().values(), system.server_pid()]
     system.kill()
-    wait_for("the end of all children", lambda: not any(map(alive, pids)), 5)
+    wait_for("the end of all children", lambda: not any(map(alive, pids)))
     system.start(*server)
     code, said = system.stop()
     assert code == 0, said
@@ -250,7 +250,7 @@ def test_an_orphaned_server_is_taken_over(system: RunningSystem) -> None:
     orphan = os.spawnv(os.P_NOWAIT, binary, [binary, str(system.data_dir / "server.conf")])
     reaper = threading.Thread(target=os.waitpid, args=(orphan, 0))
     reaper.start()
-    wait_for("the orphan to serve", (system.data_dir / "redis.sock").exists, 10)
+    wait_for("the orphan to serve", (system.data_dir / "redis.sock").exists)
     system.start()
     reaper.join(10)
     assert not alive(orphan)

@@ -273,7 +273,7 @@ def test_a_lost_gateway_is_shown_and_found_again(chromium: Browser, quoting: Mar
     expect(page.locator("#link")).to_contain_text("connection lost, trying again, as of")
     expect(page.locator("#body")).to_have_class("stale")
     with serving(quoting, port=port):
-        expect(page.locator("#link")).to_have_text("live", timeout=20_000)
+        expect(page.locator("#link")).to_have_text("live")
         expect(page.locator("#body")).not_to_have_class("stale")
     page.context.close()
 
@@ -282,9 +282,9 @@ def test_a_server_that_hangs_is_shown(visitor: Visitor) -> None:
     """A frame that does not come is not shown as if all were well."""
     visitor.enter()
     with visitor.served.market.frozen_server():
-        expect(visitor.page.locator("#link")).to_contain_text("as of", timeout=20_000)
+        expect(visitor.page.locator("#link")).to_contain_text("as of")
         expect(visitor.page.locator("#body")).to_have_class("stale")
-    expect(visitor.page.locator("#link")).to_have_text("live", timeout=20_000)
+    expect(visitor.page.locator("#link")).to_have_text("live")
 
 
 def test_sign_out_ends_the_session(visitor: Visitor) -> None:

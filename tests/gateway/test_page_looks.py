@@ -89,10 +89,10 @@ def test_texts_can_be_read(visitor: Visitor, path: str) -> None:
     expect(page.locator(".tile").first).to_be_visible()
     assert poor_texts(page) == []
     with visitor.served.market.frozen_server():
-        expect(page.locator("#body")).to_have_class("stale", timeout=20_000)
-        expect(page.locator(".alert").last).to_be_visible(timeout=20_000)
+        expect(page.locator("#body")).to_have_class("stale")
+        expect(page.locator(".alert").last).to_be_visible()
         assert poor_texts(page) == []
-    expect(page.locator("#link")).to_have_text("live", timeout=20_000)
+    expect(page.locator("#link")).to_have_text("live")
 
 
 def test_troubles_can_be_read(visitor: Visitor) -> None:

@@ -36,7 +36,7 @@ class Visitor:
     def enter(self, path: str = "/") -> None:
         """The same, until the page is live."""
         self.come(path)
-        expect(self.page.locator("#link")).to_have_text("live", timeout=15_000)
+        expect(self.page.locator("#link")).to_have_text("live")
 
     def unlock(self) -> None:
         """Enter the operator's token."""

@@ -193,7 +193,7 @@ def test_settings_weakened_at_run_time(server: str, setting: str, weak: str) -> 
             # The trader has processes of the same names, so a heartbeat is no sign of these.
             wait_for("all joined", lambda: all(one._joined for one in processes))
             world.client.config_set(setting, weak)
-            wait_for("all waiting", lambda: all(said.values()) or running.ended, 15)
+            wait_for("all waiting", lambda: all(said.values()) or running.ended)
             assert not running.ended
             with pytest.raises(DurabilityRefused):
                 Exchange(made.client, Keys()).open()
@@ -202,8 +202,8 @@ def test_settings_weakened_at_run_time(server: str, setting: str, weak: str) -> 
             threading.Event().wait(1.0)
             assert world.hash("cursors") == matched
             world.client.config_set(setting, good)
-            wait_for("the order matched", lambda: world.hash("cursors") != matched, 15)
-            wait_for("all going on", lambda: all(len(lines) == 2 for lines in said.values()), 15)
+            wait_for("the order matched", lambda: world.hash("cursors") != matched)
+            wait_for("all going on", lambda: all(len(lines) == 2 for lines in said.values()))
             assert not running.ended
         for first, second in said.values():
             assert f"{setting} {weak}" in first

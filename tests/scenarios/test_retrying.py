@@ -78,7 +78,7 @@ def test_every_fsync_slow(server: str) -> None:
             stderr=subprocess.DEVNULL,
         ) as tracer:
             try:
-                wait_for("slow writes", lambda: _write_ms(world) > 25, 10)
+                wait_for("slow writes", lambda: _write_ms(world) > 25)
                 with RunningProcesses(*all_processes(made)) as running:
                     for _ in range(40):
                         trader.send()

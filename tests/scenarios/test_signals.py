@@ -284,7 +284,7 @@ def test_a_signal_at_any_moment_of_a_start(
             assert "audit: ok" in said
         elif status > 0:
             assert_broken_off(status, said, number)
-        wait_for("the end of all", lambda: not processes_in(data_dir), 10)
+        wait_for("the end of all", lambda: not processes_in(data_dir))
         assert not left_in(data_dir), said
         # A start that was broken off is no reason to trust the data, unless it had audited it.
         trusted = (data_dir / "stopped-cleanly").exists()
@@ -408,7 +408,7 @@ def test_a_throwaway_system_that_is_just_started(
     one = Command(place, *words, f"--server={mute}")
     command.append(one)
     wait_for("the server", (mute.parent / "pid").exists, 60)
-    pid = int(wait_for("its pid", (mute.parent / "pid").read_text, 10))
+    pid = int(wait_for("its pid", (mute.parent / "pid").read_text))
     status, said = one.send(number)
     assert status == 128 + number, said
     assert number.name in said

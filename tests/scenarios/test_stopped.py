@@ -159,7 +159,7 @@ def test_a_reader_that_is_killed(copies: Path) -> None:
             wait_for("its copy", lambda: list(copies.glob(f"mm-read-*/{awaited}")), 20)  # noqa: B023  # it is called within the turn
             reader.kill()
             reader.wait()
-            wait_for("its server's end", lambda: not servers(copies), 10)
+            wait_for("its server's end", lambda: not servers(copies))
             assert contents(place) == before, awaited
             assert left(copies) or awaited in ("", "redis.sock")
         done = invoke("positions", "--json", "--data-dir", place)
