@@ -57,6 +57,16 @@ class UsageError(MMError):
     """The caller's input breaks a rule. The text names the value and the rule."""
 
 
+class ExtraMissing(UsageError):
+    """What was asked for needs a library that an extra of the package brings."""
+
+    def __init__(self, needing: str, library: str, extra: str) -> None:
+        super().__init__(
+            f"{needing} needs {library}: install the package with its extra `{extra}`:"
+            f" pip install '.[{extra}]' in its checkout"
+        )
+
+
 class ConfigError(UsageError):
     """A configuration that cannot be used."""
 

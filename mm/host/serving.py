@@ -9,22 +9,19 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from mm.errors import Unavailable, UsageError, ValueRefused, shown_path
+from mm.errors import ExtraMissing, Unavailable, UsageError, ValueRefused, shown_path
 from mm.host.datadir import DataDir
 
 DEFAULT_ADDRESS = "127.0.0.1:8080"
-#: The packages of the extra.
+#: The libraries of the extra, as they are imported.
 _NEEDED = ("starlette", "uvicorn", "prometheus_client")
 
 
 def check_serve_extra() -> None:
-    """UsageError when the extra `serve` is not installed."""
+    """ExtraMissing when the extra `serve` is not installed."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
-        raise UsageError(
-            f"the page and the API need the extra `serve` ({' and '.join(missing)} is not"
-            " installed): pip install '.[serve]' in its checkout"
-        )
+        raise ExtraMissing("the gateway", " and ".join(missing), "serve")
 
 
 def tokens_directory(data_dir: DataDir) -> Path:

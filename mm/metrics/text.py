@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mm.errors import UsageError
+from mm.errors import ExtraMissing
 from mm.metrics.families import Family
 from mm.metrics.names import METRICS
 
@@ -25,13 +25,11 @@ class _Collected:
 
 
 def content_type() -> str:
-    """The content type of an answer; UsageError when the extra is missing."""
+    """The content type of an answer; ExtraMissing without its library."""
     try:
         from prometheus_client import CONTENT_TYPE_LATEST
     except ImportError as error:
-        raise UsageError(
-            "/metrics: it needs prometheus-client: install the package with its extra `serve`"
-        ) from error
+        raise ExtraMissing("/metrics: it", "prometheus-client", "serve") from error
     return CONTENT_TYPE_LATEST
 
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from mm.errors import UsageError, ValueRefused
+from mm.errors import ExtraMissing, ValueRefused
 from mm.orders.tape import MAX_TRADES
 
 #: Rows that are unpacked at a time.
@@ -36,10 +36,8 @@ class ParquetTable:
             import pyarrow as pa
             from pyarrow import parquet, types
         except ImportError as error:
-            raise UsageError(
-                f"{path}: it is a Parquet file, which needs pyarrow: install the package with its"
-                " extra `parquet`"
-            ) from error
+            needing = f"{path}: it is a Parquet file, which"
+            raise ExtraMissing(needing, "pyarrow", "parquet") from error
         #: What pyarrow raises for a damaged file, and for instants that Python does not have.
         self._broken = (pa.ArrowException, OSError, ValueError, OverflowError)
         self._count = 0

@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, BinaryIO
 
-from mm.errors import SystemRefused, UsageError
+from mm.errors import ExtraMissing, SystemRefused
 from mm.market import MAX_INT, exact_product
 from mm.records.rows import Column, Row, Rows
 
@@ -23,13 +23,11 @@ SUMMED = 10**6
 
 
 def check_parquet() -> None:
-    """UsageError when pyarrow is not installed."""
+    """ExtraMissing when pyarrow is not installed."""
     try:
         import pyarrow  # noqa: F401  # only whether it is there
     except ImportError as error:
-        raise UsageError(
-            "--format parquet: it needs pyarrow: install the package with its extra `parquet`"
-        ) from error
+        raise ExtraMissing("--format parquet: it", "pyarrow", "parquet") from error
 
 
 def write_parquet(rows: Rows, file: BinaryIO) -> None:

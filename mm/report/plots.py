@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from mm.errors import UsageError
+from mm.errors import ExtraMissing
 
 
 def check_plots() -> None:
-    """UsageError when plotly is not installed."""
+    """ExtraMissing when plotly is not installed."""
     try:
         import plotly  # noqa: F401  # only whether it is there
     except ImportError as error:
-        raise UsageError(
-            "a report needs plotly: install the package with its extra `report`"
-        ) from error
+        raise ExtraMissing("a report", "plotly", "report") from error
 
 
 def plot_script() -> str:

@@ -35,11 +35,12 @@ def test_without_the_extra(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     """Without the extra the error names it, with exit status 2, and nothing is made."""
-    monkeypatch.setattr("mm.host.serving._NEEDED", ("no_such_package",))
+    monkeypatch.setattr("mm.host.serving._NEEDED", ("no_such_package", "os", "nor_this"))
     with pytest.raises(SystemExit) as ended:
         main.main([*words, "--data-dir", str(tmp_path / "d")])
     assert ended.value.code == 2
-    assert ".[serve]" in capsys.readouterr().err
+    way = "install the package with its extra `serve`: pip install '.[serve]' in its checkout"
+    assert f"the gateway needs no_such_package and nor_this: {way}" in capsys.readouterr().err
     assert not (tmp_path / "d").exists()
 
 

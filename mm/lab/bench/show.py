@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from mm.errors import UsageError
+from mm.errors import ExtraMissing, UsageError
 from mm.lab.bench.figure import Figure, Result
 from mm.terminal import Column, FittedTable
 
@@ -129,9 +129,7 @@ def check_picture(path: Path) -> None:
     try:
         import matplotlib  # noqa: F401  # an extra: only a picture needs it
     except ImportError as error:
-        raise UsageError(
-            "a picture needs matplotlib: install the package with its extra `bench`"
-        ) from error
+        raise ExtraMissing("a picture", "matplotlib", "bench") from error
 
 
 def draw_picture(result: Result, path: Path) -> None:
