@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -25,7 +24,7 @@ from mm.store import Scripts, StreamReader, partitions_of, take_snapshot
 from tests.kit import SERVERS, short_directory, wait_for
 from tests.kit.answers import assert_words, run
 from tests.kit.archived_market import archive_on, archived, tiny_config
-from tests.kit.commands import MM
+from tests.kit.commands import signalled_at
 from tests.kit.running import RunningSystem
 from tests.kit.stopped import system_of
 
@@ -197,23 +196,20 @@ def test_a_fast_market_with_few_fills_in_memory(place: Path) -> None:
         assert code == 0 and "audit: ok" in said, said
 
 
-def test_kill_9_in_the_middle(place: Path) -> None:
+def test_kill_9_in_the_middle(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A backup that is killed while the archive is copied or cut is not there."""
     with archived("valkey") as (made, world, _):
         open_system(made.directory, world.scripts)
         words = ["backup", str(place / "b"), "--data-dir", str(made.directory.path)]
+        monkeypatch.setenv("TMPDIR", str(place))
         for stage in ("mm-read-*/archive.db", ".b.unfinished/data/archive.db"):
-            maker = subprocess.Popen(
-                [*MM, *words],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=os.environ | {"TMPDIR": str(place)},
+            done = signalled_at(
+                words,
+                lambda: list(place.glob(stage)),  # noqa: B023  # it is called within the turn
+                signal.SIGKILL,
+                lambda: shutil.rmtree(place / "b"),
             )
-            until = time.monotonic() + 30
-            while not list(place.glob(stage)) and maker.poll() is None:
-                assert time.monotonic() < until, stage
-            maker.kill()
-            assert maker.wait() == -9, f"{stage}: it was over before it was killed"
+            assert done.returncode == -signal.SIGKILL, done.stderr
             assert not (place / "b").exists()
         assert_words(run(*words), 0)
         restore(place / "b", DataDir(place / "n"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import subprocess
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ from mm.store import open_client, take_snapshot
 from tests.kit import SERVERS, binary_or_skip, short_directory, wait_for
 from tests.kit.answers import assert_words, run
 from tests.kit.checks import Dump
-from tests.kit.commands import MM, alive
+from tests.kit.commands import signalled_at
 from tests.kit.crash import KillableServer, assert_same_keys, live_keys, tear, trading
 from tests.kit.running import RunningSystem
-from tests.kit.stopped import system_of
+from tests.kit.stopped import servers_in, system_of
 from tests.kit.trader import Trader
 from tests.kit.world import World
 
@@ -255,8 +255,11 @@ def test_a_stopped_directory_in_use(place: Path) -> None:
 
 
 @pytest.mark.parametrize("server", ["valkey"])
-def test_kill_9_leaves_nothing_that_looks_finished(server: str, place: Path) -> None:
+def test_kill_9_leaves_nothing_that_looks_finished(
+    server: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A backup or restore that is killed at any step is not there; the next one clears the rest."""
+    monkeypatch.setenv("TMPDIR", str(place))
     with traded(server) as (made, _, _):
         for name, words, stages in (
             (
@@ -271,32 +274,18 @@ def test_kill_9_leaves_nothing_that_looks_finished(server: str, place: Path) -> 
             ),
         ):
             for stage in stages:
-                maker = subprocess.Popen(
-                    [*MM, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                unfinished = place / f".{name}.unfinished"
+                done = signalled_at(
+                    words,
+                    (unfinished / stage).exists,
+                    signal.SIGKILL,
+                    lambda: shutil.rmtree(place / name),  # noqa: B023  # it is called within the turn
                 )
-                path = place / f".{name}.unfinished" / stage
-                until = time.monotonic() + 30
-                while not path.exists() and maker.poll() is None and time.monotonic() < until:
-                    pass
-                maker.kill()
-                assert maker.wait() == -9, f"{stage}: it was over before it was killed"
+                assert done.returncode == -signal.SIGKILL, done.stderr
                 assert not (place / name).exists(), stage
-                wait_for("its server's end", lambda: not servers_of(maker.pid))  # noqa: B023  # it is called within the turn
+                wait_for("its server's end", lambda: not servers_in(place))
             assert_words(run(*words), 0)
             assert not (place / f".{name}.unfinished").exists()
-
-
-def servers_of(parent: int) -> list[int]:
-    """The processes that a process has started and that live on."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            words = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(words[1]) == parent and alive(int(path.parent.name)):
-            found.append(int(path.parent.name))
-    return found
 
 
 def test_room(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +15,10 @@ from mm.backup import back_up, restore
 from mm.errors import SystemRefused, UsageError
 from mm.host import DataDir, read_manifest
 from mm.host.bundle import _sum_of
-from tests.kit import short_directory, wait_for
+from tests.kit import short_directory
 from tests.kit.answers import assert_words, run
 from tests.kit.archived_market import archived
-from tests.kit.commands import MM
+from tests.kit.commands import signalled_at
 from tests.kit.stopped import system_of
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -118,14 +118,12 @@ def test_what_is_there_is_not_overwritten(place: Path, kept: Path) -> None:
 
 def test_sigterm_leaves_nothing(place: Path, kept: Path) -> None:
     """A signal ends a restore with its server, and removes what it had made."""
-    maker = subprocess.Popen(
-        [*MM, "restore", str(kept), "--data-dir", str(place / "n")],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
+    done = signalled_at(
+        ["restore", str(kept), "--data-dir", str(place / "n")],
+        (place / ".n.unfinished" / "logs").exists,
+        signal.SIGTERM,
+        lambda: shutil.rmtree(place / "n"),
     )
-    wait_for("its beginning", (place / ".n.unfinished" / "logs").exists, 30)
-    maker.terminate()
-    _, said = maker.communicate(timeout=30)
-    assert maker.returncode == 143 and "Traceback" not in said, said
+    assert done.returncode == 128 + signal.SIGTERM, done.stderr
+    assert "Traceback" not in done.stderr
     assert not list(place.iterdir())

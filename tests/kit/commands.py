@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 
 from mm.cli import main
@@ -20,6 +23,32 @@ def run_mm(*arguments: str, data_dir: Path | None = None, timeout_s: float = 120
     return subprocess.run(
         [*MM, *arguments, *where], capture_output=True, text=True, timeout=timeout_s, check=False
     )
+
+
+#: How often a command is run again because it ended before the stage was seen.
+TRIES = 20
+
+
+def signalled_at(
+    words: list[str], stage: Callable[[], object], number: int, again: Callable[[], object]
+) -> subprocess.CompletedProcess[str]:
+    """What a command comes to whose process gets the signal as soon as the stage is true.
+
+    On a busy machine a command may be over before anyone looks. Then ``again`` takes back what it
+    made, and it runs once more.
+    """
+    for _ in range(TRIES):
+        with subprocess.Popen(
+            [*MM, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as process:
+            while not stage() and process.poll() is None:
+                time.sleep(0.0005)
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+        if process.returncode:
+            return subprocess.CompletedProcess(words, process.returncode, "", said)
+        again()
+    pytest.fail(f"{words[0]} ended {TRIES} times before the stage was seen: {said}")
 
 
 def alive(pid: int) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from mm.host import DataDir, System
 from mm.store import Keys
 from tests.kit.backends import short_directory
+from tests.kit.commands import alive
 
 #: Commands that read.
 READERS = [
@@ -60,3 +61,17 @@ def system_of(place: Path, said: list[str] | None = None) -> System:
     """The system of a data directory."""
     lines = [] if said is None else said
     return System(DataDir(place), None, Keys(), None, lines.append)
+
+
+def servers_in(place: Path) -> list[int]:
+    """The servers that live and whose socket or configuration lies under the directory."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes()
+        except OSError:
+            continue
+        pid = int(path.parent.name)
+        if b"-server" in line and bytes(place) in line and alive(pid):
+            found.append(pid)
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -30,9 +31,9 @@ from mm.store import (
 )
 from tests.kit import SERVERS, binary_or_skip, short_directory, small_config, wait_for
 from tests.kit.answers import Cell, assert_words, run, run_all
-from tests.kit.commands import MM, alive, invoke
+from tests.kit.commands import MM, invoke, signalled_at
 from tests.kit.crash import KillableServer, assert_same_keys, live_keys, tear, trading
-from tests.kit.stopped import READERS, contents, left, own_copies, system_of, unchanged
+from tests.kit.stopped import READERS, contents, left, own_copies, servers_in, system_of, unchanged
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -149,17 +150,18 @@ def test_a_reader_that_is_killed(copies: Path) -> None:
     """Kill -9 at any stage of reading: no server stays, and the next reader clears the rest."""
     with killed("valkey") as (place, facts):
         before = contents(place)
+        words = ["audit", "--data-dir", str(place)]
         # Right after it has made its place, while it copies or starts, and when it serves.
         for awaited in ("", "logs", "appendonlydir", "server.conf", "redis.sock"):
-            reader = subprocess.Popen(
-                [*MM, "audit", "--data-dir", str(place)],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+            stage, old = f"mm-read-*/{awaited}".rstrip("/"), set(copies.glob("mm-read-*/**"))
+            ended = signalled_at(
+                words,
+                lambda: set(copies.glob(stage)) - old,  # noqa: B023  # it is called within the turn
+                signal.SIGKILL,
+                old.clear,  # a reader that ends clears the rest
             )
-            wait_for("its copy", lambda: list(copies.glob(f"mm-read-*/{awaited}")), 20)  # noqa: B023  # it is called within the turn
-            reader.kill()
-            reader.wait()
-            wait_for("its server's end", lambda: not servers(copies))
+            assert ended.returncode == -signal.SIGKILL, ended.stderr
+            wait_for("its server's end", lambda: not servers_in(copies))
             assert contents(place) == before, awaited
             assert left(copies) or awaited in ("", "redis.sock")
         done = invoke("positions", "--json", "--data-dir", place)
@@ -169,35 +171,17 @@ def test_a_reader_that_is_killed(copies: Path) -> None:
         assert contents(place) == before
 
 
-def servers(copies: Path) -> list[int]:
-    """The servers whose configuration lies in a private copy."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_bytes()
-        except OSError:
-            continue
-        pid = int(path.parent.name)
-        is_server = b"mm-read-" in line or (b"server" in line and bytes(copies) in line)
-        if is_server and alive(pid):
-            found.append(pid)
-    return found
-
-
 def test_a_reader_that_is_interrupted(copies: Path) -> None:
     """SIGTERM ends a reader with its server, and its copy is removed."""
     with killed("valkey") as (place, _), unchanged(place, copies):
-        reader = subprocess.Popen(
-            [*MM, "audit", "--data-dir", str(place)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
+        done = signalled_at(
+            ["audit", "--data-dir", str(place)],
+            lambda: list(copies.glob("mm-read-*/logs")),
+            signal.SIGTERM,
+            lambda: None,
         )
-        wait_for("its copy", lambda: list(copies.glob("mm-read-*/logs")), 20)
-        reader.terminate()
-        _, said = reader.communicate(timeout=30)
-        assert reader.returncode in (0, 143), said
-        assert "Traceback" not in said
+        assert done.returncode == 128 + signal.SIGTERM, done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_what_has_expired_since_is_released(copies: Path) -> None:
