@@ -95,11 +95,12 @@ def read_past(sources: Sequence[Source], snapshot: Snapshot, wanted: Range) -> P
         quotes_ms = min(max(begin_ms, kept_ms + snapshot.config.quote_ttl_ms), end_ms)
     ledger = Ledger(snapshot, wanted)
     symbols = {name: account.symbol for name, account in ledger.accounts.items()}
+    limits = _limits(sources, wanted, snapshot, begin_ms)
     reader = _Reader(
         wanted,
         before_ms,
         ledger,
-        Quoting(snapshot.config, symbols, quotes_ms, starts=quotes_ms == first_ms),
+        Quoting(snapshot.config, symbols, quotes_ms, starts=quotes_ms == first_ms, limits=limits),
         Latencies(
             since_ms == 0 and "positions" not in lacking, since_ms == 0 and "quotes" not in lacking
         ),
@@ -120,7 +121,7 @@ def read_past(sources: Sequence[Source], snapshot: Snapshot, wanted: Range) -> P
         reader.latencies,
         incidents_of(sources, wanted),
         rejected(sources, wanted),
-        _limits(sources, wanted, snapshot, begin_ms),
+        limits,
         lacking,
         reader.orders,
         reader.left_out,

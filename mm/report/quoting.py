@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import heapq
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mm.market import Config, Fill, Symbol
@@ -39,6 +41,18 @@ class Silence:
     def length_ms(self) -> int:
         """How long it lasted."""
         return self.until_ms - self.since_ms
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What was reserved at an instant, and the limit that stood then, in units."""
+
+    units: int
+    limit_units: int
+
+    def above(self, other: Usage) -> bool:
+        """Whether it is a higher share of its limit."""
+        return self.units * other.limit_units > other.units * self.limit_units
 
 
 @dataclass
@@ -94,6 +108,7 @@ class Quoting:
     A quote counts from its placement to its end or its expiry, whichever comes first. Its exposure
     is what its open lots reserve. Times count from ``begin_ms`` to the instant of :meth:`close`.
     ``starts`` says that the market began then: the time until its first quote is no silence.
+    ``limits`` are the steps of the exposure limit: since when, and how many units.
 
     What is reserved is noted at the end of each millisecond. Nothing says in which order a quote of
     one symbol and a fill of another came within it, and in the wrong order they add up to more than
@@ -101,15 +116,22 @@ class Quoting:
     """
 
     def __init__(
-        self, config: Config, symbols: dict[str, Symbol], begin_ms: int, starts: bool
+        self,
+        config: Config,
+        symbols: dict[str, Symbol],
+        begin_ms: int,
+        starts: bool,
+        limits: Sequence[tuple[int, int]],
     ) -> None:
         spans = symbol_spans(len(symbols))
         self.quoted = {name: Quoted(one, Thinned(spans)) for name, one in symbols.items()}
         self.exposure: Thinned[tuple[int, int]] = Thinned(WHOLE_SPANS)
         self.highest = [0, 0]
+        self.fullest = [Usage(0, limits[0][1])] * 2
         self.silences: list[Silence] = []
         self.begin_ms = begin_ms
         self._config = config
+        self._limits = deque(limits)
         self._used = [0, 0]
         self._expiries: list[tuple[int, str, str]] = []
         self._now_ms = 0
@@ -216,7 +238,14 @@ class Quoting:
         """Note what is reserved at the end of this millisecond, or where the range begins."""
         long, short = self._used
         self.highest = [max(self.highest[0], long), max(self.highest[1], short)]
-        self.exposure.add(max(self._now_ms, self.begin_ms), max(long, short), (long, short))
+        at_ms = max(self._now_ms, self.begin_ms)
+        self.exposure.add(at_ms, max(long, short), (long, short))
+        while len(self._limits) > 1 and self._limits[1][0] <= at_ms:
+            self._limits.popleft()
+        for at, units in enumerate(self._used):
+            usage = Usage(units, self._limits[0][1])
+            if usage.above(self.fullest[at]):
+                self.fullest[at] = usage
 
     def _end_silence(self, one: Quoted, ts_ms: int) -> None:
         if one.silent_ms is not None:

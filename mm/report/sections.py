@@ -170,10 +170,17 @@ def exposure_section(past: Past, figures: dict[str, Figure]) -> str:
         caption += " Only the symbols of this report; the limit is that of all symbols."
     if past.snapshot.parts:
         caption += " The sum over all partitions, whose leases are within this limit."
+    if len(past.limits) > 1:
+        caption += (
+            " The limit was changed in this time. The highest share is of the limit that stood"
+            " then. It can be above 100 % until quotes from before a lower limit have ended."
+        )
     heads = ("Side", f"Highest, {unit}", f"Limit now, {unit}", "Highest of the limit")
     rows = [
-        (name, amount(highest), amount(limit), share(highest, limit))
-        for name, highest in (("long", long), ("short", short))
+        (name, amount(highest), amount(limit), share(most.units, most.limit_units))
+        for name, highest, most in zip(
+            ("long", "short"), (long, short), quoting.fullest, strict=True
+        )
     ]
     lead = "How much of the exposure limit the quotes have used."
     shown = figure("exposure", summary, caption, figures["exposure"]["layout"]["height"])

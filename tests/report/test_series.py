@@ -227,6 +227,26 @@ def test_a_limit_that_changed(fake: Fake) -> None:
     assert limit["y"] == ["100", "70", "70"]
 
 
+def test_the_highest_share_of_a_limit_that_changed(fake: Fake) -> None:
+    """A share is of the limit that stood then, also when quotes outlive a higher one."""
+    world = World(fake, small_config(2, limit=20, size=10))
+    world.propose("AAA")
+    world.advance(1_000)
+    world.configure(limit_units=100)
+    world.advance(1_000)
+    world.propose("BBB")
+    caption = "How much of the exposure limit"
+    assert [row["Highest of the limit"] for row in page_of(world).table(caption)] == ["50.00 %"] * 2
+    world.advance(1_000)
+    world.configure(limit_units=15)
+    world.advance(1_000)
+    page = page_of(world)
+    assert [row["Limit now, lots"] for row in page.table(caption)] == ["15"] * 2
+    shares = [row["Highest of the limit"] for row in page.table(caption)]
+    assert shares == ["133.33 %"] * 2
+    assert "until quotes from before a lower limit have ended" in page.words
+
+
 def test_quotes_that_are_no_longer_kept(fake: Fake) -> None:
     """Quotes count from where all that stood before is known; the page says from when on."""
     world = World(fake, small_config(1, limit=100, quote_ttl_ms=2_000, refresh_ms=500))
