@@ -7,7 +7,6 @@ import contextlib
 import logging
 import resource
 import socket
-import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -84,7 +83,7 @@ async def _serve(
 
 
 def _config(options: ServeOptions, gateway: Gateway, most: int) -> uvicorn.Config:
-    log, files = logging.getLogger("uvicorn"), options.address.certificates
+    log = logging.getLogger("uvicorn")
     # Its lines go where this program's go. Requests are not logged.
     log.parent = logging.getLogger("mm")
     config = uvicorn.Config(
@@ -104,10 +103,7 @@ def _config(options: ServeOptions, gateway: Gateway, most: int) -> uvicorn.Confi
         h11_max_incomplete_event_size=MAX_HEAD,
     )
     config.load()
-    if files is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(files / "server.crt", files / "server.key")
-        config.ssl = context
+    config.ssl = options.address.tls()
     return config
 
 

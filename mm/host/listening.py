@@ -14,6 +14,18 @@ from mm.errors import UsageError, ValueRefused, shown_path
 AUTHORITY, CERTIFICATE, KEY = "ca.crt", "server.crt", "server.key"
 
 
+def check_certificates(directory: Path, *names: str) -> None:
+    """UsageError when a file is missing, or when others than its owner can read the key."""
+    where = shown_path(directory)
+    for name in names:
+        if not (directory / name).is_file():
+            raise UsageError(f"--tls {where}: it must hold the file {name}")
+    if (directory / KEY).stat().st_mode & 0o077:
+        raise UsageError(
+            f"--tls {where}: others can read {KEY}. Only its owner may: chmod 600 {KEY}"
+        )
+
+
 @dataclass(frozen=True)
 class Listening:
     """A TCP address and port; ``certificates`` is a directory for TLS, None without it.
@@ -34,15 +46,7 @@ class Listening:
                     " network in clear, so it must be a loopback address such as 127.0.0.1"
                 )
             return
-        where = shown_path(self.certificates)
-        for name in (AUTHORITY, CERTIFICATE, KEY):
-            path = self.certificates / name
-            if not path.is_file():
-                raise UsageError(f"--tls {where}: it must hold the file {name}")
-        if (self.certificates / KEY).stat().st_mode & 0o077:
-            raise UsageError(
-                f"--tls {where}: others can read {KEY}. Only its owner may: chmod 600 {KEY}"
-            )
+        check_certificates(self.certificates, AUTHORITY, CERTIFICATE, KEY)
 
     @classmethod
     def parse(cls, text: str, certificates: Path | None) -> Listening:

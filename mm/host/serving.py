@@ -5,12 +5,14 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+import ssl
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from mm.errors import ExtraMissing, Unavailable, UsageError, ValueRefused, shown_path
 from mm.host.datadir import DataDir
+from mm.host.listening import CERTIFICATE, KEY, check_certificates
 
 DEFAULT_ADDRESS = "127.0.0.1:8080"
 #: The libraries of the extra, as they are imported.
@@ -51,7 +53,7 @@ class ServeAddress:
     def parse(
         cls, text: str, certificates: Path | None = None, plain: bool = False
     ) -> ServeAddress:
-        """Read ``ADDRESS:PORT``; ValueRefused when it is none, UsageError without TLS."""
+        """Read ``ADDRESS:PORT``; ValueRefused when it is none, UsageError without usable TLS."""
         found = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[0-9.]+):([0-9]{1,5})", text)
         host = found[1].strip("[]") if found else ""
         try:
@@ -68,10 +70,28 @@ class ServeAddress:
                 f"address {text}: without TLS tokens would cross the network in clear. Give --tls"
                 " with a directory of certificates, or --plain where a proxy has TLS"
             )
-        for name in ("server.crt", "server.key"):
-            if certificates is not None and not (certificates / name).is_file():
-                raise UsageError(f"--tls {shown_path(certificates)}: it must hold the file {name}")
-        return cls(host, int(found[2]), certificates)
+        made = cls(host, int(found[2]), certificates)
+        made.tls()
+        return made
+
+    def tls(self) -> ssl.SSLContext | None:
+        """What speaks TLS, None without certificates; UsageError when they do not do."""
+        if self.certificates is None:
+            return None
+        check_certificates(self.certificates, CERTIFICATE, KEY)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            # With a passphrase here nobody is asked for one on the terminal.
+            context.load_cert_chain(
+                self.certificates / CERTIFICATE, self.certificates / KEY, password=""
+            )
+        except OSError as error:
+            raise UsageError(
+                f"--tls {shown_path(self.certificates)}: {CERTIFICATE} and {KEY} must be a"
+                " certificate in PEM and its key, without a passphrase, that this user may read:"
+                f" {error.strerror or error}"
+            ) from error
+        return context
 
     def listener(self) -> socket.socket:
         """A socket that is bound to it; Unavailable when that cannot be."""

@@ -7,6 +7,7 @@ import os
 import queue
 import re
 import signal
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -109,8 +110,9 @@ def market(partitions: int = 1) -> Iterator[Market]:
 class Served:
     """A gateway that serves at ``url``; ``as_`` asks it with a token."""
 
-    def __init__(self, url: str, market: Market) -> None:
+    def __init__(self, url: str, market: Market, authority: Path | None = None) -> None:
         self.url = url.rstrip("/")
+        self.trusted = ssl.create_default_context(cafile=authority)
         self.port = int(self.url.rpartition(":")[2])
         self.market = market
 
@@ -121,7 +123,13 @@ class Served:
     def as_(self, name: str = "") -> httpx.Client:
         """A client with the token in a file, or without one."""
         headers = {"Authorization": f"Bearer {self.token(name)}"} if name else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=HANG_S, trust_env=False)
+        return httpx.Client(
+            base_url=self.url,
+            headers=headers,
+            timeout=HANG_S,
+            trust_env=False,
+            verify=self.trusted,
+        )
 
     def order(self, name: str, **changes: Any) -> dict[str, Any]:
         """The body of an order with this id that fills at once, with changes."""
@@ -174,15 +182,20 @@ def serving(
 
 
 @contextmanager
-def process(market: Market, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], Served]]:
-    """The same as a process of its own, which the test may kill."""
+def process(
+    market: Market, *arguments: str, certificates: Path | None = None
+) -> Iterator[tuple[subprocess.Popen[str], Served]]:
+    """The same as a process of its own, which the test may kill; with certificates it has TLS."""
+    if certificates is not None:
+        arguments += ("--tls", str(certificates))
     words = [*MM, "serve", "--listen", "127.0.0.1:0", "--data-dir", str(market.path), *arguments]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as running:
         try:
             assert running.stderr is not None
-            found = re.search(r"http://\S+?/", running.stderr.readline())
+            found = re.search(r"https?://\S+?/", running.stderr.readline())
             assert found is not None
-            yield running, Served(found[0], market)
+            authority = certificates / "ca.crt" if certificates else None
+            yield running, Served(found[0], market, authority)
         finally:
             running.kill()
             running.communicate()

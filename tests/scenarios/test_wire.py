@@ -14,11 +14,11 @@ from urllib.parse import quote
 
 import pytest
 import redis
-import trustme
 from redis.exceptions import AuthenticationError, ResponseError
 
 from mm.store import open_client
 from tests.kit import SERVERS, binary_or_skip, wait_for
+from tests.kit.certificates import make_certificates
 from tests.kit.commands import MM, run_mm
 from tests.kit.running import RunningSystem
 
@@ -35,13 +35,7 @@ class Authority:
     @classmethod
     def make(cls, directory: Path) -> Authority:
         """Make an authority, the server's certificate and a client's."""
-        directory.mkdir()
-        authority = trustme.CA()
-        authority.cert_pem.write_to_path(directory / "ca.crt")
-        server = authority.issue_cert("127.0.0.1")
-        server.cert_chain_pems[0].write_to_path(directory / "server.crt")
-        server.private_key_pem.write_to_path(directory / "server.key")
-        (directory / "server.key").chmod(0o600)
+        authority = make_certificates(directory)
         client = authority.issue_cert("client@example.org")
         client.private_key_and_cert_chain_pem.write_to_path(directory / "client.pem")
         return cls(directory, directory / "client.pem")
