@@ -1,27 +1,25 @@
-"""Faults of the archive on one server: a full disk, and an old copy in the place of the file."""
+"""Faults of an archive: a full disk, and an old copy in the place of the file."""
 
 from __future__ import annotations
 
 import contextlib
 import resource
 from pathlib import Path
+from typing import Any
 
 from redis.exceptions import RedisError
 
-from mm.archive import Archive, archive_name, copy_archive
+from mm.archive import Archive, copy_archive
 from mm.errors import MMError
-from mm.lab.chaos.harmed import Effect, timer
+from mm.lab.chaos.harmed import Effect, HarmedSystem, timer
 from mm.lab.chaos.plan import FaultEvent
-from mm.lab.chaos.system import ChaosSystem
-from mm.store import stream_id_order
+from mm.store import Scripts, stream_id_order
 
 #: The archivists may write so many bytes of a file: less than an archive has.
 FULL_BYTES = 4_096
-#: The name of the old copy.
-OLD = "archive.old"
 
 
-def fill_disk(system: ChaosSystem, fault: FaultEvent) -> Effect:
+def fill_disk(system: HarmedSystem[Any], fault: FaultEvent) -> Effect:
     """Let the archivists that run now write no further until the fault ends."""
     pids = system.pids(system.names(fault.target))
     for pid in pids:
@@ -40,28 +38,34 @@ def _limit(pid: int, size: int | None) -> None:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if size is None else size, hard))
 
 
-def keep_archive_copy(system: ChaosSystem) -> None:
-    """Copy the archive, once, so that a later fault finds an old one."""
-    path = system.data_dir.path / archive_name(None)
-    if not (old := path.with_name(OLD)).exists():
-        try:
-            copy_archive(path, old)
-        except (MMError, FileNotFoundError):
-            # Before the first fill is archived there is nothing to copy: a later fault tries again.
-            old.unlink(missing_ok=True)
+def keep_archive_copies(system: HarmedSystem[Any]) -> None:
+    """Copy each archive, once, so that a later fault finds an old one."""
+    for path, _ in system.archives.values():
+        if not (old := old_copy(path)).exists():
+            try:
+                copy_archive(path, old)
+            except (MMError, FileNotFoundError):
+                # Before the first fill is archived there is nothing to copy: a later fault tries
+                # again.
+                old.unlink(missing_ok=True)
 
 
-def put_old_archive(system: ChaosSystem, fault: FaultEvent) -> Effect:
-    """Put an old copy in the archive's place, and the right file back later.
+def old_copy(path: Path) -> Path:
+    """Where the old copy of an archive is."""
+    return path.with_suffix(".old")
+
+
+def put_old_archive(system: HarmedSystem[Any], fault: FaultEvent) -> Effect:
+    """Put an old copy in the place of the target's archive, and the right file back later.
 
     It applies when the copy lacks fills that have left the ledger since: another one would get what
     it lacks from there, and be the right one.
     """
-    path = system.data_dir.path / archive_name(None)
-    old, away = path.with_name(OLD), path.with_name("archive.away")
+    path, scripts = system.archives[fault.target]
+    old, away = old_copy(path), path.with_suffix(".away")
     pids = system.pids(system.names(fault.target))
     system.freeze(pids)
-    is_stale = _is_stale(system, old)
+    is_stale = _is_stale(scripts, old)
     if is_stale:
         away.mkdir()
         _move(path, away)
@@ -82,9 +86,9 @@ def put_old_archive(system: ChaosSystem, fault: FaultEvent) -> Effect:
     return Effect(timer(fault.hold_ms / 1000 if is_stale else 0), end, lambda: is_stale)
 
 
-def _is_stale(system: ChaosSystem, old: Path) -> bool:
+def _is_stale(scripts: Scripts, old: Path) -> bool:
     try:
-        trimmed_to = stream_id_order(system.scripts.archive_state().trimmed_to)
+        trimmed_to = stream_id_order(scripts.archive_state().trimmed_to)
         with Archive(old) as archive:
             return archive.last_id < trimmed_to
     except (RedisError, MMError, OSError):

@@ -11,7 +11,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from mm.errors import Unavailable
-from mm.lab.chaos.archive_faults import fill_disk, keep_archive_copy, put_old_archive
+from mm.lab.chaos.archive_faults import fill_disk, keep_archive_copies, put_old_archive
 from mm.lab.chaos.harmed import Effect, HarmedSystem, timer
 from mm.lab.chaos.plan import PROXY_KINDS, FaultEvent
 from mm.lab.chaos.proxy import message_end
@@ -27,7 +27,7 @@ REWRITE_S = 0.04
 
 def begin_fault(system: ChaosSystem, fault: FaultEvent) -> Effect:
     """Begin a fault."""
-    keep_archive_copy(system)
+    keep_archive_copies(system)
     if fault.kind in PROXY_KINDS:
         return _proxied(system, fault)
     if fault.kind == "stop-server":
@@ -39,10 +39,6 @@ def begin_fault(system: ChaosSystem, fault: FaultEvent) -> Effect:
         return _rewriting(system, fault)
     if fault.kind == "tear-log":
         return _torn(system, fault)
-    if fault.kind == "fill-disk":
-        return fill_disk(system, fault)
-    if fault.kind == "old-archive":
-        return put_old_archive(system, fault)
     if fault.target == "server":
         return _server(system, fault)
     if fault.target == "all" and fault.kind == "kill-all":
@@ -54,6 +50,10 @@ def begin_common(system: HarmedSystem[Any], fault: FaultEvent) -> Effect:
     """Begin a fault that a system on one server and one on a cluster have in common."""
     if fault.kind == "stop-process":
         return stopped(system, fault, system.pids([fault.target]))
+    if fault.kind == "fill-disk":
+        return fill_disk(system, fault)
+    if fault.kind == "old-archive":
+        return put_old_archive(system, fault)
     if fault.kind == "operate-mode":
         return _operated(
             fault,

@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import ClassVar
 
 from mm.errors import TimedOut, Unavailable
@@ -99,6 +100,11 @@ class HarmedSystem(ThrowawaySystem[ServerT]):
     @abstractmethod
     def books(self) -> Sequence[tuple[Scripts, Mapping[str, Sender]]]:
         """What is compared: the scripts of each partition, and those who send there."""
+
+    @property
+    @abstractmethod
+    def archives(self) -> Mapping[str, tuple[Path, Scripts]]:
+        """Each archive and the scripts of what it is of, by the processes that write it."""
 
     @property
     @abstractmethod

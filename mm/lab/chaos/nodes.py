@@ -15,6 +15,7 @@ import redis
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
+from mm.archive import archive_name
 from mm.host import DataDir, ManagedCluster, Shape, System, port_of
 from mm.interrupts import Stop
 from mm.lab.chaos.check import Sender
@@ -110,6 +111,17 @@ class NodesSystem(HarmedSystem[ManagedCluster]):
             own = {name: one for name, one in self.senders.items() if name.startswith(begin)}
             found.append((scripts, own))
         return found
+
+    @property
+    def archives(self) -> Mapping[str, tuple[Path, Scripts]]:
+        """Each partition's, of its one archivist."""
+        return {
+            f"archivist-{number}.1": (
+                self.data_dir.path / archive_name(number),
+                self.scripts.over(self.keys.partition(number)),
+            )
+            for number in range(self.shape.partitions)
+        }
 
     @property
     def server_starts(self) -> int:

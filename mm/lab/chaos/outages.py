@@ -11,9 +11,11 @@ from functools import partial
 from redis.exceptions import RedisError
 
 from mm.host import Shape
+from mm.lab.chaos.archive_faults import keep_archive_copies
 from mm.lab.chaos.faults import begin_common
 from mm.lab.chaos.harmed import Effect, timer
 from mm.lab.chaos.nodes import OF_PARTITION, NodesSystem
+from mm.lab.chaos.plan import KINDS as ON_ONE_SERVER
 from mm.lab.chaos.plan import TTL_MS, Dice, FaultEvent, rounds_of
 
 #: The kinds of fault: name -> what happens.
@@ -29,9 +31,10 @@ KINDS = {
     "move-partition": "the engine moves a partition's slot to another primary while it trades",
     "kill-process": "kill -9 of one process, or of all of a kind",
     "kill-processes": "kill -9 of all processes at once",
-    "stop-process": "SIGSTOP of a process for longer than a quote lives, then SIGCONT",
-    "operate-mode": "an operator halts or reduces one symbol or all, and resumes them",
-    "operate-limit": "an operator lowers the exposure limit, and raises it again",
+    **{
+        kind: ON_ONE_SERVER[kind]
+        for kind in ("stop-process", "fill-disk", "old-archive", "operate-mode", "operate-limit")
+    },
 }
 #: Those that need replicas, and the one that needs an engine that moves a slot in one step.
 NEED_REPLICAS = frozenset({"kill-replica", "kill-pair", "stop-replica", "cut-primary"})
@@ -76,6 +79,8 @@ def _draw(partitions: int, kind: str, dice: Dice) -> FaultEvent:
         hold_ms = dice.randrange(1_500, 3_500)
     elif kind == "stop-replica":
         hold_ms = dice.randrange(100, 3_000)
+    elif kind in ("fill-disk", "old-archive"):
+        target, hold_ms = f"archivist-{target}.1", dice.randrange(200, TTL_MS)
     elif what in ("mode", "limit"):
         target = dice.choice(("AAPL", "SPY", "all"))
         hold_ms = dice.randrange(50, TTL_MS)
@@ -85,6 +90,7 @@ def _draw(partitions: int, kind: str, dice: Dice) -> FaultEvent:
 
 def begin_outage(system: NodesSystem, fault: FaultEvent) -> Effect:
     """Begin a fault."""
+    keep_archive_copies(system)
     if not fault.target.isdecimal():
         return begin_common(system, fault)
     number = int(fault.target)

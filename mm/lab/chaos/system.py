@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
+from mm.archive import archive_name
 from mm.errors import SystemRefused
 from mm.host import DataDir, ManagedServer
 from mm.interrupts import Stop
@@ -118,6 +119,11 @@ class ChaosSystem(HarmedSystem[DoomedServer]):
     def books(self) -> Sequence[tuple[Scripts, Mapping[str, Sender]]]:
         """The one system, and all its publishers."""
         return [(self.scripts, self.senders)]
+
+    @property
+    def archives(self) -> Mapping[str, tuple[Path, Scripts]]:
+        """The one archive, of both archivists."""
+        return {"archivist": (self.data_dir.path / archive_name(None), self.scripts)}
 
     @property
     def server_starts(self) -> int:

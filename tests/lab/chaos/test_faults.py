@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import pytest
 
 from mm.archive import Archive
 from mm.audit import audit
+from mm.host import Shape
 from mm.interrupts import Stop
-from mm.lab.chaos.archive_faults import keep_archive_copy
+from mm.lab.chaos.archive_faults import keep_archive_copies
 from mm.lab.chaos.faults import begin_fault, end_with
+from mm.lab.chaos.nodes import NodesSystem
+from mm.lab.chaos.outages import begin_outage
 from mm.lab.chaos.plan import FaultEvent
 from mm.lab.chaos.system import ChaosSystem
-from mm.store import stream_id_order, take_snapshot
+from mm.store import Scripts, stream_id_order, take_snapshot
 from tests.kit import SERVERS, binary_or_skip
 from tests.kit.crash import killable_server
 
@@ -46,43 +52,56 @@ def test_a_fault_before_the_first_archive() -> None:
         for content in (None, b"no archive"):
             if content is not None:
                 archive.write_bytes(content)
-            keep_archive_copy(system)
+            keep_archive_copies(system)
             assert not archive.with_name("archive.old").exists()
     finally:
         system.close()
 
 
+#: A system on one server, and one on a cluster: how one is made, and how a fault begins there.
+SYSTEMS: dict[str, tuple[Any, Any]] = {
+    "one server": (ChaosSystem, begin_fault),
+    "cluster": (partial(NodesSystem, shape=Shape(2, 0), finality=True), begin_outage),
+}
+
+
 @pytest.mark.server
 @pytest.mark.slow
 @SERVERS
-def test_an_old_archive_strikes(server: str) -> None:
-    """Its copy is made at an earlier fault: archivists refuse it, and then have their own again."""
-    system = ChaosSystem(binary_or_skip(server), 1, lambda: None, Stop())
+@pytest.mark.parametrize("kind", SYSTEMS)
+def test_an_archive_is_harmed(server: str, kind: str) -> None:
+    """Archivists say that a disk is full, and that their file is an old one, until that ends.
+
+    The old file was copied at an earlier fault.
+    """
+    make, begin = SYSTEMS[kind]
+    system = make(binary_or_skip(server), seed=1, pulse=lambda: None, stop=Stop())
     try:
         system.open()
-        path = system.data_dir.path / "archive.db"
-        system.until("an archive", lambda: bool(system.scripts.archive_state().heads), 30)
-        begin_fault(system, FaultEvent("kill-maker", "maker-1", 0)).end()
-        with Archive(path.with_name("archive.old")) as archive:
+        target, (path, scripts) = list(system.archives.items())[-1]
+        system.until("an archive", lambda: bool(scripts.archive_state().heads), 60)
+        begin(system, FaultEvent("kill-process", target, 0)).end()
+        with Archive(path.with_suffix(".old")) as archive:
             last = archive.last_id
         system.until(
             "fills that it lacks have left the ledger",
-            lambda: stream_id_order(system.scripts.archive_state().trimmed_to) > last,
-            60,
+            lambda: stream_id_order(scripts.archive_state().trimmed_to) > last,
+            120,
         )
-        effect = begin_fault(system, FaultEvent("old-archive", "archivist", 0, 100))
-        assert effect.applied()
-        system.until("the refusal", lambda: "older" in said(system), 30)
-        effect.end()
-        system.until("the end of it", lambda: "older" not in said(system), 30)
+        for fault, words in (("fill-disk", "archive"), ("old-archive", "older")):
+            effect = begin(system, FaultEvent(fault, target, 0, 100))
+            assert effect.applied()
+            system.until(f"the refusal, {words}", lambda: words in said(scripts), 30)  # noqa: B023  # it is called within the turn
+            effect.end()
+            system.until("the end of it", lambda: words not in said(scripts), 30)  # noqa: B023  # likewise
         assert audit(system.scripts).ok
     finally:
         system.close()
 
 
-def said(system: ChaosSystem) -> str:
+def said(scripts: Scripts) -> str:
     """What the archivists say of their archive."""
-    found = take_snapshot(system.scripts)
+    found = take_snapshot(scripts)
     return " ".join(
         one.trouble for name, one in found.processes.items() if name.startswith("archivist")
     )
