@@ -9,6 +9,8 @@ from dataclasses import fields
 import click
 
 from mm.gateway import openapi_document
+from mm.lab.chaos.outages import KINDS as OUTAGES
+from mm.lab.chaos.plan import KINDS as FAULTS
 from mm.market import MARKET_FIELDS, REASONS, REFUSALS, TEMPLATE, Config
 from mm.market.config_file import parse_config
 from mm.store import script_names
@@ -148,8 +150,10 @@ def test_every_test_that_a_document_names_exists() -> None:
 
 
 def test_every_case_is_documented() -> None:
-    """docs/FAILURES.md names every test of the eleven cases and of the holes that others have."""
+    """docs/FAILURES.md names every test of the cases and holes, and every fault of `mm chaos`."""
     text = (ROOT / "docs" / "FAILURES.md").read_text(encoding="utf-8")
     for file in ("tests/scenarios/test_peers.py", "tests/scenarios/test_failures.py"):
         for name in sorted(defined_tests(ROOT / file)):
             assert f"`{file}::{name}`" in text, f"{file}::{name} is not named"
+    for kind in (*FAULTS, *OUTAGES):
+        assert re.search(rf"^\|.*`{kind}`", text, re.MULTILINE), f"{kind} is in no table"
