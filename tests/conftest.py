@@ -6,6 +6,7 @@ is set.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -69,6 +70,17 @@ def chromium(started_chromium: Browser) -> Iterator[Browser]:
     yield started_chromium
     for context in started_chromium.contexts:
         context.close()
+
+
+@pytest.fixture
+def log() -> Iterator[logging.Logger]:
+    """The package's log, as it was before afterwards."""
+    found = logging.getLogger("mm")
+    before = found.handlers[:], found.level, found.propagate
+    yield found
+    for handler in set(found.handlers) - set(before[0]):
+        handler.close()
+    found.handlers, found.level, found.propagate = before
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,17 +22,6 @@ from mm.host import (
 from mm.log_event import LogEvent
 from mm.store import open_client
 from tests.kit import SERVERS, binary_or_skip
-
-
-@pytest.fixture
-def log() -> Iterator[logging.Logger]:
-    """The package's log, as it was before afterwards."""
-    found = logging.getLogger("mm")
-    before = found.handlers[:], found.level, found.propagate
-    yield found
-    for handler in set(found.handlers) - set(before[0]):
-        handler.close()
-    found.handlers, found.level, found.propagate = before
 
 
 def test_times_are_utc_and_say_so(

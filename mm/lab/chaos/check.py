@@ -6,6 +6,8 @@ publisher sent is drawn again from its seed. So neither rests on what the system
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -274,3 +276,12 @@ def _reports(scripts: Scripts, client: str, first: dict[str, Report], findings: 
         if _outcome(report) != _outcome(known):
             findings.wrong(f"reports: order {key} {_shown(report)}, first {_shown(known)}")
     return others
+
+
+def refusals(logs: Path) -> Counter[str]:
+    """How often each rule refused a maker's proposal, by the makers' logs."""
+    found = Counter[str]()
+    for path in logs.glob("maker-*.log*"):
+        lines = path.read_text(encoding="utf-8")
+        found.update(re.findall(r"^\S+ \S+ \S+ refused .*?\brule=(\w+)", lines, re.MULTILINE))
+    return found

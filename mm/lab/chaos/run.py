@@ -8,10 +8,8 @@ and the publishers' journals are compared with the ledger.
 from __future__ import annotations
 
 import contextlib
-import re
 import signal
 import time
-from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -25,7 +23,7 @@ from mm.audit import audit
 from mm.errors import MMError, TimedOut, Unavailable, shown_path
 from mm.host import STOPPED_STATUS, exit_reason, identify
 from mm.interrupts import Interrupted, Stop
-from mm.lab.chaos.check import Counts, compare, why_not_converged
+from mm.lab.chaos.check import Counts, compare, refusals, why_not_converged
 from mm.lab.chaos.harmed import HarmedSystem
 from mm.lab.chaos.plan import FaultEvent
 from mm.lab.chaos.show import Figures, Round, RunRecord, live, table, totals
@@ -100,7 +98,7 @@ class Chaos:
             for number, faults in enumerate(rounds, first):
                 self._round(system, number, faults)
             self._finish_system(system)
-            self.record.systems[-1].refused = _refusals(system.data_dir.logs)
+            self.record.systems[-1].refused = refusals(system.data_dir.logs)
         except Violation as error:
             self.violations += error.texts
         except (MMError, RedisError) as error:
@@ -290,11 +288,3 @@ class Chaos:
 
 def _newest(found: Snapshot) -> str:
     return found.streams["orders"].last_id
-
-
-def _refusals(logs: Path) -> Counter[str]:
-    """How often each rule refused a maker's proposal, by the makers' logs."""
-    found = Counter[str]()
-    for path in logs.glob("maker-*.log"):
-        found.update(re.findall(r" refused rule=(\w+)", path.read_text(encoding="utf-8")))
-    return found

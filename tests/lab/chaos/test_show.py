@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import io
+import logging
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from mm.errors import ProposalRefused
+from mm.host import LogOptions, log_to_file
+from mm.lab.chaos.check import refusals
 from mm.lab.chaos.plan import KINDS, FaultEvent
 from mm.lab.chaos.show import Round, RunRecord, percentile, table
+from tests.kit import Fake, World, small_config
 
 
 def test_percentiles_are_of_the_values() -> None:
@@ -43,3 +49,15 @@ def test_the_table_fits(width: int) -> None:
     assert "ms: from the faults to a converged system" in " ".join(" ".join(lines).split())
     if width == 40:
         assert "not shown at 40 columns: struck nothing" in " ".join(" ".join(lines).split())
+
+
+def test_refusals_are_those_of_the_logs(log: logging.Logger, fake: Fake, tmp_path: Path) -> None:
+    """What makers log of refused proposals is counted by rule, in older files too."""
+    world, path = World(fake, small_config(2)), tmp_path / "maker-1.log"
+    log_to_file(path, LogOptions(detail=True))
+    for rule in ("STALE_POSITION", "STALE_POSITION", "STALE_QUOTE"):
+        refused = ProposalRefused(rule, "a refused rule=NONE detail=none")
+        world.maker()._detail(world.proposal(), refused)
+    assert refusals(tmp_path) == {"STALE_POSITION": 2, "STALE_QUOTE": 1}
+    path.rename(f"{path}.1")
+    assert refusals(tmp_path) == {"STALE_POSITION": 2, "STALE_QUOTE": 1}
