@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.kit.commands import MM
+from tests.kit.commands import run_to_end
 
 #: The commands that read a system and end: command -> further arguments.
 READING: dict[str, list[str]] = {
@@ -60,14 +60,7 @@ def run(*words: str, env: dict[str, str] | None = None, timeout_s: float = PATIE
     """Run a command to its end; one that does not end in time fails the test."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("MM_")}
     try:
-        done = subprocess.run(
-            [*MM, *words],
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=timeout_s,
-            check=False,
-            env=plain | (env or {}),
-        )
+        done = run_to_end(words, plain | (env or {}), timeout_s)
     except subprocess.TimeoutExpired as error:
         said = (error.stdout or b"") + (error.stderr or b"")
         pytest.fail(f"mm {' '.join(words)} did not end within {timeout_s:.0f} s; it said {said!r}")

@@ -2,27 +2,57 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from mm.cli import main
+from tests.kit.forked import Forker
 
 MM = [sys.executable, "-m", "mm"]
 
 
-def run_mm(*arguments: str, data_dir: Path | None = None, timeout_s: float = 120) -> Any:
+@cache
+def forker() -> Forker:
+    """The process of this one from which commands are forked."""
+    return Forker()
+
+
+def run_to_end(
+    words: Sequence[str], environment: Mapping[str, str], timeout_s: float
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command to its end, without input; TimeoutExpired when it hangs."""
+    done = forker().run(words, environment, timeout_s)
+    if done is not None:
+        return done
+    return subprocess.run(
+        [*MM, *words],
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        timeout=timeout_s,
+        check=False,
+        env=environment,
+    )
+
+
+def run_mm(
+    *arguments: str,
+    data_dir: Path | None = None,
+    timeout_s: float = 120,
+    environment: Mapping[str, str] = os.environ,
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; its CompletedProcess with text output."""
     where = [] if data_dir is None else ["--data-dir", str(data_dir)]
-    return subprocess.run(
-        [*MM, *arguments, *where], capture_output=True, text=True, timeout=timeout_s, check=False
-    )
+    done = run_to_end([*arguments, *where], environment, timeout_s)
+    texts = (one.decode() for one in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(done.args, done.returncode, *texts)
 
 
 #: How often a command is run again because it ended before the stage was seen.

@@ -164,14 +164,8 @@ def secured(server: str) -> Iterator[tuple[redis.Redis, Callable[[str], str]]]:
 
 def run_with_url(url: str, directory: Path, *words: str) -> tuple[int, str]:
     """Exit status and all output of a command that gets URL and directory by its environment."""
-    done = subprocess.run(
-        [*MM, *words],
-        env=os.environ | {"MM_REDIS_URL": url, "MM_DATA_DIR": str(directory)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment = os.environ | {"MM_REDIS_URL": url, "MM_DATA_DIR": str(directory)}
+    done = run_mm(*words, environment=environment, timeout_s=60)
     return done.returncode, done.stdout + done.stderr
 
 

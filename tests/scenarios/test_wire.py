@@ -19,7 +19,7 @@ from redis.exceptions import AuthenticationError, ResponseError
 from mm.store import open_client
 from tests.kit import SERVERS, binary_or_skip, wait_for
 from tests.kit.certificates import make_certificates
-from tests.kit.commands import MM, run_mm
+from tests.kit.commands import run_mm
 from tests.kit.running import RunningSystem
 
 pytestmark = pytest.mark.server
@@ -74,14 +74,7 @@ def run_by_url(
     environment = {name: value for name, value in os.environ.items() if name != "MM_DATA_DIR"}
     if directory is not None:
         environment["MM_DATA_DIR"] = str(directory)
-    return subprocess.run(
-        [*MM, *words],
-        env=environment | {"MM_REDIS_URL": url},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_mm(*words, environment=environment | {"MM_REDIS_URL": url}, timeout_s=60)
 
 
 @SERVERS
