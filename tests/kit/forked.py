@@ -11,6 +11,7 @@ import atexit
 import gc
 import json
 import os
+import secrets
 import select
 import signal
 import socket
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import IO
 
 #: What Python itself reads as it starts: names of the environment that begin so.
-OF_PYTHON = ("PYTHON", "LC_", "LANG", "LD_")
+OF_PYTHON = ("PYTHON", "LC_", "LANG", "LD_", "TZ")
 #: The most bytes of a request.
 REQUEST = 100_000
 
@@ -34,11 +35,11 @@ class Forker:
     """The process that has loaded all modules; it ends with the one that has made this."""
 
     def __init__(self) -> None:
-        self._place = tempfile.TemporaryDirectory(prefix="mm-fork-")
-        self._socket = Path(self._place.name) / "socket"
+        name = f"mm-tests-{secrets.token_hex(8)}"
+        self._address = abstract(name)
         self._process = subprocess.Popen(
             # As a file: the modules of the tests are not loaded.
-            [sys.executable, "-P", __file__, str(self._socket)],
+            [sys.executable, "-P", __file__, name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -52,7 +53,6 @@ class Forker:
         self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
-        self._place.cleanup()
 
     def run(
         self, words: Sequence[str], environment: Mapping[str, str], timeout_s: float
@@ -70,11 +70,12 @@ class Forker:
         ):
             return None
         with (
-            tempfile.TemporaryFile() as out,
-            tempfile.TemporaryFile() as err,
+            # Files in memory: a test may look at every other place.
+            os.fdopen(os.memfd_create("out"), "r+b") as out,
+            os.fdopen(os.memfd_create("err"), "r+b") as err,
             socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as keeper,
         ):
-            keeper.connect(str(self._socket))
+            keeper.connect(self._address)
             socket.send_fds(keeper, [request], [out.fileno(), err.fileno()])
             pid = int(keeper.recv(20))
             keeper.settimeout(timeout_s)
@@ -95,10 +96,15 @@ def _contents(*files: IO[bytes]) -> Iterator[bytes]:
         yield file.read()
 
 
-def serve(path: str) -> None:
+def abstract(name: str) -> str:
+    """The address of a Unix socket that is in no directory."""
+    return f"\0{name}"
+
+
+def serve(name: str) -> None:
     """Fork a keeper for each connection, until the input ends; returns in a forked command only."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    listener.bind(path)
+    listener.bind(abstract(name))
     listener.listen(16)
     # Keepers are not waited for.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -131,6 +137,8 @@ def keep(connection: socket.socket) -> bool:
     os.chdir(directory)
     os.environ.clear()
     os.environ.update(environment)
+    # It is looked up once, and a library may have done so.
+    tempfile.tempdir = None
     sys.argv = ["mm", *words]
     return True
 

@@ -199,8 +199,8 @@ def test_ctrl_c_ends_a_run_and_leaves_nothing(run: Run) -> None:
 
 
 #: Seeds whose first rounds on a cluster hold these, and a move where the engine has it.
-OUTAGES, OUTAGE_SEEDS = 4, {"valkey": 3351, "redis": 124}
-HELD = {"cut-primary", "kill-primary", "stop-primary", "kill-pair"}
+OUTAGES, OUTAGE_SEEDS = 5, {"valkey": 33, "redis": 172}
+HELD = {"cut-primary", "kill-primary", "stop-primary", "kill-pair", "fill-disk"}
 
 
 @pytest.mark.server
