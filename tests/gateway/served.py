@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import re
-import signal
 import ssl
 import subprocess
 import threading
@@ -25,7 +23,7 @@ from mm.interrupts import Stop
 from mm.market import default_config, parts
 from mm.store import take_snapshot
 from tests.kit import wait_for
-from tests.kit.commands import MM
+from tests.kit.commands import MM, frozen
 
 #: The client that has a token in every test.
 CLIENT = "by-http"
@@ -63,12 +61,8 @@ class Market:
     @contextmanager
     def frozen_server(self) -> Iterator[None]:
         """Let the server hang for a while."""
-        pid = int((self.path / "server.pid").read_text())
-        os.kill(pid, signal.SIGSTOP)
-        try:
+        with frozen(int((self.path / "server.pid").read_text())):
             yield
-        finally:
-            os.kill(pid, signal.SIGCONT)
 
     @contextmanager
     def without(self, name: str) -> Iterator[None]:
@@ -135,6 +129,14 @@ class Served:
         """The body of an order with this id that fills at once, with changes."""
         body = {"order_id": name, "symbol": "AAPL", "side": "buy", "quantity": "1"}
         return body | {"limit_price": "250.00"} | changes
+
+    def answered(self, client: httpx.Client, order_id: str) -> None:
+        """Send the order, again as a busy machine needs it, until its report is the answer."""
+
+        def sent() -> bool:
+            return client.post("/orders", json=self.order(order_id)).status_code == 200
+
+        wait_for(f"the report of {order_id}", sent, HANG_S)
 
     @contextmanager
     def events(self, name: str, path: str, last: str = "") -> Iterator[Iterator[dict[str, str]]]:

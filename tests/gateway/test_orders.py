@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from httpx import Client
 
 from mm.audit import audit
 from mm.facts import SystemState
@@ -33,15 +32,6 @@ def fills_of(market: Market, order_id: str) -> list[Fill]:
     records = reader.records(key, "+")
     found = [Fill.parse(text(name), text(line)) for _, name, line in records]
     return [one for one in found if (one.client_id, one.order_id) == (CLIENT, order_id)]
-
-
-def answered(client: Client, served: Served, order_id: str) -> None:
-    """Send the order, again as a busy machine needs it, until its report is the answer."""
-
-    def sent() -> bool:
-        return client.post("/orders", json=served.order(order_id)).status_code == 200
-
-    wait_for(f"the report of {order_id}", sent, HANG_S)
 
 
 def test_an_order_is_answered_by_its_report(served: Served) -> None:
@@ -234,7 +224,7 @@ def test_a_report_that_does_not_come_is_503(quoting: Market) -> None:
             assert facts["may_be_executed"] is True
             assert "send it again under the same order_id" in facts["message"]
         quoting.quoted()
-        answered(client, served, "late-1")
+        served.answered(client, "late-1")
     assert len(fills_of(quoting, "late-1")) <= 1
     assert audit(quoting.scripts).ok
 
@@ -243,7 +233,7 @@ def test_a_server_that_hangs_is_503(quoting: Market) -> None:
     """While the server is frozen every kind of request is answered in time and in words."""
     quoting.quoted()
     with serving(quoting, 1.0) as served, served.as_(TOKEN) as client:
-        answered(client, served, "hang-0")
+        served.answered(client, "hang-0")
         with quoting.frozen_server(), served.as_("viewer") as viewer:
             # Of the first the desk learns; for the second not even the configuration can be read.
             for name, sent in (("hang-1", True), ("hang-2", False)):
@@ -258,7 +248,7 @@ def test_a_server_that_hangs_is_503(quoting: Market) -> None:
             assert answer.status_code == 503, answer.text
             assert answer.json()["down"], answer.text
         quoting.quoted()
-        answered(client, served, "hang-1")
+        served.answered(client, "hang-1")
     assert len(fills_of(quoting, "hang-1")) <= 1
 
 
@@ -311,7 +301,7 @@ def test_an_order_given_up_is_not_sent_later(
     monkeypatch.setattr(links, "KNOWN_S", 60.0)
     quoting.quoted()
     with serving(quoting, order_s=0.5) as served, served.as_(TOKEN) as client:
-        answered(client, served, "given-0")
+        served.answered(client, "given-0")
         with quoting.frozen_server():
             # The first fills the connection's buffer; the second waits in the gateway.
             for number in (1, 2):
@@ -321,7 +311,7 @@ def test_an_order_given_up_is_not_sent_later(
             # The thread that has sent the first one still waits for the server.
             time.sleep(0.1)
         quoting.quoted()
-        answered(client, served, "given-3")
+        served.answered(client, "given-3")
     assert fills_of(quoting, "given-2") == []
 
 

@@ -32,8 +32,7 @@ def test_everything_goes_over_tls(quoting: Market, tmp_path: Path) -> None:
             assert "Secure" in answer.headers["set-cookie"]
             assert client.get("/api/status").status_code == 200
         with served.as_(f"client-{CLIENT}") as client:
-            answer = client.post("/orders", json=served.order("by-tls"))
-            assert answer.status_code == 200, answer.text
+            served.answered(client, "by-tls")
         with served.events(f"client-{CLIENT}", "/orders/reports", "0-0") as events:
             assert "by-tls" in (facts_of(event).get("order_id") for event in events)
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):

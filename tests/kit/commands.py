@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -111,3 +113,14 @@ def loaded_after(code: str) -> set[str]:
 def invoke(*words: str | Path) -> Result:
     """A command of the command line, run in this process."""
     return CliRunner().invoke(main, list(map(str, words)))
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Let a process answer nobody inside the block."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)

@@ -14,6 +14,23 @@ from mm.store import Keys
 from tests.kit.backends import short_directory
 from tests.kit.commands import alive
 
+#: Files that may stay in a data directory after an end at any stage.
+KEPT = {
+    "lock",
+    "logs",
+    "server.conf",
+    "made-by",
+    "appendonlydir",
+    "stopped-cleanly",
+    "system-id",
+} | {
+    "secrets",
+    "users.acl",
+    # Who reads an archive when nobody writes it leaves the two beside it.
+    "archive.db",
+    "archive.db-shm",
+    "archive.db-wal",
+}
 #: Commands that read.
 READERS = [
     *[["status"], ["positions"], ["quotes"], ["exposure"], ["audit"], ["config", "show"]],
@@ -75,3 +92,8 @@ def servers_in(place: Path) -> list[int]:
         if b"-server" in line and bytes(place) in line and alive(pid):
             found.append(pid)
     return found
+
+
+def left_over(data_dir: Path) -> set[str]:
+    """What lies in a data directory that should not."""
+    return {path.name for path in data_dir.iterdir()} - KEPT if data_dir.exists() else set()

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pty
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from mm.consumer import CALLS
 from mm.host import DataDir, ManagedServer
-from mm.interrupts import SAME_REQUEST_S, SIGNALS, Stop
+from mm.interrupts import SIGNALS, Stop
 from mm.store import open_client
 from tests.kit import (
     SERVERS,
@@ -28,32 +25,15 @@ from tests.kit import (
     small_config,
     wait_for,
 )
-from tests.kit.commands import MM, alive, run_mm
+from tests.kit.commands import MM, alive, frozen, run_mm
 from tests.kit.running import RunningSystem
+from tests.kit.stopped import left_over
 
 pytestmark = pytest.mark.server
 
 EACH = pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 #: The longest that any answer to a signal may take; README and the reference say less.
 PATIENCE_S = 60
-#: Files that may stay in a data directory after an end at any stage.
-KEPT = {
-    "lock",
-    "logs",
-    "server.conf",
-    "made-by",
-    "appendonlydir",
-    "stopped-cleanly",
-    "system-id",
-} | {
-    "secrets",
-    "users.acl",
-    # Who reads an archive when nobody writes it leaves the two beside it.
-    "archive.db",
-    "archive.db-shm",
-    "archive.db-wal",
-}
-
 #: A server that says what it is, and then neither serves nor ends by itself.
 MUTE = """\
 #!/bin/sh
@@ -120,27 +100,11 @@ def command(place: Path) -> Iterator[list[Command]]:
         one.process.wait()
 
 
-@contextlib.contextmanager
-def frozen(pid: int) -> Iterator[None]:
-    """Let a process answer nobody inside the block."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
-
-
 def assert_broken_off(status: int, said: str, number: signal.Signals) -> None:
     """Require the exit status of a start that the signal broke off, and one line that says so."""
     assert status == 128 + number, said
     assert f"mm: ended by {number.name}; what it had started was stopped" in said
     assert "Traceback" not in said
-
-
-def left_in(data_dir: Path) -> set[str]:
-    """What lies in a data directory that should not."""
-    return {path.name for path in data_dir.iterdir()} - KEPT if data_dir.exists() else set()
 
 
 def processes_in(data_dir: Path) -> list[str]:
@@ -167,7 +131,7 @@ def test_a_start_whose_server_does_not_answer(
     assert alive(pid)
     assert_broken_off(*up.send(number), number)
     assert not alive(pid)
-    assert not left_in(data_dir)
+    assert not left_over(data_dir)
 
 
 @EACH
@@ -285,81 +249,10 @@ def test_a_signal_at_any_moment_of_a_start(
         elif status > 0:
             assert_broken_off(status, said, number)
         wait_for("the end of all", lambda: not processes_in(data_dir))
-        assert not left_in(data_dir), said
+        assert not left_over(data_dir), said
         # A start that was broken off is no reason to trust the data, unless it had audited it.
         trusted = (data_dir / "stopped-cleanly").exists()
         assert trusted is (status == 0) or "the audit is clean" in said, said
-
-
-@EACH
-def test_a_run_stops_in_order(system: RunningSystem, number: signal.Signals) -> None:
-    """A running `mm up` says which signal it was, and ends with its account and status 0."""
-    system.start()
-    pids = [*system.pids().values(), system.server_pid()]
-    assert system.process is not None
-    system.process.send_signal(number)
-    code, said = system.wait()
-    assert code == 0, said
-    assert f"{number.name}: stopping in order" in said
-    assert "audit: ok" in said
-    assert "drained" in said
-    assert not [pid for pid in pids if alive(pid)]
-    assert not left_in(system.data_dir)
-    assert (system.data_dir / "stopped-cleanly").exists()
-
-
-def test_a_second_signal_skips_the_wait(system: RunningSystem) -> None:
-    """Ctrl-C again, while an exchange that hangs is waited for, ends the wait, and it says so."""
-    system.start()
-    pids = [*system.pids().values(), system.server_pid()]
-    exchange = system.pids()["exchange-1"]
-    assert system.process is not None
-    with frozen(exchange):
-        # Until its calls that wait in the server are used up, and orders stay unmatched.
-        time.sleep(2 * CALLS / 150 + 0.5)
-        system.process.send_signal(signal.SIGINT)
-        time.sleep(SAME_REQUEST_S + 0.5)
-        system.process.send_signal(signal.SIGINT)
-        code, said = system.wait()
-    assert code == 0, said
-    assert "exchange-1 did not stop within 1 s: killed" in said
-    assert "the wait was skipped: what was sent last is processed at the next start" in said
-    assert "audit: ok" in said
-    assert not [pid for pid in pids if alive(pid)]
-
-
-def test_a_closed_terminal_stops_the_run_in_order(system: RunningSystem) -> None:
-    """When the terminal of `mm up` is closed everything is stopped as after Ctrl-C."""
-    words = [*MM, "up", "--rate", "150", "--data-dir", str(system.data_dir)]
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.environ["TERM"] = "xterm"
-        os.execv(sys.executable, words)
-    try:
-
-        def trades() -> bool:
-            read_all(terminal)
-            return bool(system.status().get("orders", 0))
-
-        wait_for("trading", trades, 30)
-        pids = [*system.pids().values(), system.server_pid()]
-    finally:
-        os.close(terminal)
-    _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
-    assert not [one for one in pids if alive(one)]
-    assert (system.data_dir / "stopped-cleanly").exists()
-    said = (system.data_dir / "logs" / "publisher-1.out").read_text()
-    assert " unanswered 0;" in said
-    assert not left_in(system.data_dir)
-
-
-def read_all(terminal: int) -> None:
-    """Read what stands on a terminal, so that its program goes on."""
-    os.set_blocking(terminal, False)
-    with contextlib.suppress(BlockingIOError):
-        while os.read(terminal, 65_536):
-            pass
 
 
 @EACH
@@ -450,5 +343,5 @@ def test_a_stop_that_came_first_starts_nothing(place: Path, mute: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         managed.start()
     assert not managed.running
-    assert not left_in(data_dir.path)
+    assert not left_over(data_dir.path)
     assert run_mm("status", data_dir=data_dir.path).returncode == 1
