@@ -7,14 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from mm.facts import (
-    Mark,
-    mark_of,
-    mark_price,
-    positions_facts,
-    profit_of,
-    totals,
-)
+from mm.facts import Mark, mark_of, mark_price, positions_facts, profit_of, totals
 from mm.market import MAX_INT, Config, Side
 from mm.store import take_snapshot
 from tests.kit import SEEDS, Fake, World, make_symbol, small_config

@@ -13,9 +13,7 @@ import pytest
 
 from mm.consumer import CALLS
 from mm.interrupts import SAME_REQUEST_S, SIGNALS
-from tests.kit import (
-    wait_for,
-)
+from tests.kit import wait_for
 from tests.kit.commands import MM, alive, frozen
 from tests.kit.running import RunningSystem
 from tests.kit.stopped import left_over
